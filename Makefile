@@ -1,0 +1,44 @@
+# Every command works from an empty clone: .venv is built from requirements.lock when it is needed.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+help:  ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+$(READY): requirements.lock pyproject.toml
+	@echo "Building .venv from requirements.lock (a minute or two, once) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "terrlib needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -r requirements.lock 2>&1 | $(BIN)/python -c 'import sys; [print("." if l.startswith(("Collecting", "Requirement")) else "\n" + l.strip()[:100] + "\n" if l.startswith(("Installing", "ERROR", "Successfully")) else "", end="", flush=True) for l in sys.stdin]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(READY)
+
+setup: $(READY)  ## build .venv from requirements.lock
+
+plan: $(READY)  ## plan the sample; the last line is the path of the report
+	@$(BIN)/terrlib plan data/sample/settings.yml
+
+lab: $(READY)  ## open JupyterLab at 00_start_here
+	@$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+test: $(READY)  ## run every test
+	@$(BIN)/python -m pytest
+
+check: $(READY)  ## ruff, format and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(READY)  ## time the whole plan of the sample against starting the same kernels
+	@$(BIN)/python tests/bench.py
+
+sample: $(READY)  ## make data/sample again (needs npm)
+	@$(BIN)/python data/make_sample.py
+
+clean:  ## remove .venv, caches and unfinished runs
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis reports/.*.partial
+	find terrlib tests data -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help setup plan lab test check bench sample clean
+.DEFAULT_GOAL := help

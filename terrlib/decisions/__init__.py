@@ -1,0 +1,1 @@
+"""Verbs: each module makes one decision."""

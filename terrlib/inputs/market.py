@@ -1,0 +1,89 @@
+"""The market: every trusted table of a run, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import geopandas as gpd
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Market:
+    """The tables of a run after the data gate. A table that was not given is empty, never None.
+
+    Attributes
+    ----------
+    accounts
+        Indexed by account_id, sorted: name, status (customer, prospect, lost, inactive), unit_id,
+        area_id ("" where there are no areas), lat, lon (degrees), x_km, y_km (metric projection),
+        revenue (last 12 months, currency), potential (a year's money, given; NaN where not),
+        industry, employees (NaN), town, region, postal_code, protected, consent_email,
+        consent_phone, consent_sms, consent_post (booleans). Texts are "" where unknown.
+    units
+        Indexed by unit_id, sorted: name, lat, lon, x_km, y_km, n_accounts, geometry (polygon in
+        EPSG:4326; the cells of all units tile the outline).
+    neighbors
+        unit_a, unit_b: who touches whom, each pair once, unit_a < unit_b.
+    reps
+        Indexed by rep_id: name, home_lat, home_lon, role, fte, seniority, skills, cost_year.
+    sales
+        account_id, date, amount (currency, net), product_line.
+    opportunities
+        Indexed by opp_id: account_id, created_date, close_date, stage, is_closed, is_won, amount,
+        type, lead_source, rep_id.
+    areas
+        Indexed by area_id: name, region, lat, lon, geometry (EPSG:4326).
+    channels
+        Indexed by channel: label_pl, label_en, consent_needed, fixed_cost, cost_per_contact,
+        max_contacts, response_rate, response_rate_source, lead_to_opp_rate, lead_lag_m.
+    distributors
+        Indexed by distributor_id: name, discount_rate, push_factor, support_cost_year,
+        annual_capacity.
+    distributor_areas
+        distributor_id, area_id, coverage_rate.
+    assignments
+        account_id, territory, rep_id: who holds what today.
+    targets
+        quarter, amount (currency): what has to be sold in all.
+    overrides
+        unit_id, territory, reason, who, date.
+    given
+        Names of the tables that were given.
+    quality
+        table, key, rule, severity, field, value, message, money: every finding.
+    set_aside
+        Table name -> rows not used, as read, with the column `reason`.
+    as_of
+        Last day that counts.
+    quarter
+        The quarter planned for, like 2026Q4, or "undated".
+    currency, country
+        ISO codes.
+    """
+
+    accounts: pd.DataFrame
+    units: gpd.GeoDataFrame
+    neighbors: pd.DataFrame
+    reps: pd.DataFrame
+    sales: pd.DataFrame
+    opportunities: pd.DataFrame
+    areas: gpd.GeoDataFrame
+    channels: pd.DataFrame
+    distributors: pd.DataFrame
+    distributor_areas: pd.DataFrame
+    assignments: pd.DataFrame
+    targets: pd.DataFrame
+    overrides: pd.DataFrame
+    given: frozenset[str]
+    quality: pd.DataFrame
+    set_aside: Mapping[str, pd.DataFrame]
+    as_of: pd.Timestamp | None
+    quarter: str
+    currency: str
+    country: str
+
+    def has(self, table: str) -> bool:
+        """Tell whether a table was given and holds at least one trusted row."""
+        return table in self.given and len(getattr(self, table)) > 0

@@ -1,0 +1,387 @@
+"""What a run is asked: one YAML file, strict, every default marked with where it comes from."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import pandas as pd
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+
+from terrlib.errors import SettingsError
+
+TABLES = (
+    "accounts",
+    "reps",
+    "sales",
+    "opportunities",
+    "areas",
+    "channels",
+    "distributors",
+    "distributor_areas",
+    "assignments",
+    "targets",
+    "neighbors",
+    "overrides",
+)
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+def _assumed(default: Any, source: str, **limits: Any) -> Any:
+    """Mark a default as an assumption that the report has to show, with its source."""
+    return Field(default, json_schema_extra={"assumption": source}, **limits)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TableFile(_Strict):
+    """Where a table is and how its columns are called there."""
+
+    file: str
+    columns: dict[str, str] = {}
+    values: dict[str, dict[str, str]] = {}
+    sheet: str | int = 0
+    geometry: str = ""
+
+
+class Customers(_Strict):
+    """How the customer base is read."""
+
+    abc_a: Share = _assumed(0.80, "convention: 80% of sales are A")
+    abc_b: Share = _assumed(0.95, "convention: the next 15% are B")
+    segments_max: int = Field(8, ge=2, le=20)
+    segment_z: float = _assumed(3.0, "measured on synthetic data", gt=0)
+    kappa: float = _assumed(20, "shrinkage of small groups towards the whole base", gt=0)
+    min_closed_deals: int = Field(100, ge=1)
+    potential_quantile: float = _assumed(
+        0.80, "quantile of spending among similar customers (Perlich et al. 2007)", gt=0.5, lt=1
+    )
+    opportunity_rate: Share = _assumed(
+        0.10, "share of worked prospects that become a deal in a year"
+    )
+
+
+class VisitClass(_Strict):
+    """Contacts a year that accounts of one class get."""
+
+    visits: float = Field(ge=0)
+    visit_min: float = Field(ge=0)
+    prep_min: float = Field(ge=0)
+    calls: float = Field(ge=0)
+    call_min: float = Field(15, ge=0)
+
+
+def _visit_classes() -> dict[str, VisitClass]:
+    rows = {
+        "A": (24, 75, 30, 24, 15),
+        "B": (12, 60, 20, 12, 15),
+        "C": (4, 45, 15, 6, 15),
+        "PA": (8, 60, 25, 12, 15),
+        "PB": (4, 45, 15, 8, 15),
+        "X": (0, 0, 0, 2, 10),
+    }
+    names = ("visits", "visit_min", "prep_min", "calls", "call_min")
+    return {key: VisitClass(**dict(zip(names, row, strict=True))) for key, row in rows.items()}
+
+
+class Workload(_Strict):
+    """How many hours an account needs and a rep has."""
+
+    classes: dict[str, VisitClass] = Field(
+        default_factory=_visit_classes,
+        json_schema_extra={"assumption": "practice; replace by recorded activities"},
+    )
+    hours_per_day: float = Field(8, gt=0, le=12)
+    leave_d: float = _assumed(26, "Polish Labour Code, ten or more years of seniority", ge=0)
+    sick_d: float = _assumed(6, "assumption", ge=0)
+    training_d: float = _assumed(5, "assumption", ge=0)
+    meetings_d: float = _assumed(12, "assumption", ge=0)
+    admin_share: Share = _assumed(0.25, "11 h of a week (Field Sales Benchmark Report 2021)")
+    stops_per_day: float = _assumed(5, "31 visits a week (Field Sales Benchmark Report 2021)", ge=1)
+    access_min: float = _assumed(6, "assumption: minutes to park and walk in", ge=0)
+    circuity_short: float = _assumed(1.40, "assumption for trips up to 5 km", ge=1)
+    circuity_long: float = _assumed(1.21, "Ballou, Rahardja and Sakai 2002: Poland", ge=1)
+    speeds_kmh: tuple[Positive, Positive, Positive] = _assumed(
+        (35.0, 60.0, 80.0), "speed study of 16 Polish cities 2013 and assumption"
+    )
+    km_rate: float = _assumed(1.15, "statutory rate for a private car since 2023", ge=0)
+    rep_cost_year: float = _assumed(
+        180_000, "assumption, checked against the Sedlak pay survey 2025", gt=0
+    )
+    margin: Share = _assumed(0.35, "assumption: contribution margin of sales")
+
+
+class Territories(_Strict):
+    """How territories are drawn."""
+
+    count: int | None = Field(None, ge=1)
+    balance: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
+    starts: int = Field(8, ge=1, le=200)
+    fair_share_by_fte: bool = True
+
+
+class Staffing(_Strict):
+    """What it costs to give a territory to a rep."""
+
+    skill_penalty: Share = _assumed(0.25, "assumption: share of new sales lost without the skill")
+    transition_loss: Share = _assumed(
+        0.154, "Shi, Sridhar, Grewal and Lilien 2017: 13.2 to 17.6% of sales, one firm"
+    )
+    similarity_saving: Share = _assumed(0.40, "AMA summary 2019 of the same study")
+    handover_factor: Share = _assumed(0.5, "assumption: a planned handover loses less")
+    switch_cost: float = _assumed(2_000, "assumption: settles ties for the present rep", ge=0)
+    capacity_limit: float = _assumed(1.15, "assumption: hours above capacity forbidden", ge=1)
+    vacancy_loss: Share = _assumed(0.7, "assumption: share of new sales lost without a rep")
+
+
+class Channels(_Strict):
+    """When a partner sells instead of a rep."""
+
+    hysteresis: Share = _assumed(0.15, "assumption: a change must pay by this much")
+    direct_cost_rate: Share = _assumed(0.03, "assumption: variable selling cost of own sales")
+
+
+class Goals(_Strict):
+    """What is to be sold."""
+
+    total: float | None = Field(None, gt=0)
+    omega: Share = _assumed(0.5, "assumption: weight of potential against forecast")
+    min_growth: float = _assumed(-0.10, "assumption", ge=-1)
+    max_growth: float = _assumed(0.40, "assumption", gt=-1)
+    over_assignment: Share = _assumed(0.05, "practice ranges from 0 to 50%")
+    round_to: float = Field(100, gt=0)
+
+
+class Budget(_Strict):
+    """What may be spent on reaching customers in a year."""
+
+    total: float | None = Field(None, gt=0)
+    contingency: Share = _assumed(0.05, "assumption")
+    round_to: float = Field(100, gt=0)
+    lead_to_deal_rate: Share = _assumed(0.35, "assumption, where a channel gives none")
+
+
+class Timeline(_Strict):
+    """How sales spread over the coming quarters."""
+
+    quarters: int = Field(4, ge=1, le=12)
+    ramp: tuple[Share, ...] = _assumed(
+        (0.25, 0.60, 0.85, 1.0), "assumption; median ramp of five months (Bridge Group 2024)"
+    )
+    cycle_months: float = _assumed(6, "assumption, used without a history of deals", gt=0)
+    macro_sd: float = _assumed(0.15, "assumption: shock shared by all territories", ge=0, le=1)
+    draws: int = Field(2000, ge=100, le=100_000)
+
+
+class Settings(_Strict):
+    """Everything a run is asked; `load_settings` reads it from a file."""
+
+    plan: str = Field("plan", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,40}$")
+    quarter: str | None = Field(None, pattern=r"^\d{4}Q[1-4]$")
+    scenario: str = Field("", pattern=r"^[A-Za-z0-9_-]{0,40}$")
+    locale: Literal["pl", "en"] = "en"
+    currency: str = Field("PLN", pattern=r"^[A-Z]{3}$")
+    country: str = Field("PL", pattern=r"^[A-Z]{2}$")
+    crs: int | None = None
+    seed: int = Field(1, ge=0)
+    units: Literal["accounts", "areas"] = "accounts"
+    tables: dict[str, TableFile] = {}
+    customers: Customers = Customers()
+    workload: Workload = Workload()
+    territories: Territories = Territories()
+    staffing: Staffing = Staffing()
+    channels: Channels = Channels()
+    goals: Goals = Goals()
+    budget: Budget = Budget()
+    timeline: Timeline = Timeline()
+
+    @field_validator("tables", mode="before")
+    @classmethod
+    def _short_form(cls, tables: Any) -> Any:
+        if not isinstance(tables, Mapping):
+            return tables
+        unknown = [name for name in tables if name not in TABLES]
+        if unknown:
+            raise ValueError(_unknown("table", str(unknown[0]), TABLES))
+        return {k: {"file": v} if isinstance(v, str) else v for k, v in tables.items()}
+
+
+def load_settings(path: Path) -> Settings:
+    """Read a settings file.
+
+    Parameters
+    ----------
+    path
+        A YAML file in UTF-8.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read, is no YAML mapping, has an unknown key (with the nearest known
+        one) or a value out of range. All faults are listed at once.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "settings.yml"
+    >>> _ = path.write_text("plan: DEMO\\nterritories: {count: 8}\\n", encoding="utf-8")
+    >>> load_settings(path).territories.count
+    8
+    """
+    try:
+        asked = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise SettingsError(f"{path.name} cannot be read as settings: {reason}") from error
+    if not isinstance(asked, dict):
+        raise SettingsError(
+            f"{path.name} holds no settings: it should be lines like 'plan: NAME' and "
+            "'tables: {accounts: accounts.csv}'"
+        )
+    return make_settings(asked, path.name)
+
+
+def make_settings(asked: Mapping[str, Any], where: str = "the settings") -> Settings:
+    """Check settings that were given as a mapping.
+
+    Raises
+    ------
+    SettingsError
+        Listing every fault at once.
+
+    Examples
+    --------
+    >>> make_settings({"teritories": {"count": 8}})
+    Traceback (most recent call last):
+    ...
+    terrlib.errors.SettingsError: the settings: unknown key 'teritories': did you mean 'territories'?
+    """
+    try:
+        return Settings.model_validate(dict(asked))
+    except ValidationError as error:
+        faults = "; ".join(_say(fault) for fault in error.errors())
+        raise SettingsError(f"{where}: {faults}") from error
+
+
+def change_settings(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Return settings with some values replaced, each named by its dotted path.
+
+    Raises
+    ------
+    SettingsError
+        If a name is unknown or a value is out of range.
+
+    Examples
+    --------
+    >>> change_settings(Settings(), {"territories.count": 5}).territories.count
+    5
+    """
+    asked = settings.model_dump(mode="json", exclude_unset=True)
+    for name, value in changes.items():
+        *path, last = name.split(".")
+        inner = asked
+        for part in path:
+            inner = inner.setdefault(part, {})
+        inner[last] = value
+    return make_settings(asked)
+
+
+def resolved(settings: Settings) -> str:
+    """Write the settings out in full as YAML, every default filled in and marked as such.
+
+    Examples
+    --------
+    >>> "seed: 1  # default" in resolved(Settings(plan="A"))
+    True
+    """
+    lines = []
+    for depth, name, value, given, field in _walk(settings):
+        pad = "  " * depth
+        if value is None and isinstance(getattr(field, "annotation", None), type):
+            lines.append(f"{pad}{name}:")
+            continue
+        shown = yaml.safe_dump(
+            value, default_flow_style=True, allow_unicode=True, width=1_000_000, sort_keys=False
+        ).removesuffix("\n")
+        shown = shown.removesuffix("...").rstrip()
+        source = (field.json_schema_extra or {}).get("assumption") if field else None  # type: ignore[union-attr]
+        mark = "" if given else f"  # default, assumption: {source}" if source else "  # default"
+        lines.append(f"{pad}{name}: {shown}{mark}")
+    return "\n".join(lines) + "\n"
+
+
+def assumptions(settings: Settings) -> pd.DataFrame:
+    """List every default in force that is an assumption, with its value and its source.
+
+    Returns
+    -------
+    DataFrame
+        setting       dotted name
+        value         as text
+        source        where the default comes from
+
+    Examples
+    --------
+    >>> "staffing.transition_loss" in set(assumptions(Settings())["setting"])
+    True
+    """
+    rows, path = [], [""] * 8
+    for depth, name, value, given, field in _walk(settings):
+        path[depth] = name
+        source = (field.json_schema_extra or {}).get("assumption") if field else None  # type: ignore[union-attr]
+        if source and not given:
+            rows.append((".".join(path[: depth + 1]), _short(value), source))
+    return pd.DataFrame(rows, columns=["setting", "value", "source"])
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{k}: {'/'.join(f'{x:g}' for x in v.values())}" for k, v in value.items())
+    return " / ".join(str(x) for x in value) if isinstance(value, list) else str(value)
+
+
+def _walk(model: BaseModel, depth: int = 0) -> Iterator[tuple[int, str, Any, bool, FieldInfo]]:
+    for name, field in type(model).model_fields.items():
+        value, given = getattr(model, name), name in model.model_fields_set
+        if isinstance(value, BaseModel):
+            yield depth, name, None, given, field
+            yield from _walk(value, depth + 1)
+        else:
+            yield depth, name, model.model_dump(mode="json")[name], given, field
+
+
+def _unknown(what: str, name: str, known: tuple[str, ...] | list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
+    return f"unknown {what} '{name}': {hint}"
+
+
+def _say(fault: Any) -> str:
+    path = [str(part) for part in fault["loc"]]
+    if fault["type"] == "extra_forbidden":
+        fields = list(_model_at(path[:-1]).model_fields)
+        inside = f" in {'.'.join(path[:-1])}" if path[:-1] else ""
+        return _unknown("key", path[-1], fields) + (inside and f" ({inside.strip()})")
+    message = fault["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    shown = f", not {fault['input']!r}" if fault["type"] != "value_error" else ""
+    return f"{'.'.join(path)}: {message}{shown}" if fault["type"] != "value_error" else message
+
+
+def _model_at(path: list[str]) -> type[BaseModel]:
+    model: type[BaseModel] = Settings
+    for part in path:
+        field = model.model_fields.get(part)
+        if field is None:
+            continue
+        kinds = [field.annotation, *get_args(field.annotation)]
+        inner = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
+        model = inner[0] if inner else model
+    return model

@@ -1,0 +1,1 @@
+"""Nouns: facts computed from the market, no choice made."""

@@ -1,0 +1,1 @@
+"""Arrays in, arrays out; knows nothing of customers."""
