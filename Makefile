@@ -1,4 +1,6 @@
 # Every command works from an empty clone: .venv is built from requirements.lock when it is needed.
+SHELL := /bin/bash
+.SHELLFLAGS := -eo pipefail -c
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready

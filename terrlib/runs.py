@@ -1,0 +1,460 @@
+"""A run's folder: what it reads and writes, where it came from, and how its notebooks are executed.
+
+The only module that knows paths.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+import yaml
+
+from terrlib import errors
+from terrlib.errors import PlanError, SettingsError, TerrlibError
+from terrlib.inputs.load import load_market
+from terrlib.inputs.market import Market
+from terrlib.inputs.settings import (
+    Settings,
+    change_settings,
+    load_settings,
+    make_settings,
+    resolved,
+)
+from terrlib.plan import COLUMNS
+from terrlib.show.words import Words
+
+HOME = Path(__file__).parent
+NOTEBOOKS = (
+    "01_customers",
+    "02_territories",
+    "03_reps",
+    "04_budget",
+    "05_timeline",
+    "06_plan",
+    "07_review",
+    "00_start_here",
+)
+PACKAGES = ("terrlib", "pandas", "geopandas", "numpy", "scipy", "scikit-learn", "highspy", "numba")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One plan in the making, or a finished one that is being looked at.
+
+    Attributes
+    ----------
+    name
+        `<plan>-<quarter>[-<scenario>]`.
+    folder
+        Where this run writes; never a finished run.
+    base
+        A finished run whose decisions are read where this folder has none, or None.
+    settings, market, words
+        What was asked, the trusted tables, and the language to speak.
+    """
+
+    name: str
+    folder: Path
+    base: Path | None
+    settings: Settings
+    market: Market
+    words: Words
+
+    def has(self, table: str) -> bool:
+        """Tell whether a file of this run, like `decisions/territory`, is there with rows."""
+        return any(_rows(root / f"{table}.csv") for root in self._roots())
+
+    def read(self, table: str) -> pd.DataFrame:
+        """Read a file of this run; money comes as whole minor units, ids as text.
+
+        Raises
+        ------
+        PlanError
+            If the run has no such file.
+        """
+        for root in self._roots():
+            if (root / f"{table}.csv").is_file():
+                return read_table(root, table)
+        raise PlanError(f"{self.name} has no {table}.csv yet: run the notebook that decides it")
+
+    def write(self, table: str, rows: pd.DataFrame) -> pd.DataFrame:
+        """Write a file of the contract: its columns only, sorted by key; return what was written."""
+        return write_table(self.folder, table, rows)
+
+    def _roots(self) -> list[Path]:
+        return [self.folder] + ([self.base] if self.base else [])
+
+
+# ---------------------------------------------------------------------------- tables on disk
+
+
+def read_table(root: Path, table: str) -> pd.DataFrame:
+    """Read one CSV of a run: money as int64 minor units, keys and texts as str, blanks as "".
+
+    Parameters
+    ----------
+    root
+        Folder of the run.
+    table
+        Name without ending, like `plan/budget`; a table outside the contract is read as text.
+    """
+    kinds = COLUMNS.get(table, {})
+    rows = pd.read_csv(root / f"{table}.csv", dtype=str, keep_default_na=False, encoding="utf-8")
+    for column, kind in kinds.items():
+        if kind == "money":
+            rows[column] = _to_minor_text(rows[column])
+        elif kind in {"number", "share"}:
+            rows[column] = pd.to_numeric(rows[column], errors="coerce")
+    return rows
+
+
+def write_table(root: Path, table: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Write one CSV of a run by the file contract.
+
+    Money is written as decimal currency with two digits, rows are sorted by their key columns, and
+    a text that a spreadsheet would take for a formula gets an apostrophe before it.
+
+    Raises
+    ------
+    PlanError
+        If a column of the contract is missing.
+    """
+    kinds = COLUMNS.get(table) or dict.fromkeys(rows.columns, "text")
+    missing = [column for column in kinds if column not in rows.columns]
+    if missing:
+        raise PlanError(f"{table}.csv lacks the columns {', '.join(missing)}")
+    out = rows[list(kinds)].copy()
+    for column, kind in kinds.items():
+        if kind == "money":
+            out[column] = [_decimal(int(amount)) for amount in out[column]]
+        elif kind == "date":
+            out[column] = pd.to_datetime(out[column]).dt.strftime("%Y-%m-%d").fillna("")
+        elif kind == "text":
+            out[column] = [_harmless(value) for value in out[column]]
+        elif kind in {"number", "share"}:
+            out[column] = pd.to_numeric(out[column]).round(6)
+    keys = [column for column, kind in kinds.items() if kind in {"key", "quarter"}]
+    if keys:
+        out = out.sort_values(keys, kind="stable")
+    path = root / f"{table}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    out.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
+    return rows[list(kinds)]
+
+
+def _decimal(minor: int) -> str:
+    sign = "-" if minor < 0 else ""
+    return f"{sign}{abs(minor) // 100}.{abs(minor) % 100:02d}"
+
+
+def _to_minor_text(column: pd.Series) -> pd.Series:
+    # Text to whole grosze without a float between, so that large amounts keep their last digit.
+    return column.map(lambda text: int(text.replace(".", "") or 0)).astype("int64")
+
+
+def _harmless(value: Any) -> Any:
+    if not isinstance(value, str) or not value or value[0] not in "=+-@\t\r":
+        return value
+    number = value[1:].replace(".", "", 1).replace(",", "", 1)
+    return value if value[0] in "+-" and number.isdigit() else f"'{value}"
+
+
+def _rows(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open(encoding="utf-8") as lines:
+        next(lines, None)
+        return next(lines, None) is not None
+
+
+# ---------------------------------------------------------------------------- opening a run
+
+
+def open_run(run: str = "", **changes: Any) -> Run:
+    """Open a run from a notebook.
+
+    Parameters
+    ----------
+    run
+        "" plans the sample as a draft; the name of a finished run under `reports/` opens a draft
+        that starts from its decisions; the folder of an unfinished run continues it.
+    **changes
+        Settings to try in a draft, `territories__count=12` for `territories.count`; None keeps the
+        setting.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    SettingsError
+        If there is no such run, or settings are changed of a run that is being built.
+    """
+    asked = {k.replace("__", "."): v for k, v in changes.items() if v not in (None, "", {})}
+    reports = sample_folder().parents[1] / "reports"
+    if not run:
+        folder = sample_folder()
+        settings = change_settings(load_settings(folder / "settings.yml"), asked)
+        return _draft(settings, folder, reports, base=None)
+    root = Path(run) if Path(run).is_absolute() else reports / run
+    if not (root / "run.json").is_file():
+        known = sorted(path.parent.name for path in reports.glob("*/run.json"))
+        raise SettingsError(f"there is no run {run!r} in reports/; there are: {', '.join(known)}")
+    notes = json.loads((root / "run.json").read_text(encoding="utf-8"))
+    settings, data = make_settings(notes["asked"]), Path(notes["data"])
+    if not root.name.endswith(".partial"):
+        return _draft(change_settings(settings, asked), data, root.parent, base=root)
+    if asked:
+        raise SettingsError(f"{root.name} is being built: change its settings file, not a notebook")
+    market = load_market(settings, data)
+    return Run(notes["run"], root, None, settings, market, _words(settings))
+
+
+def _draft(settings: Settings, data: Path, reports: Path, base: Path | None) -> Run:
+    market = load_market(settings, data)
+    name = f"{run_name(settings, market)}-draft"
+    folder = reports / name
+    folder.mkdir(parents=True, exist_ok=True)
+    note_run(folder, name, settings, data)
+    return Run(name, folder, base, settings, market, _words(settings))
+
+
+def _words(settings: Settings) -> Words:
+    return Words(settings.locale, settings.currency)
+
+
+def run_name(settings: Settings, market: Market) -> str:
+    """Name a run: `<plan>-<quarter>[-<scenario>]`."""
+    return "-".join(part for part in (settings.plan, market.quarter, settings.scenario) if part)
+
+
+def sample_folder() -> Path:
+    """Folder of the sample that comes with terrlib."""
+    inside, beside = HOME / "sample", HOME.parent / "data" / "sample"
+    return inside if inside.is_dir() else beside
+
+
+def notebook_folder() -> Path:
+    """Folder of the notebooks that come with terrlib."""
+    inside, beside = HOME / "notebooks", HOME.parent / "notebooks"
+    return inside if inside.is_dir() else beside
+
+
+# ---------------------------------------------------------------------------- provenance
+
+
+def note_run(folder: Path, name: str, settings: Settings, data: Path, **more: Any) -> None:
+    """Write `settings.yml`, with every default marked, and `run.json`, where it all came from."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "settings.yml").write_text(resolved(settings), encoding="utf-8")
+    notes = {
+        "run": name,
+        "version": metadata.version("terrlib"),
+        "seed": settings.seed,
+        "asked": settings.model_dump(mode="json", exclude_unset=True),
+        "data": str(data.resolve()),
+        "inputs": input_hashes(settings, data),
+        "settings": _sha(resolved(settings).encode()),
+        "packages": {package: metadata.version(package) for package in PACKAGES},
+        "python": platform.python_version(),
+        **more,
+    }
+    _write_json(folder / "run.json", notes)
+
+
+def _write_json(path: Path, notes: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(notes, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def input_hashes(settings: Settings, data: Path) -> dict[str, str]:
+    """Sha256 of every input file, by its name in the settings."""
+    files = {f for t in settings.tables.values() for f in (t.file, t.geometry) if f}
+    return {f: _sha((data / f).read_bytes()) for f in sorted(files) if (data / f).is_file()}
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+# ---------------------------------------------------------------------------- unfinished and finished
+
+
+def resume(
+    partial: Path, name: str, settings: Settings, data: Path, last: Path | None
+) -> dict[str, float]:
+    """Keep an unfinished folder of the same question, else start an empty one.
+
+    Returns
+    -------
+    dict
+        Notebook -> seconds, for every notebook that is already done.
+    """
+    path = partial / "run.json"
+    old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    question = {
+        "inputs": input_hashes(settings, data),
+        "settings": _sha(resolved(settings).encode()),
+        "version": metadata.version("terrlib"),
+        "last": last.name if last else "",
+    }
+    if all(old.get(key) == value for key, value in question.items()):
+        done: dict[str, float] = old.get("seconds", {})
+        return done
+    shutil.rmtree(partial, ignore_errors=True)
+    note_run(partial, name, settings, data, last=question["last"])
+    return {}
+
+
+def note(folder: Path, **more: Any) -> None:
+    """Add to `run.json` of a run."""
+    notes = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    _write_json(folder / "run.json", notes | more)
+
+
+def publish(partial: Path, final: Path) -> Path:
+    """Rename a whole run to its final name; the run it replaces goes only then."""
+    old = final.with_name(f".{final.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        final.rename(old)
+    partial.rename(final)
+    shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+# ---------------------------------------------------------------------------- notebooks
+
+
+def execute(notebook: str, folder: Path, locale: str, last: Path | None = None) -> None:
+    """Execute one notebook for a run, in the run's language, into `notebooks/` of its folder.
+
+    Raises
+    ------
+    TerrlibError
+        The refusal that the notebook met, in its own words.
+    SettingsError
+        If the notebook does not know a parameter (papermill would run on with its default).
+    """
+    import nbformat  # noqa: PLC0415
+    import papermill  # noqa: PLC0415
+    from traitlets.config import Config  # noqa: PLC0415
+
+    nb = nbformat.read(notebook_folder() / f"{notebook}.ipynb", as_version=4)
+    for cell in nb.cells:
+        if cell.cell_type == "markdown":
+            cell.source = in_language(cell.source, locale)
+    parameters = {"run": str(folder.resolve())}
+    if notebook == "07_review":
+        parameters["last_run"] = str(last.resolve()) if last else ""
+    path = folder / "notebooks" / f"{notebook}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nb, path)
+    known = papermill.inspect_notebook(str(path))
+    if unknown := set(parameters) - set(known):
+        raise SettingsError(f"{notebook} has no parameter {', '.join(sorted(unknown))}")
+    try:
+        papermill.execute_notebook(
+            str(path),
+            str(path),
+            parameters=parameters,
+            progress_bar=False,
+            kernel_name="python3",
+            config=Config({"KernelManager": {"transport": _transport()}}),
+        )
+    except papermill.PapermillExecutionError as error:
+        raise _refusal(error.ename, error.evalue) from error
+
+
+def _transport() -> str:
+    from jupyter_core.paths import jupyter_runtime_dir  # noqa: PLC0415
+
+    # Sockets are files here; a path over about 100 characters is refused by the system.
+    short = len(jupyter_runtime_dir()) < 50  # noqa: PLR2004
+    return "ipc" if os.name == "posix" and short else "tcp"
+
+
+def _refusal(name: str, text: str) -> Exception:
+    kind = getattr(errors, name, None)
+    if isinstance(kind, type) and issubclass(kind, TerrlibError):
+        return kind(text)
+    return RuntimeError(f"{name}: {text}")
+
+
+def in_language(source: str, locale: str) -> str:
+    """Keep one language of a notebook's text, which says things in Polish · in English.
+
+    Parameters
+    ----------
+    source
+        Markdown. In each line, and in each cell of a table line, what stands before " · " is
+        Polish and what stands after it English; text without " · " is for both.
+    locale
+        pl or en.
+
+    Examples
+    --------
+    >>> in_language("## Gdzie są klienci? · Where are the customers?", "en")
+    '## Where are the customers?'
+    >>> in_language("| **Decyduje · Decides** | `rep` |", "pl")
+    '| **Decyduje** | `rep` |'
+    """
+    return "\n".join(
+        "|".join(_choose(part, locale) for part in line.split("|")) for line in source.split("\n")
+    )
+
+
+def _choose(part: str, locale: str) -> str:
+    if " · " not in part:
+        return part
+    polish, english = part.split(" · ", 1)
+    if locale == "pl":
+        bold = polish.lstrip().startswith("**") and polish.count("**") == 1
+        return polish + ("**" + (" " if part.endswith(" ") else "") if bold else "")
+    lead = polish[: len(polish) - len(polish.lstrip("# *"))]
+    number = polish[len(lead) :].split(" ", 1)[0]
+    if lead.startswith("#") and number.rstrip(".").isdigit():
+        lead += f"{number} "
+    return lead + english
+
+
+def write_findings(run: Run) -> None:
+    """Write `quality.csv` and one file of rows set aside for each table that has some."""
+    run.write("quality", run.market.quality)
+    shutil.rmtree(run.folder / "set_aside", ignore_errors=True)
+    for table, rows in run.market.set_aside.items():
+        if len(rows):
+            write_table(run.folder, f"set_aside/{table}", rows.astype(str))
+
+
+def write_map(run: Run, territories: gpd.GeoDataFrame) -> None:
+    """Write `territories.geojson`: one feature per territory, in its name's order."""
+    path = run.folder / "territories.geojson"
+    path.write_text(territories.sort_values("territory").to_json(), encoding="utf-8")
+
+
+def read_map(root: Path) -> gpd.GeoDataFrame:
+    """Read `territories.geojson` of a run."""
+    return gpd.read_file(root / "territories.geojson")
+
+
+def settings_text(**changes: Any) -> str:
+    """Write the lines to put into a settings file, for a panel to show.
+
+    Examples
+    --------
+    >>> settings_text(territories={"count": 8})
+    'territories:\\n  count: 8\\n'
+    """
+    return str(yaml.safe_dump(changes, sort_keys=False, allow_unicode=True))

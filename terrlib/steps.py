@@ -1,0 +1,415 @@
+"""Each step of a plan as one call on a run: the same call in its own notebook and in later ones."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import geopandas as gpd
+import pandas as pd
+
+from terrlib import plan, review
+from terrlib.checks import Check, as_table, require
+from terrlib.decisions import channels, goals, moves, segments, spending, staffing, timeline
+from terrlib.decisions import territories as drawing
+from terrlib.errors import InfeasibleError, SettingsError
+from terrlib.inputs.market import Market
+from terrlib.inputs.settings import Settings
+from terrlib.measures import facts as measuring
+from terrlib.measures import scorecard as judging
+from terrlib.measures.workload import capacity_h
+from terrlib.runs import Run, open_run, read_map, read_table, write_findings, write_map
+from terrlib.show.words import Sentence
+
+
+class Territories(NamedTuple):
+    """What notebook 02 decides, measured by the judge and not by the solver."""
+
+    design: drawing.Design | None
+    territory: pd.Series
+    card: pd.DataFrame
+    present: pd.DataFrame
+    map: gpd.GeoDataFrame
+    checks: pd.DataFrame
+
+
+def before(run: Run, *decisions: str) -> Sentence:
+    """Say which earlier decisions this run lacks, so that they are computed here.
+
+    Parameters
+    ----------
+    run
+        The run that is open.
+    *decisions
+        Names under `decisions/`.
+    """
+    missing = [name for name in decisions if not run.has(f"decisions/{name}")]
+    if not missing:
+        return run.words.say("before.all_there")
+    names = ", ".join(run.words.label(name) for name in missing)
+    return run.words.say("before.computed_here", names=names)
+
+
+# ---------------------------------------------------------------------------- 01 customers
+
+
+@cache
+def find_segments(run: Run) -> segments.Segments:
+    """Find the segments of the customer base (notebook 01)."""
+    return segments.find_segments(run.market, run.settings)
+
+
+@cache
+def account_facts(run: Run) -> pd.DataFrame:
+    """Everything that is measured of an account; segments as decided, else found here."""
+    return measuring.account_facts(run.market, run.settings, _segment(run))
+
+
+def write_segments(run: Run) -> pd.DataFrame:
+    """Write `decisions/segment.csv` and every finding about the data."""
+    write_findings(run)
+    label = find_segments(run).label
+    return run.write(
+        "decisions/segment", pd.DataFrame({"account_id": label.index, "segment": label.to_numpy()})
+    )
+
+
+def _segment(run: Run) -> pd.Series:
+    if run.has("decisions/segment"):
+        label = run.read("decisions/segment").set_index("account_id")["segment"]
+        if label.index.sort_values().equals(run.market.accounts.index):
+            return label.reindex(run.market.accounts.index)
+    return find_segments(run).label
+
+
+# ---------------------------------------------------------------------------- 02 territories
+
+
+def rules_of(market: Market, settings: Settings) -> drawing.Rules:
+    """Make the rules that territories have to satisfy out of the settings.
+
+    Raises
+    ------
+    SettingsError
+        If there is neither a number of territories nor a table of reps to count.
+    """
+    count = settings.territories.count or len(market.reps)
+    if not count:
+        raise SettingsError(
+            "how many territories? Put 'territories: {count: 8}' into the settings, say "
+            "--territories 8, or give a table of reps to draw one for each"
+        )
+    fte = market.reps["fte"] if settings.territories.fair_share_by_fte else pd.Series(dtype=float)
+    shares = tuple(sorted(fte, reverse=True)) if len(fte) == count else ()
+    return drawing.Rules(count, dict(settings.territories.balance), shares)
+
+
+def balance_of(market: Market, settings: Settings) -> dict[str, float]:
+    """Measure -> tolerance; potential, else revenue, else the count, where the settings name none."""
+    if settings.territories.balance:
+        return dict(settings.territories.balance)
+    for measure in ("potential", "revenue"):
+        if market.accounts[measure].fillna(0).gt(0).any():
+            return {measure: DEFAULT_TOLERANCE}
+    return {"count": DEFAULT_TOLERANCE}
+
+
+DEFAULT_TOLERANCE = 0.15
+
+
+def refuse_impossible(market: Market, settings: Settings) -> None:
+    """Refuse territories that arithmetic alone shows cannot exist, before anything is planned.
+
+    Raises
+    ------
+    InfeasibleError
+        With every reason, its numbers and what would help.
+    """
+    label = pd.Series("", index=market.accounts.index)
+    facts = measuring.account_facts(market, settings, label)
+    rules = _rules(market, settings)
+    reasons = drawing.impossible(market, measuring.unit_measures(facts, market.units.index), rules)
+    if reasons:
+        raise InfeasibleError("; ".join(reasons))
+
+
+def _rules(market: Market, settings: Settings) -> drawing.Rules:
+    rules = rules_of(market, settings)
+    return drawing.Rules(rules.n_territories, balance_of(market, settings), rules.shares)
+
+
+@cache
+def unit_measures(run: Run) -> pd.DataFrame:
+    """Workload, potential, revenue and count of every unit."""
+    return measuring.unit_measures(account_facts(run), run.market.units.index)
+
+
+@cache
+def draw_territories(run: Run) -> Territories:
+    """Draw the territories, keep their names, and have them measured (notebook 02)."""
+    market = run.market
+    rules = _rules(market, run.settings)
+    design = drawing.draw(
+        market, unit_measures(run), rules, run.settings.territories, run.settings.seed, fixed(market)
+    )
+    return _measured(run, design, design.territory, rules)
+
+
+@cache
+def territories(run: Run) -> Territories:
+    """Territories as decided, else drawn here, with their measures."""
+    if run.has("decisions/territory"):
+        rows = run.read("decisions/territory")
+        label = rows.set_index("unit_id")["territory"]
+        if label.index.sort_values().equals(run.market.units.index):
+            label = label.reindex(run.market.units.index)
+            return _measured(run, None, label, _rules(run.market, run.settings))
+    return draw_territories(run)
+
+
+def fixed(market: Market) -> pd.Series:
+    """Overrides as unit_id -> territory, the last one where a unit has several."""
+    rows = market.overrides.drop_duplicates("unit_id", keep="last")
+    return rows.set_index("unit_id")["territory"]
+
+
+def _measured(
+    run: Run, design: drawing.Design | None, territory: pd.Series, rules: drawing.Rules
+) -> Territories:
+    market, facts = run.market, account_facts(run)
+    of_account = facts["unit_id"].map(territory)
+    shares = shares_of(territory, unit_measures(run), rules)
+    card = judging.scorecard(market, facts, of_account, territory, shares)
+    present = pd.DataFrame()
+    if market.has("assignments"):
+        held = market.assignments.drop_duplicates("account_id").set_index("account_id")["territory"]
+        held = held.reindex(facts.index).dropna()
+        present = judging.scorecard(market, facts, held, None, None)
+    shapes = judging.territory_shapes(market, territory).merge(
+        card.reset_index(), on="territory", validate="one_to_one"
+    )
+    checks = drawing.checks(market, unit_measures(run), territory, rules)
+    return Territories(design, territory, card, present, shapes, as_table(checks))
+
+
+def shares_of(
+    territory: pd.Series, measures: pd.DataFrame, rules: drawing.Rules
+) -> pd.Series | None:
+    """Fair share of every territory: slots by size, matched to territories by their load."""
+    if not rules.shares:
+        return None
+    load = measures[next(iter(rules.balance))].groupby(territory).sum()
+    order = load.sort_values(ascending=False, kind="stable").index
+    shares = pd.Series(sorted(rules.shares, reverse=True), index=order, dtype=float)
+    return (shares / shares.sum()).sort_index()
+
+
+def write_territories(run: Run) -> pd.DataFrame:
+    """Write the territories, the overrides, the map and both scorecards, if every rule holds."""
+    drawn = territories(run)
+    require([Check(*row) for row in drawn.checks.itertuples(index=False)])
+    run.write("decisions/overrides", run.market.overrides)
+    write_map(run, drawn.map)
+    run.write("scorecard", drawn.card.reset_index())
+    if len(drawn.present):
+        run.write("scorecard_present", drawn.present.reset_index())
+    label = drawn.territory
+    return run.write(
+        "decisions/territory",
+        pd.DataFrame({"unit_id": label.index, "territory": label.to_numpy()}),
+    )
+
+
+def try_territories(
+    run: Run, count: int, balance: dict[str, float]
+) -> tuple[pd.DataFrame, gpd.GeoDataFrame, drawing.Design]:
+    """Draw other territories for a panel; writes nothing.
+
+    Raises
+    ------
+    InfeasibleError
+        If there are none.
+    """
+    rules = drawing.Rules(count, balance)
+    measures = unit_measures(run)
+    design = drawing.draw(
+        run.market, measures, rules, run.settings.territories, run.settings.seed, fixed(run.market)
+    )
+    drawn = _measured(run, design, design.territory, rules)
+    return drawn.card, drawn.map, design
+
+
+# ---------------------------------------------------------------------------- 03 reps, channels
+
+
+@cache
+def assign_reps(run: Run) -> staffing.Staffing:
+    """Give every territory a rep, or say that it is vacant (notebook 03)."""
+    return staffing.assign_reps(
+        run.market, account_facts(run), territories(run).territory, run.settings
+    )
+
+
+@cache
+def choose_channels(run: Run) -> pd.DataFrame:
+    """Decide for every territory whether a rep or a partner sells (notebook 03)."""
+    return channels.choose_channels(
+        run.market, account_facts(run), territories(run).territory, reps(run), run.settings
+    )
+
+
+def reps(run: Run) -> pd.DataFrame:
+    """Territory and rep as decided, else assigned here."""
+    if run.has("decisions/rep"):
+        return run.read("decisions/rep")
+    return assign_reps(run).rep
+
+
+def selling(run: Run) -> pd.DataFrame:
+    """Territory and channel as decided, else chosen here."""
+    if run.has("decisions/channel"):
+        return run.read("decisions/channel")
+    return choose_channels(run)
+
+
+@cache
+def hand_over(run: Run) -> pd.DataFrame:
+    """Every account that changes hands against the present alignment, with what is at risk."""
+    return moves.handover(
+        run.market, account_facts(run), territories(run).territory, reps(run), run.settings
+    )
+
+
+def write_reps(run: Run) -> pd.DataFrame:
+    """Write who owns each territory and through which channel it sells."""
+    run.write("decisions/channel", choose_channels(run))
+    return run.write("decisions/rep", assign_reps(run).rep)
+
+
+# ---------------------------------------------------------------------------- 04 budget, 05 goals
+
+
+@cache
+def split_budget(run: Run) -> spending.Spending:
+    """Split the budget over territory and channel (notebook 04)."""
+    return spending.split_budget(
+        run.market, account_facts(run), territories(run).territory, run.settings
+    )
+
+
+def write_budget(run: Run) -> pd.DataFrame:
+    """Write `decisions/budget.csv`."""
+    return run.write("decisions/budget", split_budget(run).cells)
+
+
+@cache
+def forecast_sales(run: Run) -> timeline.Forecast:
+    """Forecast new sales by territory and quarter, with ranges (notebook 05)."""
+    return timeline.forecast(
+        run.market,
+        account_facts(run),
+        territories(run).territory,
+        reps(run),
+        split_budget(run),
+        run.settings,
+    )
+
+
+@cache
+def set_goals(run: Run) -> goals.Goals:
+    """Set the goal of every territory and quarter (notebook 05)."""
+    return goals.set_goals(
+        run.market, account_facts(run), territories(run).territory, forecast_sales(run), run.settings
+    )
+
+
+def write_goals(run: Run) -> pd.DataFrame:
+    """Write `decisions/goal.csv`."""
+    return run.write("decisions/goal", set_goals(run).table)
+
+
+# ---------------------------------------------------------------------------- 06 plan, 07 review
+
+
+@cache
+def assemble_plan(run: Run) -> dict[str, pd.DataFrame]:
+    """Put the five tables together (notebook 06)."""
+    facts, territory = account_facts(run), territories(run).territory
+    spent, sold = split_budget(run), selling(run)
+    areas = plan.target_areas(run.market, facts, territory, sold, run.settings)
+    return {
+        "plan/areas": areas,
+        "plan/customers": plan.customer_base(run.market, facts, territory),
+        "plan/reach": plan.reach(run.market, facts, territory, areas, spent, run.settings),
+        "plan/budget": plan.budget(
+            run.market, facts, territory, reps(run), sold, areas, spent, run.settings
+        ),
+        "plan/timeline": plan.timeline(set_goals(run).table, forecast_sales(run)),
+        "accounts": plan.accounts(run.market, facts, territory, reps(run), sold),
+    }
+
+
+def write_plan(run: Run) -> pd.DataFrame:
+    """Write the five tables and what a CRM imports; every check is recomputed from the files."""
+    for name, rows in assemble_plan(run).items():
+        run.write(name, rows)
+    checks = check_run(run)
+    run.write("checks", checks)
+    return checks
+
+
+def check_run(run: Run) -> pd.DataFrame:
+    """Recompute every check of a run from its written files.
+
+    Raises
+    ------
+    PlanError
+        If one does not hold.
+    """
+    tables = {name: read_table(run.folder, name) for name in plan.COLUMNS if _there(run, name)}
+    drawn = territories(run)
+    rules = _rules(run.market, run.settings)
+    label = tables["decisions/territory"].set_index("unit_id")["territory"]
+    found = drawing.checks(
+        run.market, unit_measures(run), label.reindex(drawn.territory.index), rules
+    )
+    return require([*found, *plan.check_plan(tables)])
+
+
+def _there(run: Run, name: str) -> bool:
+    return (run.folder / f"{name}.csv").is_file()
+
+
+@cache
+def review_run(run: Run, last_run: str = "") -> review.Review:
+    """Compare with an earlier run, and propose what to change (notebook 07)."""
+    rules = _rules(run.market, run.settings)
+    drawn = territories(run)
+    last = {}
+    if last_run:
+        root = open_run(last_run).base
+        if root is None:
+            raise SettingsError(f"{last_run} is not a finished run")
+        names = ("decisions/territory", "accounts", "scorecard")
+        last = {name: read_table(root, name) for name in names}
+    return review.review(
+        last, run.market, account_facts(run), unit_measures(run), drawn.territory, rules.balance
+    )
+
+
+def write_moves(run: Run) -> pd.DataFrame:
+    """Write `decisions/moves.csv`: every account that changes hands, and why."""
+    return run.write("decisions/moves", hand_over(run))
+
+
+def capacity(run: Run) -> float:
+    """Hours a year that a full-time rep has for customers."""
+    year = int(run.market.quarter[:4]) if run.market.quarter[:4].isdigit() else None
+    year = year or (run.market.as_of.year if run.market.as_of is not None else DEFAULT_YEAR)
+    return capacity_h(run.settings, year, run.market.country)
+
+
+DEFAULT_YEAR = 2026
+
+
+__all__ = ["read_map"]
