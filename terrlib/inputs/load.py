@@ -1,0 +1,287 @@
+"""From settings and a folder of files to a market that can be trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from pyproj import CRS
+
+from terrlib.errors import DataError, SettingsError
+from terrlib.inputs import quality, read, units
+from terrlib.inputs.market import Market
+from terrlib.inputs.quality import Ledger
+from terrlib.inputs.settings import Settings, TableFile, make_settings
+from terrlib.inputs.tables import COLUMNS
+
+NAMES = {
+    "account_id": ("account_id", "id", "accountid", "account id", "id_klienta"),
+    "name": ("name", "nazwa", "account name", "firma"),
+    "lat": ("lat", "latitude", "szerokosc", "y"),
+    "lon": ("lon", "lng", "long", "longitude", "dlugosc", "x"),
+    "revenue": ("revenue", "sales", "obrot", "obroty", "sprzedaz", "turnover"),
+    "potential": ("potential", "potencjal"),
+}
+UNDATED = "undated"
+
+
+def load_market(settings: Settings, folder: Path) -> Market:
+    """Read every table that the settings name, pass the data gate, and freeze the market.
+
+    Parameters
+    ----------
+    settings
+        What is asked.
+    folder
+        The data folder; no file outside it is read.
+
+    Raises
+    ------
+    SettingsError
+        If a file is absent or outside the folder, or no accounts are named.
+    DataError
+        If the tables cannot be trusted; all stops at once.
+    """
+    if "accounts" not in settings.tables:
+        raise SettingsError("the settings name no table of accounts: tables: {accounts: accounts.csv}")
+    ledger, raw, broken = Ledger(), {}, []
+    for table, spec in settings.tables.items():
+        try:
+            raw[table] = read.read_table(folder, table, spec)
+        except DataError as fault:
+            broken.append(str(fault))
+    for text in broken:
+        ledger.stop("files", "missing_column", text)
+    good = [t for t in raw if quality.require_columns(ledger, t, raw[t])]
+    rows = {t: quality.typed(ledger, t, raw[t]) for t in good}
+    if "accounts" in rows and not len(rows["accounts"]):
+        ledger.stop("accounts", "no_rows", "no row can be used; see what was set aside above")
+    ledger.refuse()
+    for table in COLUMNS:
+        rows.setdefault(table, _empty(table))
+    return _assemble(settings, folder, ledger, rows, frozenset(raw))
+
+
+def simplest_settings(path: Path) -> Settings:
+    """Make settings for a lone file of accounts, its usual column names recognised.
+
+    Parameters
+    ----------
+    path
+        A CSV, Excel or Parquet file.
+
+    Raises
+    ------
+    DataError
+        If it is no table.
+    """
+    rows = read.read_table(path.parent, "accounts", TableFile(file=path.name))
+    columns = {}
+    for ours, theirs in NAMES.items():
+        found = [c for c in rows.columns if read.fold(c).replace(" ", "_") in theirs or c.lower() in theirs]
+        if found and found[0] != ours and ours not in rows.columns:
+            columns[ours] = found[0]
+    stem = "".join(c if c.isalnum() and c.isascii() else "-" for c in path.stem).strip("-")
+    return make_settings(
+        {
+            "plan": stem[:40] or "plan",
+            "tables": {"accounts": {"file": path.name, "columns": columns}},
+        }
+    )
+
+
+def _empty(table: str) -> pd.DataFrame:
+    dtypes = {"key": str, "text": str, "date": "datetime64[ns]", "flag": bool}
+    return pd.DataFrame(
+        {c.name: pd.Series(dtype=dtypes.get(c.kind, float)) for c in COLUMNS[table].values()}
+    )
+
+
+def _assemble(
+    settings: Settings,
+    folder: Path,
+    ledger: Ledger,
+    rows: dict[str, pd.DataFrame],
+    given: frozenset[str],
+) -> Market:
+    areas = _areas(settings, folder, ledger, rows["areas"])
+    accounts = quality.locate(ledger, rows["accounts"], len(areas) > 0)
+    if not len(accounts):
+        ledger.stop("accounts", "no_rows", "no account has a place on the map: give lat and lon, or area_id")
+        ledger.refuse()
+    crs = units.metric_crs(settings, accounts["lon"].dropna(), accounts["lat"].dropna())
+    if len(areas):
+        accounts = units.place_in_areas(ledger, accounts, areas, crs)
+    else:
+        accounts = accounts.assign(area_id="")
+    as_of, quarter = _when(settings, rows["sales"], rows["opportunities"])
+    known = set(accounts["account_id"])
+    for table, column in (("sales", "date"), ("opportunities", "created_date")):
+        rows[table] = quality.drop_orphans(ledger, table, rows[table], known)
+        rows[table] = quality.in_time(ledger, table, rows[table], column, as_of)
+    rows["assignments"] = quality.drop_orphans(ledger, "assignments", rows["assignments"], known)
+    rows["opportunities"] = _opportunities(ledger, rows["opportunities"])
+    sales = rows["sales"]
+    ledger.find("sales", "negative_amount", sales[sales["amount"] < 0], "amount", "a credit note: kept")
+    if "sales" in given:
+        accounts = accounts.assign(revenue=_last_year(accounts, sales, as_of))
+    accounts = quality.note_accounts(ledger, accounts, settings.country)
+    accounts = units.project(_settled(accounts), crs)
+    unit, neighbors, accounts = _units(settings, ledger, accounts, areas, crs, rows["neighbors"])
+    _note_owners(ledger, rows)
+    return Market(
+        accounts=accounts,
+        units=unit.assign(n_accounts=accounts.groupby("unit_id").size().reindex(unit.index, fill_value=0)),
+        neighbors=neighbors,
+        reps=_reps(rows["reps"]),
+        sales=sales.sort_values(["account_id", "date"], kind="stable").reset_index(drop=True),
+        opportunities=rows["opportunities"].set_index("opp_id").sort_index(),
+        areas=areas.set_index("area_id").sort_index(),
+        channels=_channels(rows["channels"]),
+        distributors=_filled(
+            rows["distributors"].set_index("distributor_id").sort_index(),
+            push_factor=1.0, support_cost_year=0.0, annual_capacity=np.inf,
+        ),
+        distributor_areas=_filled(rows["distributor_areas"], coverage_rate=1.0),
+        assignments=rows["assignments"].sort_values("account_id").reset_index(drop=True),
+        targets=rows["targets"].sort_values("quarter").reset_index(drop=True),
+        overrides=_overrides(ledger, rows["overrides"], unit, given),
+        given=given,
+        quality=ledger.table(),
+        set_aside={table: pd.concat(parts) for table, parts in sorted(ledger.aside.items())},
+        as_of=as_of,
+        quarter=quarter,
+        currency=settings.currency,
+        country=settings.country,
+    )
+
+
+def _areas(
+    settings: Settings, folder: Path, ledger: Ledger, rows: pd.DataFrame
+) -> gpd.GeoDataFrame:
+    empty = gpd.GeoDataFrame(rows.assign(lat=0.0, lon=0.0), geometry=[None] * len(rows), crs=4326)
+    if not len(rows):
+        return empty
+    shapes = read.read_shapes(folder, settings.tables["areas"])
+    if shapes is None:
+        raise DataError("areas: no shapes; name their file, areas: {file: areas.csv, geometry: areas.geojson}")
+    joined = gpd.GeoDataFrame(rows.merge(shapes, on="area_id", how="left"), geometry="geometry", crs=4326)
+    bare = joined[joined.geometry.isna() | joined.geometry.is_empty]
+    if len(bare):
+        raise DataError(
+            f"areas: {len(bare)} of {len(joined)} areas have no shape, such as "
+            f"{', '.join(bare['area_id'].head(3))}: do the ids of both files agree, leading zeros too?"
+        )
+    joined = units.repair(ledger, joined)
+    place = joined.geometry.representative_point()
+    return joined.assign(
+        name=joined["name"].where(joined["name"] != "", joined["area_id"]), lat=place.y, lon=place.x
+    )
+
+
+def _when(
+    settings: Settings, sales: pd.DataFrame, deals: pd.DataFrame
+) -> tuple[pd.Timestamp | None, str]:
+    """Last day that counts and the quarter planned for; the clock is never asked."""
+    dates = sales["date"] if sales["date"].notna().any() else deals["created_date"]
+    last = dates.max() if dates.notna().any() else None
+    if settings.quarter is None:
+        return (last, f"{last.year}Q{last.quarter}") if last is not None else (None, UNDATED)
+    before = pd.Period(settings.quarter, freq="Q").start_time - pd.Timedelta(days=1)
+    return (min(last, before) if last is not None else None), settings.quarter
+
+
+def _last_year(accounts: pd.DataFrame, sales: pd.DataFrame, as_of: pd.Timestamp | None) -> pd.Series:
+    since = as_of - pd.DateOffset(years=1) if as_of is not None else None
+    year = sales[sales["date"] > since] if since is not None else sales
+    return accounts["account_id"].map(year.groupby("account_id")["amount"].sum()).fillna(0.0).round(2)
+
+
+def _opportunities(ledger: Ledger, deals: pd.DataFrame) -> pd.DataFrame:
+    shut = deals["is_closed"].fillna(value=False).astype(bool)
+    wrong = shut & (deals["close_date"] < deals["created_date"])
+    deals = ledger.set_aside(
+        "opportunities", "closed_before_created", deals, wrong, "close_date", "closed before it was created"
+    )
+    undated = deals["is_closed"].fillna(value=False).astype(bool) & deals["close_date"].isna()
+    deals = ledger.set_aside(
+        "opportunities", "not_a_date", deals, undated, "close_date", "closed without a date"
+    )
+    return deals.assign(
+        is_closed=deals["is_closed"].fillna(value=False).astype(bool),
+        is_won=deals["is_won"].fillna(value=False).astype(bool),
+        amount=deals["amount"].fillna(0.0),
+    )
+
+
+def _settled(accounts: pd.DataFrame) -> pd.DataFrame:
+    flags = {"protected": False, "consent_email": False, "consent_phone": False, "consent_sms": False,
+             "consent_post": True}
+    settled = {
+        column: accounts[column].map(lambda v, b=blank: b if v is None or pd.isna(v) else bool(v)).astype(bool)
+        for column, blank in flags.items()
+    }
+    name = accounts["name"].where(accounts["name"] != "", accounts["account_id"])
+    accounts = accounts.assign(**settled, name=name, revenue=accounts["revenue"].fillna(0.0))
+    return accounts.set_index("account_id").sort_index()
+
+
+def _units(
+    settings: Settings,
+    ledger: Ledger,
+    accounts: pd.DataFrame,
+    areas: gpd.GeoDataFrame,
+    crs: CRS,
+    given: pd.DataFrame,
+) -> tuple[gpd.GeoDataFrame, pd.DataFrame, pd.DataFrame]:
+    if settings.units == "areas":
+        if not len(areas):
+            raise SettingsError("units: areas needs a table of areas; without one use units: accounts")
+        unit, neighbors = units.area_units(areas, crs)
+        accounts = accounts.assign(unit_id=accounts["area_id"])
+    else:
+        land = shapely.union_all(areas.geometry.to_crs(crs).to_numpy()) if len(areas) else None
+        unit, neighbors, unit_of = units.location_units(accounts, land, crs)
+        accounts = accounts.assign(unit_id=unit_of)
+    return unit, units.join_islands(ledger, unit, neighbors, given), accounts
+
+
+def _note_owners(ledger: Ledger, rows: dict[str, pd.DataFrame]) -> None:
+    known = set(rows["reps"]["rep_id"])
+    held = rows["assignments"]
+    strangers = held[(held["rep_id"] != "") & ~held["rep_id"].isin(known)]
+    if known:
+        ledger.find("assignments", "rep_unknown", strangers, "rep_id", "held by somebody not among the reps")
+
+
+def _overrides(
+    ledger: Ledger, rows: pd.DataFrame, unit: gpd.GeoDataFrame, given: frozenset[str]
+) -> pd.DataFrame:
+    unknown = rows.loc[~rows["unit_id"].isin(unit.index), "unit_id"]
+    if len(unknown):
+        raise DataError(
+            f"overrides: {len(unknown)} units do not exist, such as {', '.join(unknown.head(3))}"
+        )
+    return rows.sort_values("unit_id", kind="stable").reset_index(drop=True)
+
+
+def _reps(rows: pd.DataFrame) -> pd.DataFrame:
+    reps = rows.assign(name=rows["name"].where(rows["name"] != "", rows["rep_id"]))
+    reps = reps.set_index("rep_id").sort_index()
+    return _filled(reps, fte=1.0)
+
+
+def _channels(rows: pd.DataFrame) -> pd.DataFrame:
+    table = rows.set_index("channel").sort_index()
+    names = pd.Series(table.index, index=table.index)
+    for label in ("label_pl", "label_en"):
+        table[label] = table[label].where(table[label] != "", names)
+    table["consent_needed"] = table["consent_needed"].where(table["consent_needed"] != "", "none")
+    return _filled(table, fixed_cost=0.0, max_contacts=1.0, lead_lag_m=0.0)
+
+
+def _filled(rows: pd.DataFrame, **blanks: float) -> pd.DataFrame:
+    return rows.assign(**{column: rows[column].fillna(value) for column, value in blanks.items()})

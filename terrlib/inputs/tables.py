@@ -1,0 +1,221 @@
+"""The columns of every input table: what they are called, what they hold, which of them are needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandera.pandas as pa
+
+Kind = Literal["key", "text", "number", "money", "date", "flag", "share", "degrees"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of an input table.
+
+    Attributes
+    ----------
+    name
+        As terrlib calls it; a file may call it otherwise and say so in the settings.
+    kind
+        key and text stay as written; money is in the run's currency; a date is a day; a flag is
+        yes or no; a share is 0 to 1.
+    meaning, znaczenie
+        What it holds, in English and Polish.
+    required
+        Whether the table is of no use without it.
+    low, high
+        Range of numbers.
+    """
+
+    name: str
+    kind: Kind
+    meaning: str
+    znaczenie: str
+    required: bool = False
+    low: float | None = None
+    high: float | None = None
+
+
+def _c(line: str) -> Column:
+    """Read one line: name! | kind low..high | meaning | znaczenie; ! means required."""
+    name, kind, meaning, polish = (part.strip() for part in line.split("|"))
+    kind, _, limits = kind.partition(" ")
+    low, _, high = limits.partition("..")
+    return Column(
+        name.rstrip("!"),
+        kind,  # type: ignore[arg-type]
+        meaning,
+        polish,
+        name.endswith("!"),
+        float(low) if low else None,
+        float(high) if high else None,
+    )
+
+
+def _table(text: str) -> dict[str, Column]:
+    columns = [_c(line) for line in text.strip().splitlines()]
+    return {column.name: column for column in columns}
+
+
+COLUMNS: dict[str, dict[str, Column]] = {
+    "accounts": _table("""
+        account_id | key | identifies the account; the row number where absent | identyfikator; numer wiersza, jeśli brak
+        name | text | name of the firm | nazwa firmy
+        lat | degrees -90..90 | latitude, degrees | szerokość geograficzna, stopnie
+        lon | degrees -180..180 | longitude, degrees | długość geograficzna, stopnie
+        revenue | money | sales of the last 12 months; computed where sales are given | sprzedaż z ostatnich 12 miesięcy; liczona, gdy podano sprzedaż
+        potential | money 0.. | what the account could buy in a year, from anybody | ile klient mógłby kupić w roku, od kogokolwiek
+        status | text | customer, prospect, lost or inactive; derived from revenue where absent | customer, prospect, lost lub inactive; z obrotów, jeśli brak
+        industry | text | industry | branża
+        employees | number 0.. | number of employees | liczba pracowników
+        area_id | key | the area it lies in; computed from the point where absent | obszar; liczony ze współrzędnych, jeśli brak
+        town | text | town | miejscowość
+        region | text | region or voivodeship | województwo
+        postal_code | key | postal code, as text | kod pocztowy, jako tekst
+        tax_id | key | tax number (NIP) | NIP
+        protected | flag | must not change hands | nie może zmienić opiekuna
+        consent_email | flag | may be sent e-mail; missing means no | zgoda na e-mail; brak znaczy nie
+        consent_phone | flag | may be phoned; missing means no | zgoda na telefon; brak znaczy nie
+        consent_sms | flag | may be sent SMS; missing means no | zgoda na SMS; brak znaczy nie
+        consent_post | flag | may be sent letters; missing means yes | zgoda na list; brak znaczy tak
+        customer_since | date | first day as a customer | klient od
+    """),
+    "reps": _table("""
+        rep_id! | key | identifies the rep | identyfikator przedstawiciela
+        name | text | name | imię i nazwisko
+        home_lat! | degrees -90..90 | latitude of the home, degrees | szerokość geograficzna domu, stopnie
+        home_lon! | degrees -180..180 | longitude of the home, degrees | długość geograficzna domu, stopnie
+        role | text | field, inside, kam or channel_manager | field, inside, kam lub channel_manager
+        fte | number 0.05..1.2 | 1 is full time | 1 to pełny etat
+        seniority | text | junior, mid or senior | junior, mid lub senior
+        skills | text | industries the rep knows, separated by a bar | znane branże, rozdzielone kreską pionową
+        cost_year | money 0.. | full cost a year | pełny koszt roczny
+    """),
+    "sales": _table("""
+        account_id! | key | the account | klient
+        date! | date | day of the invoice | dzień faktury
+        amount! | money | net amount; negative is a credit note | kwota netto; ujemna to korekta
+        product_line | text | product line | grupa produktów
+    """),
+    "opportunities": _table("""
+        opp_id! | key | identifies the opportunity | identyfikator szansy
+        account_id! | key | the account | klient
+        created_date! | date | day it was created | dzień utworzenia
+        close_date | date | day it was closed, or is expected to be | dzień zamknięcia lub jego plan
+        stage | text | stage in the CRM | etap w CRM
+        is_closed! | flag | won or lost | wygrana lub przegrana
+        is_won! | flag | won | wygrana
+        amount | money 0.. | value | wartość
+        type | text | new_logo, expansion, renewal | new_logo, expansion, renewal
+        lead_source | text | where the lead came from | źródło kontaktu
+        rep_id | key | owner | właściciel
+    """),
+    "areas": _table("""
+        area_id! | key | identifies the area, such as a TERYT code | identyfikator obszaru, np. kod TERYT
+        name | text | name | nazwa
+        region | text | region or voivodeship | województwo
+    """),
+    "channels": _table("""
+        channel! | key | identifies the channel | identyfikator kanału
+        label_pl | text | name in Polish | nazwa po polsku
+        label_en | text | name in English | nazwa po angielsku
+        consent_needed | text | none, email, phone or sms | none, email, phone lub sms
+        fixed_cost | money 0.. | cost of using the channel in a territory at all | koszt stały kanału w terytorium
+        cost_per_contact! | money 0.01.. | cost of one contact | koszt jednego kontaktu
+        max_contacts | number 0.. | contacts an account gets at most in a year | najwięcej kontaktów na klienta w roku
+        response_rate! | share 0..1 | share of contacts that become a lead | odsetek kontaktów, które dają zapytanie
+        response_rate_source | text | user, fitted or benchmark | user, fitted lub benchmark
+        lead_to_opp_rate | share 0..1 | share of leads that become an opportunity | odsetek zapytań, które dają szansę
+        lead_lag_m | number 0.. | months from spending to lead | miesiące od wydatku do zapytania
+    """),
+    "distributors": _table("""
+        distributor_id! | key | identifies the partner | identyfikator partnera
+        name | text | name | nazwa
+        discount_rate! | share 0..0.8 | discount the partner gets | rabat partnera
+        push_factor | number 0..1.5 | share of own sales the partner would reach | jaką część naszej sprzedaży osiągnie
+        support_cost_year | money 0.. | cost of supporting the partner in a year | roczny koszt wsparcia partnera
+        annual_capacity | money 0.. | sales the partner can carry in a year | roczna zdolność sprzedaży
+    """),
+    "distributor_areas": _table("""
+        distributor_id! | key | the partner | partner
+        area_id! | key | the area | obszar
+        coverage_rate | share 0..1 | share of its customers the partner reaches | odsetek klientów w zasięgu partnera
+    """),
+    "assignments": _table("""
+        account_id! | key | the account | klient
+        territory! | key | territory that holds it today | dzisiejsze terytorium
+        rep_id | key | rep that holds it today | dzisiejszy opiekun
+    """),
+    "targets": _table("""
+        quarter! | key | quarter, like 2026Q4 | kwartał, np. 2026Q4
+        amount! | money 0.. | new sales to be made in it | nowa sprzedaż do osiągnięcia
+    """),
+    "neighbors": _table("""
+        unit_a! | key | a unit | jednostka
+        unit_b! | key | a unit that counts as touching it (a ferry, a bridge) | jednostka uznana za sąsiednią (prom, most)
+    """),
+    "overrides": _table("""
+        unit_id! | key | the unit placed by hand | jednostka przypisana ręcznie
+        territory! | key | where it has to be | terytorium, w którym ma być
+        reason | text | why | powód
+        who | text | who decided | kto zdecydował
+        date | date | when | kiedy
+    """),
+}
+
+KEYS = {
+    "accounts": "account_id",
+    "reps": "rep_id",
+    "opportunities": "opp_id",
+    "areas": "area_id",
+    "channels": "channel",
+    "distributors": "distributor_id",
+}
+DTYPES = {"number": float, "money": float, "share": float, "degrees": float}
+
+
+def schema(table: str) -> pa.DataFrameSchema:
+    """Return the rules of a typed table, for pandera to check all at once.
+
+    Parameters
+    ----------
+    table
+        A key of `COLUMNS`.
+
+    Examples
+    --------
+    >>> schema("reps").columns["fte"].checks[0].statistics
+    {'min_value': 0.05}
+    """
+    columns = {}
+    for column in COLUMNS[table].values():
+        checks = []
+        if column.low is not None:
+            checks.append(pa.Check.ge(column.low))
+        if column.high is not None:
+            checks.append(pa.Check.le(column.high))
+        columns[column.name] = pa.Column(
+            DTYPES.get(column.kind), checks, nullable=True, required=False, unique=False
+        )
+    return pa.DataFrameSchema(columns)
+
+
+def data_dictionary() -> str:
+    """Write the dictionary of every input table as Markdown.
+
+    Examples
+    --------
+    >>> data_dictionary().splitlines()[0]
+    '**accounts** (required)'
+    """
+    lines = []
+    for table, columns in COLUMNS.items():
+        lines += [f"**{table}**" + (" (required)" if table == "accounts" else ""), ""]
+        lines += ["| column | holds | what it means | znaczenie |", "|---|---|---|---|"]
+        for c in columns.values():
+            name = f"`{c.name}`" + (" *" if c.required else "")
+            lines.append(f"| {name} | {c.kind} | {c.meaning} | {c.znaczenie} |")
+        lines.append("")
+    return "\n".join(lines)

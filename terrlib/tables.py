@@ -1,0 +1,302 @@
+"""What a run shows as a table or hands to a figure: rows picked, joined and named, nothing decided."""
+
+from __future__ import annotations
+
+import geopandas as gpd
+import pandas as pd
+
+from terrlib import steps
+from terrlib.runs import Run
+from terrlib.show.tables import Shown, table
+
+TOP = 10
+
+
+def _numbers(run: Run, kinds: dict[str, str], **values: float) -> Shown:
+    """Show the headline numbers of a notebook, one a line."""
+    rows = [(run.words.label(key), run.words.write(values[key], kind)) for key, kind in kinds.items()]
+    return table(
+        pd.DataFrame(rows, columns=["measure", "value"]), run.words, {"measure": "text", "value": "text"}
+    )
+
+
+# ---------------------------------------------------------------------------- headline numbers
+
+
+def headline_numbers(run: Run) -> Shown:
+    """Show the plan in six numbers."""
+    drawn, year = steps.territories(run), steps.forecast_sales(run).year
+    return _numbers(
+        run,
+        {"territories": "number", "accounts": "number", "revenue": "money0", "goal": "money0",
+         "expected": "money0", "budget": "money0"},
+        territories=len(drawn.card),
+        accounts=int(drawn.card["accounts"].sum()),
+        revenue=float(drawn.card["revenue"].sum()),
+        goal=int(steps.set_goals(run).table["amount"].sum()) / 100,
+        expected=year["mean"],
+        budget=steps.split_budget(run).total / 100,
+    )
+
+
+def customer_numbers(run: Run) -> Shown:
+    """Show the customer base in five numbers."""
+    facts = steps.account_facts(run)
+    return _numbers(
+        run,
+        {"accounts": "number", "customers": "number", "revenue": "money0", "potential": "money0",
+         "white_space": "money0"},
+        accounts=len(facts),
+        customers=int((facts["status"] == "customer").sum()),
+        revenue=float(facts["revenue"].sum()),
+        potential=float(facts["potential"].sum()),
+        white_space=float(facts["white_space"].sum()),
+    )
+
+
+def balance_numbers(run: Run) -> Shown:
+    """Show each territory with its index of every balanced measure."""
+    card = steps.territories(run).card.reset_index()
+    kinds = {"territory": "text", "town": "text", "accounts": "number"}
+    kinds |= {f"{measure}_index": "percent" for measure in steps.rules(run).balance}
+    return table(card, run.words, kinds | {"pieces": "number"})
+
+
+def staffing_numbers(run: Run) -> Shown:
+    """Show the assignment in four numbers."""
+    staffing, moves = steps.assign_reps(run), steps.hand_over(run)
+    return _numbers(
+        run,
+        {"territories": "number", "vacant": "number", "moved_accounts": "number",
+         "moved_revenue": "money0"},
+        territories=len(staffing.rep),
+        vacant=int((staffing.rep["rep_id"] == "VACANT").sum()),
+        moved_accounts=len(moves),
+        moved_revenue=float(moves["revenue"].sum()),
+    )
+
+
+def budget_numbers(run: Run) -> Shown:
+    """Show the budget by channel."""
+    return table(reach_by_channel(run), run.words, _REACH)
+
+
+def goal_numbers(run: Run) -> Shown:
+    """Show goal and forecast of every quarter; the goals sum, the ranges do not."""
+    kinds = {"quarter": "text", "target": "money0", "mean": "money0", "p10": "money0", "p90": "money0"}
+    return table(fan_table(run), run.words, kinds)
+
+
+def plan_numbers(run: Run) -> Shown:
+    """Show how many rows each of the five tables has."""
+    plan = steps.assemble_plan(run)
+    rows = [(run.words.label(name), len(plan[name])) for name in plan if name.startswith("plan/")]
+    found = pd.DataFrame(rows, columns=["table", "rows"])
+    return table(found, run.words, {"table": "text", "rows": "number"})
+
+
+def review_numbers(run: Run, last_run: str = "") -> Shown:
+    """Show the review in four numbers."""
+    review = steps.review_run(run, last_run)
+    return _numbers(
+        run,
+        {"gained": "number", "lost": "number", "outside": "number", "moved_accounts": "number"},
+        gained=len(review.gained),
+        lost=len(review.lost),
+        outside=review.drift.loc[~review.drift["ok"], "territory"].nunique(),
+        moved_accounts=len(steps.hand_over(run)),
+    )
+
+
+# ---------------------------------------------------------------------------- rows for figures
+
+
+def findings(run: Run) -> pd.DataFrame:
+    """Findings by rule: table, rule, severity, n, money."""
+    rows = run.market.quality.groupby(["table", "rule", "severity"], as_index=False).agg(
+        n=("key", "size"), money=("money", "sum")
+    )
+    return rows.sort_values(["n", "rule"], ascending=[False, True])
+
+
+def unit_table(run: Run) -> gpd.GeoDataFrame:
+    """Units with what is measured of them."""
+    return run.market.units.join(steps.unit_measures(run))
+
+
+def neighbor_lines(run: Run) -> pd.DataFrame:
+    """Who touches whom, as pairs of points: lat_a, lon_a, lat_b, lon_b."""
+    points = run.market.units[["lat", "lon"]]
+    pairs = run.market.neighbors
+    return pd.concat(
+        [
+            points.loc[pairs["unit_a"]].add_suffix("_a").reset_index(drop=True),
+            points.loc[pairs["unit_b"]].add_suffix("_b").reset_index(drop=True),
+        ],
+        axis=1,
+    )
+
+
+def workload_by_class(run: Run) -> pd.DataFrame:
+    """Hours a year by class of account: class, accounts, visit_h, call_h, travel_h."""
+    facts = steps.account_facts(run)
+    return facts.groupby("class", as_index=False).agg(
+        accounts=("count", "size"),
+        visit_h=("visit_h", "sum"),
+        call_h=("call_h", "sum"),
+        travel_h=("travel_h", "sum"),
+    )
+
+
+def staffing_costs(run: Run) -> pd.DataFrame:
+    """Cost components of the chosen pairs only."""
+    staffing = steps.assign_reps(run)
+    return staffing.costs.merge(staffing.rep, on=["territory", "rep_id"])
+
+
+_REACH = {"channel_name": "text", "reachable": "number", "no_consent": "number",
+          "amount": "money0", "leads": "number", "wins": "number", "sales": "money0"}
+
+
+def reach_by_channel(run: Run) -> pd.DataFrame:
+    """Reach, spend and expected result of every channel; amounts in currency."""
+    cells = steps.split_budget(run).cells
+    columns = ["reachable", "no_consent", "amount", "leads", "wins", "sales"]
+    rows = cells.groupby("channel", as_index=False)[columns].sum()
+    rows["amount"] = rows["amount"] / 100
+    rows["channel_name"] = [steps.channel_name(run, channel) for channel in rows["channel"]]
+    return rows
+
+
+def fan_table(run: Run) -> pd.DataFrame:
+    """Forecast of the whole market by quarter beside the goal: quarter, target, mean, p10, p50, p90."""
+    goal = steps.set_goals(run).table.groupby("quarter", as_index=False)["amount"].sum()
+    goal["target"] = goal.pop("amount") / 100
+    return steps.forecast_sales(run).total.merge(goal, on="quarter")
+
+
+def goal_table(run: Run) -> pd.DataFrame:
+    """Goal and forecast of every territory and quarter, in currency."""
+    goal = steps.set_goals(run).table.rename(columns={"amount": "target"})
+    goal["target"] = goal["target"] / 100
+    return steps.forecast_sales(run).table.merge(goal, on=["territory", "quarter"])
+
+
+def budget_by_category(run: Run) -> pd.DataFrame:
+    """Budget of the whole plan by category and quarter, in currency."""
+    rows = steps.assemble_plan(run)["plan/budget"]
+    found = rows.groupby(["category", "quarter"], as_index=False)["amount"].sum()
+    return found.assign(amount=found["amount"] / 100)
+
+
+# ---------------------------------------------------------------------------- tables for readers
+
+
+def area_names(run: Run) -> pd.Series:
+    """Name of every area, "" for a whole territory."""
+    return run.market.areas["name"] if len(run.market.areas) else pd.Series(dtype=str)
+
+
+def _with_names(run: Run, rows: pd.DataFrame) -> pd.DataFrame:
+    names = area_names(run)
+    shown = rows["area_id"].map(names).fillna(rows["territory"])
+    return rows.assign(area=shown)
+
+
+def target_table(run: Run) -> gpd.GeoDataFrame:
+    """Areas with their decision and geometry: territories where there are no areas."""
+    rows = _with_names(run, steps.assemble_plan(run)["plan/areas"])
+    money = ["expected_contribution", "low", "high"]
+    rows[money] = rows[money] / 100
+    if len(run.market.areas):
+        shapes = run.market.areas[["geometry"]].rename_axis("area_id").reset_index()
+        return gpd.GeoDataFrame(shapes.merge(rows, on="area_id"), crs=shapes.crs)
+    shapes = steps.territories(run).map[["territory", "geometry"]]
+    return gpd.GeoDataFrame(shapes.merge(rows, on="territory"), crs=shapes.crs)
+
+
+def top_areas(run: Run, n: int = TOP) -> Shown:
+    """Show the best target areas."""
+    rows = _with_names(run, steps.assemble_plan(run)["plan/areas"]).sort_values("rank")
+    money = ["expected_contribution", "low", "high"]
+    rows[money] = rows[money] / 100
+    kinds = {"rank": "number", "area": "text", "territory": "text", "decision": "label",
+             "expected_contribution": "money0", "low": "money0", "high": "money0",
+             "prob_top": "percent", "reason": "label"}
+    return table(rows.head(n), run.words, kinds)
+
+
+def customer_table(run: Run) -> Shown:
+    """Show the customer base by territory."""
+    card = steps.territories(run).card.reset_index()
+    kinds = {"territory": "text", "town": "text", "accounts": "number", "customers": "number",
+             "revenue": "money0", "potential": "money0", "white_space": "money0"}
+    return table(card, run.words, kinds)
+
+
+def reach_table(run: Run) -> Shown:
+    """Show how each channel reaches the customers."""
+    return table(reach_by_channel(run), run.words, _REACH)
+
+
+def rep_table(run: Run) -> Shown:
+    """Show who takes which territory, with hours and what the next best choice would cost."""
+    rows = steps.assign_reps(run).load
+    names = run.market.reps["name"] if len(run.market.reps) else pd.Series(dtype=str)
+    rows = rows.assign(rep=rows["rep_id"].map(names).fillna(run.words.label("VACANT")))
+    kinds = {"territory": "text", "rep": "text", "workload_h": "hours", "capacity_h": "hours",
+             "utilisation": "percent"}
+    return table(rows, run.words, kinds)
+
+
+def channel_table(run: Run) -> Shown:
+    """Show the contribution of rep, partner and both in every territory."""
+    kinds = {"territory": "text", "channel": "label", "partner": "text", "direct": "money0",
+             "indirect": "money0", "hybrid": "money0", "breakeven": "money0", "reason": "label"}
+    rows = steps.choose_channels(run)
+    names = run.market.distributors["name"] if len(run.market.distributors) else pd.Series(dtype=str)
+    rows = rows.assign(partner=rows["distributor_id"].map(names).fillna(""))
+    return table(rows, run.words, kinds)
+
+
+def handover_table(run: Run) -> Shown:
+    """Show the accounts that change hands, the riskiest first."""
+    rows = steps.hand_over(run).sort_values(["risk", "account_id"], ascending=[False, True])
+    rows = rows.assign(name=rows["account_id"].map(run.market.accounts["name"]))
+    kinds = {"name": "text", "from_rep": "text", "to_rep": "text", "revenue": "money0",
+             "risk": "money0", "level": "label", "reason": "label"}
+    return table(rows, run.words, kinds, limit=TOP)
+
+
+def gained_and_lost(run: Run, last_run: str = "") -> Shown:
+    """Show the accounts gained and lost since the earlier run."""
+    review = steps.review_run(run, last_run)
+    rows = pd.concat([review.gained.assign(change="gained"), review.lost.assign(change="lost")])
+    rows = rows.assign(name=rows["account_id"].map(run.market.accounts["name"]).fillna(""))
+    kinds = {"change": "label", "account_id": "text", "name": "text", "territory": "text"}
+    return table(rows, run.words, kinds, limit=TOP)
+
+
+def drift_table(run: Run, last_run: str = "") -> Shown:
+    """Show how far each territory of the alignment in force is from its fair share."""
+    kinds = {"territory": "text", "measure": "label", "index": "percent", "tolerance": "percent"}
+    rows = steps.review_run(run, last_run).drift
+    return table(rows[~rows["ok"]], run.words, kinds)
+
+
+def repair_table(run: Run, last_run: str = "") -> Shown:
+    """Show the cheapest single move that helps each territory outside its tolerance."""
+    kinds = {"territory": "text", "unit_id": "text", "unit_name": "text", "from_territory": "text",
+             "to_territory": "text", "measure": "label", "index_before": "percent",
+             "index_after": "percent"}
+    rows = steps.review_run(run, last_run).repairs
+    return table(rows.assign(unit_name=rows["unit_id"].map(run.market.units["name"])), run.words, kinds)
+
+
+def checks_table(run: Run, checks: pd.DataFrame) -> Shown:
+    """Show every check with its value and limit."""
+    rows = checks.assign(
+        check=[run.words.label(f"check.{name}") for name in checks["check"]],
+        ok=["yes" if ok else "no" for ok in checks["ok"]],
+    )
+    return table(rows, run.words, {"check": "text", "ok": "label", "value": "text", "limit": "text"})

@@ -1,0 +1,376 @@
+"""What a run says, in sentences: each function takes a run and answers one question of a notebook."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from terrlib import steps
+from terrlib.inputs.market import Market
+from terrlib.inputs.settings import TABLES
+from terrlib.measures.customers import concentration as concentrate
+from terrlib.review import Review
+from terrlib.runs import Run
+from terrlib.show.words import Sentence, Words
+
+HEALTHY = 0.8
+
+
+def _join(*sentences: str) -> Sentence:
+    return Sentence(" ".join(s for s in sentences if s))
+
+
+def headline(run: Run) -> Sentence:
+    """Say the whole plan in a sentence: territories, expected sales with their range, the goal."""
+    say, forecast = run.words.say, steps.forecast_sales(run).total
+    card = steps.territories(run).card
+    goal = int(steps.set_goals(run).table["amount"].sum()) / 100
+    year = steps.forecast_sales(run).year
+    return _join(
+        say(
+            "headline.territories",
+            n=len(card),
+            accounts=int(card["accounts"].sum()),
+            revenue=float(card["revenue"].sum()),
+        ),
+        say(
+            "headline.forecast",
+            quarters=len(forecast),
+            mean=year["mean"],
+            low=year["p10"],
+            high=year["p90"],
+            goal=goal,
+            chance=year["p_goal"] if "p_goal" in year else chance(run),
+        ),
+    )
+
+
+def chance(run: Run) -> float:
+    """Chance that new sales of the whole horizon reach the goal, by the forecast's draws."""
+    goal = int(steps.set_goals(run).table["amount"].sum()) / 100
+    return float((steps.forecast_sales(run).draws_total >= goal).mean())
+
+
+def missing(run: Run) -> Sentence:
+    """Say in one sentence each what could not be done for lack of tables."""
+    say = run.words.say
+    absent = [name for name in TABLES if name not in run.market.given and name in _NEEDED]
+    if not absent:
+        return say("missing.nothing")
+    return Sentence("\n".join(f"- {say(f'missing.{name}')}" for name in absent))
+
+
+_NEEDED = ("reps", "sales", "opportunities", "areas", "channels", "distributors", "assignments")
+
+
+def findings(words: Words, market: Market) -> list[Sentence]:
+    """Say every kind of finding about the data: what, how many, how much money, first examples."""
+    said = []
+    for (table, rule, severity), rows in market.quality.groupby(["table", "rule", "severity"]):
+        said.append(
+            words.say(
+                "quality.line",
+                table=words.label(table),
+                what=words.label(f"rule.{rule}"),
+                n=len(rows),
+                money=float(rows["money"].sum()),
+                severity=words.label(severity),
+                examples=", ".join(rows["key"].astype(str).head(3)),
+            )
+        )
+    return said or [words.say("quality.clean")]
+
+
+def quality(run: Run) -> Sentence:
+    """Say how many rows were used and how many were set aside, with the money they hold."""
+    say, market = run.words.say, run.market
+    aside = sum(len(rows) for rows in market.set_aside.values())
+    rows = market.quality[market.quality["severity"] == "set_aside"]
+    accounts = len(market.set_aside.get("accounts", ()))
+    money = float(rows.loc[rows["table"] == "accounts", "money"].sum())
+    notes = int((market.quality["severity"] == "note").sum())
+    return _join(
+        say("quality.used", accounts=len(market.accounts)),
+        say("quality.aside", rows=aside, accounts=accounts, money=money) if aside else "",
+        say("quality.notes", n=notes) if notes else "",
+    )
+
+
+def concentration(run: Run) -> Sentence:
+    """Say how much of the sales a few customers hold."""
+    facts = steps.account_facts(run)
+    revenue = facts.loc[facts["revenue"] > 0, "revenue"]
+    if revenue.empty:
+        return run.words.say("concentration.none")
+    found = concentrate(revenue)
+    return run.words.say(
+        "concentration.shares",
+        top20=found["top20_share"],
+        largest=found["top1_share"],
+        effective=found["effective_number"],
+        customers=len(revenue),
+        a=int((facts["abc"] == "A").sum()),
+    )
+
+
+def segments(run: Run) -> Sentence:
+    """Say whether there are natural segments, and which."""
+    found = steps.find_segments(run)
+    if found.mode != "clusters":
+        return run.words.say("segments.rules", n=found.profile.index.nunique())
+    return run.words.say("segments.found", n=found.profile.index.nunique())
+
+
+def win_rate(run: Run) -> Sentence:
+    """Say how often deals are won, and what a naive count would have said."""
+    rates = steps.win_rates(run)
+    whole = rates.loc[rates["group"] == ""].iloc[0]
+    if not whole["n"]:
+        return run.words.say("win_rate.none", assumed=whole["p_win"])
+    return run.words.say(
+        "win_rate.right",
+        p=whole["p_win"],
+        low=whole["low"],
+        high=whole["high"],
+        naive=whole["naive"],
+        open=int(whole["open"]),
+        months=whole["cycle_m"],
+    )
+
+
+def ideal_customer(run: Run) -> Sentence:
+    """Say which kind of prospect promises most."""
+    best = steps.ideal_customers(run)
+    if best.empty:
+        return run.words.say("ideal.none")
+    first = best.iloc[0]
+    return run.words.say(
+        "ideal.best",
+        industry=str(first["industry"]),
+        size=run.words.label(str(first["size_class"])),
+        p=first["p_win"],
+        ev=first["ev"],
+        n=int(first["accounts"]),
+    )
+
+
+def white_space(run: Run) -> Sentence:
+    """Say how much more could be bought, and where most of it lies."""
+    facts = steps.account_facts(run)
+    where = steps.white_space(run)
+    prospects = facts.loc[facts["status"] != "customer", "white_space"].sum()
+    return run.words.say(
+        "white_space.total",
+        total=float(facts["white_space"].sum()),
+        prospects=float(prospects),
+        place=str(where.iloc[0]["name"]),
+        most=float(where.iloc[0]["white_space"]),
+    )
+
+
+def units(run: Run) -> Sentence:
+    """Say what the map is made of and who touches whom."""
+    market = run.market
+    touching = 2 * len(market.neighbors) / max(len(market.units), 1)
+    return run.words.say(
+        f"units.{run.settings.units}",
+        n=len(market.units),
+        accounts=len(market.accounts),
+        touching=touching,
+    )
+
+
+def workload(run: Run) -> Sentence:
+    """Say how many hours the market needs and how many full-time reps that is."""
+    hours = float(steps.account_facts(run)["workload_h"].sum())
+    capacity = steps.capacity(run)
+    return run.words.say("workload.total", hours=hours, capacity=capacity, reps=hours / capacity)
+
+
+def drawn(run: Run) -> Sentence:
+    """Say how good the territories are, with the proven bound."""
+    design = steps.draw_territories(run).design
+    if design is None:
+        return run.words.say("before.all_there")
+    key = "drawn.optimal" if design.status == "optimal" else "drawn.feasible"
+    return run.words.say(
+        key, cost=design.cost_km, bound=design.bound_km, gap=design.gap, relaxed=design.relaxed
+    )
+
+
+def fairness(run: Run) -> Sentence:
+    """Say which territory has most and least of each balanced measure, and how it is today."""
+    say, drawn_ = run.words.say, steps.territories(run)
+    said = []
+    for measure, tolerance in steps.rules(run).balance.items():
+        index = drawn_.card[f"{measure}_index"]
+        said.append(
+            say(
+                "fairness.measure",
+                measure=run.words.label(measure),
+                most=str(index.idxmax()),
+                high=float(index.max()),
+                least=str(index.idxmin()),
+                low=float(index.min()),
+                tolerance=tolerance,
+            )
+        )
+        if len(drawn_.present):
+            today = drawn_.present[f"{measure}_index"]
+            said.append(say("fairness.today", low=float(today.min()), high=float(today.max())))
+    return _join(*said)
+
+
+def overrides(run: Run) -> Sentence:
+    """Say which units were placed by hand, and that they are where they were put."""
+    fixed = steps.fixed(run.market)
+    if fixed.empty:
+        return run.words.say("overrides.none")
+    territory = steps.territories(run).territory.reindex(fixed.index)
+    return run.words.say("overrides.kept", n=len(fixed), kept=int((territory == fixed).sum()))
+
+
+def staffing(run: Run) -> Sentence:
+    """Say how many territories have a rep, and how many stay with the one they have."""
+    if not run.market.has("reps"):
+        return run.words.say("missing.reps")
+    rep = steps.assign_reps(run).rep
+    vacant = rep.loc[rep["rep_id"] == "VACANT", "territory"]
+    moves = steps.hand_over(run)
+    return _join(
+        run.words.say("staffing.done", n=len(rep) - len(vacant), vacant=len(vacant)),
+        run.words.say("staffing.kept", share=1 - len(moves) / max(len(run.market.accounts), 1))
+        if run.market.has("assignments")
+        else "",
+    )
+
+
+def load(run: Run) -> Sentence:
+    """Say whose week is fullest and emptiest."""
+    table = steps.assign_reps(run).load
+    table = table[table["capacity_h"] > 0]
+    if table.empty:
+        return run.words.say("missing.reps")
+    top, low = table["utilisation"].idxmax(), table["utilisation"].idxmin()
+    return run.words.say(
+        "load.range",
+        most=str(table.loc[top, "territory"]),
+        high=float(table.loc[top, "utilisation"]),
+        least=str(table.loc[low, "territory"]),
+        low=float(table.loc[low, "utilisation"]),
+    )
+
+
+def costs(run: Run) -> Sentence:
+    """Say what the assignment costs a year, beside leaving the reps where they are."""
+    found = steps.assign_reps(run)
+    if not run.market.has("reps"):
+        return run.words.say("missing.reps")
+    return run.words.say("costs.total", total=float(found.total), present=float(found.present_total))
+
+
+def channels(run: Run) -> Sentence:
+    """Say where a partner sells instead of a rep."""
+    if not run.market.has("distributors"):
+        return run.words.say("missing.distributors")
+    chosen = steps.choose_channels(run)
+    ours = int((chosen["channel"] == "direct").sum())
+    names = chosen.loc[chosen["channel"] != "direct", "territory"]
+    return run.words.say(
+        "channels.split", direct=ours, partner=len(names), names=", ".join(names) or "—"
+    )
+
+
+def handover(run: Run) -> Sentence:
+    """Say how many accounts change hands and what is at risk."""
+    if not run.market.has("assignments"):
+        return run.words.say("missing.assignments")
+    moves = steps.hand_over(run)
+    return run.words.say(
+        "handover.total",
+        n=len(moves),
+        revenue=float(moves["revenue"].sum()),
+        share=float(moves["revenue"].sum())
+        / max(float(steps.account_facts(run)["revenue"].sum()), 1.0),
+        risk=float(moves["risk"].sum()),
+    )
+
+
+def reach(run: Run) -> Sentence:
+    """Say how many accounts may not be contacted for want of consent."""
+    if not run.market.has("channels"):
+        return run.words.say("missing.channels")
+    consent = run.market.accounts[["consent_email", "consent_phone", "consent_sms"]]
+    without = int((~consent.any(axis=1)).sum())
+    return run.words.say("reach.consent", without=without, accounts=len(consent))
+
+
+def budget(run: Run) -> Sentence:
+    """Say how the budget is split, to the grosz."""
+    spent = steps.split_budget(run)
+    if not spent.total:
+        return run.words.say("budget.none")
+    top = spent.cells.groupby("channel")["amount"].sum().sort_values(ascending=False)
+    return run.words.say(
+        "budget.split",
+        total=spent.total / 100,
+        marketing=int(spent.cells["amount"].sum()) / 100,
+        contingency=spent.contingency / 100,
+        channel=steps.channel_name(run, str(top.index[0])),
+        most=int(top.iloc[0]) / 100,
+        wins=float(spent.cells["wins"].sum()),
+    )
+
+
+def next_zloty(run: Run) -> Sentence:
+    """Say what one more unit of money would bring in contribution."""
+    spent = steps.split_budget(run)
+    if not spent.total:
+        return run.words.say("budget.none")
+    key = "budget.next_pays" if spent.next_zloty >= 1 else "budget.next_does_not_pay"
+    return run.words.say(key, value=float(spent.next_zloty))
+
+
+def forecast(run: Run) -> Sentence:
+    """Say the expected new sales of the whole horizon with their range."""
+    year = steps.forecast_sales(run).year
+    return run.words.say("forecast.year", mean=year["mean"], low=year["p10"], high=year["p90"])
+
+
+def goals(run: Run) -> Sentence:
+    """Say the goal, where it comes from, and how likely it is."""
+    found = steps.set_goals(run)
+    total = int(found.table["amount"].sum()) / 100
+    mean = steps.forecast_sales(run).year["mean"]
+    return _join(
+        run.words.say(f"goals.{found.basis}", total=total),
+        run.words.say("goals.gap", gap=total - mean, chance=chance(run)),
+    )
+
+
+def checks(run: Run, table: pd.DataFrame) -> Sentence:
+    """Say that every check holds."""
+    return run.words.say("checks.all", n=len(table), ok=int(table["ok"].sum()))
+
+
+def gained_and_lost(run: Run, review: Review) -> Sentence:
+    """Say how many accounts came and went since the earlier run."""
+    if not review.compared:
+        return run.words.say("review.first")
+    return run.words.say("review.accounts", gained=len(review.gained), lost=len(review.lost))
+
+
+def drift(run: Run, review: Review) -> Sentence:
+    """Say which territories of the alignment in force are outside their tolerance."""
+    names = review.drift.loc[~review.drift["ok"], "territory"].unique()
+    if not len(names):
+        return run.words.say("review.no_drift")
+    return run.words.say("review.drift", n=len(names), names=", ".join(map(str, names)))
+
+
+def repairs(run: Run, review: Review) -> Sentence:
+    """Say which single moves would help, and for how many territories none does."""
+    helped = review.repairs["territory"].nunique() if len(review.repairs) else 0
+    outside = review.drift.loc[~review.drift["ok"], "territory"].nunique()
+    if not outside:
+        return run.words.say("review.nothing_to_repair")
+    return run.words.say("review.repairs", helped=helped, outside=outside)
