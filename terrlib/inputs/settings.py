@@ -58,6 +58,7 @@ class Customers(_Strict):
     abc_b: Share = _assumed(0.95, "convention: the next 15% are B")
     segments_max: int = Field(8, ge=2, le=20)
     segment_z: float = _assumed(3.0, "measured on synthetic data", gt=0)
+    win_rate: Share = _assumed(0.20, "assumption, used without a history of deals")
     kappa: float = _assumed(20, "shrinkage of small groups towards the whole base", gt=0)
     min_closed_deals: int = Field(100, ge=1)
     potential_quantile: float = _assumed(

@@ -1,0 +1,124 @@
+"""Everything that is measured of an account, in one table, and its sums over units."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from terrlib.inputs.market import Market
+from terrlib.inputs.settings import Settings
+from terrlib.measures.customers import abc, size_class
+from terrlib.measures.potential import account_potential
+from terrlib.measures.winning import win_rates
+from terrlib.measures.workload import account_workload, field_days
+
+MEASURES = ["workload_h", "potential", "revenue", "count"]
+TIERS = ((0.50, "A"), (0.80, "B"), (0.95, "C"))
+DEFAULT_YEAR = 2026
+
+
+def planning_year(market: Market) -> int:
+    """Year whose calendar counts: of the quarter, else of the last day in the data, else 2026."""
+    if market.quarter[:4].isdigit():
+        return int(market.quarter[:4])
+    return market.as_of.year if market.as_of is not None else DEFAULT_YEAR
+
+
+def account_facts(market: Market, settings: Settings, segment: pd.Series) -> pd.DataFrame:
+    """Measure every account.
+
+    Parameters
+    ----------
+    market
+        The trusted tables.
+    settings
+        Defaults and thresholds.
+    segment
+        account_id -> segment, "" where there is none.
+
+    Returns
+    -------
+    DataFrame, indexed by account_id, sorted
+        unit_id, area_id, status, industry, segment   as given or decided
+        size_class   micro, small, medium, large, unknown
+        abc          A, B, C of customers by revenue, "" for others
+        tier         A, B, C, D of prospects by expected contribution, "" for customers
+        class        visit class: A, B, C, PA, PB, X
+        revenue, potential, potential_low, potential_high, white_space, pipeline   currency a year
+        potential_src   given, quantile, cell or revenue
+        p_win, p_win_low, p_win_high   chance that a deal is won                   share
+        value        sales of the first year if a deal is won                      currency
+        ev           expected contribution of new sales within a year              currency
+        visits, visit_h, call_h, travel_h, workload_h                              a year, hours
+        count        1
+    """
+    a = market.accounts
+    facts = a[["unit_id", "area_id", "status", "industry", "revenue", "employees"]].copy()
+    facts["potential"] = a["potential"]
+    facts["segment"] = segment.reindex(a.index).fillna("")
+    facts["size_class"] = size_class(a["employees"])
+    facts[["lat", "lon", "x_km", "y_km"]] = a[["lat", "lon", "x_km", "y_km"]]
+    customer = facts["status"] == "customer"
+    facts["abc"] = ""
+    if customer.any():
+        c = settings.customers
+        facts.loc[customer, "abc"] = abc(facts.loc[customer, "revenue"], c.abc_a, c.abc_b)
+    wallet = account_potential(facts, settings)
+    facts[wallet.columns] = wallet
+    facts = _chances(market, facts, settings)
+    facts["tier"] = _tiers(facts.loc[~customer, "ev"]).reindex(facts.index).fillna("")
+    facts["class"] = np.select(
+        [customer, facts["status"].isin(["lost", "inactive"]), facts["tier"] == "A", facts["tier"] == "B"],
+        [facts["abc"], "X", "PA", "PB"],
+        "X",
+    )
+    days = field_days(settings, planning_year(market), market.country)
+    hours = account_workload(facts, market.reps[["home_lat", "home_lon"]], settings, days)
+    facts[hours.columns] = hours
+    facts["count"] = 1.0
+    return facts.drop(columns=["employees", "lat", "lon", "x_km", "y_km"])
+
+
+def _chances(market: Market, facts: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Chance of a win by segment and size (shrunk), value of a win, expected contribution."""
+    group = facts["segment"].where(facts["segment"] != "", "all")
+    rates = win_rates(market, group, settings).set_index("group")
+    whole = rates.loc[""]
+    for column, rate in (("p_win", "p_win"), ("p_win_low", "low"), ("p_win_high", "high")):
+        facts[column] = group.map(rates[rate]).fillna(whole[rate]).astype(float)
+    deals = market.opportunities
+    won = deals[deals["is_won"] & (deals["amount"] > 0)]
+    typical = won["amount"].groupby(won["account_id"].map(group)).median()
+    middle = float(won["amount"].median()) if len(won) else np.nan
+    value = group.map(typical).astype(float).fillna(middle)
+    facts["value"] = np.fmin(value, facts["white_space"]).clip(lower=0.0)
+    still = deals[~deals["is_closed"]]
+    facts["pipeline"] = (
+        still.groupby("account_id")["amount"].sum().reindex(facts.index).fillna(0.0)
+    )
+    rate = settings.customers.opportunity_rate
+    facts["ev"] = rate * facts["p_win"] * facts["value"] * settings.workload.margin
+    return facts
+
+
+def _tiers(ev: pd.Series) -> pd.Series:
+    order = ev.sort_index(kind="stable").sort_values(ascending=False, kind="stable")
+    total = max(float(order.sum()), 1e-12)
+    before = (order.cumsum() - order) / total
+    if not order.sum():
+        return pd.Series("D", index=order.index)
+    tiers = np.select([before < limit for limit, _ in TIERS], [name for _, name in TIERS], "D")
+    return pd.Series(tiers, index=order.index)
+
+
+def unit_measures(facts: pd.DataFrame, units: pd.Index) -> pd.DataFrame:
+    """Sum workload_h, potential, revenue and count over every unit; 0 where it holds no account.
+
+    Examples
+    --------
+    >>> facts = pd.DataFrame({"unit_id": ["a", "a"], "workload_h": [1.0, 2.0], "potential": [5.0, 5.0],
+    ...                       "revenue": [3.0, 0.0], "count": [1.0, 1.0]})
+    >>> unit_measures(facts, pd.Index(["a", "b"])).loc["a"].tolist()
+    [3.0, 10.0, 3.0, 2.0]
+    """
+    return facts.groupby("unit_id")[MEASURES].sum().reindex(units).fillna(0.0)

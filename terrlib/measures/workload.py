@@ -1,0 +1,174 @@
+"""Hours: what accounts need of visits, calls and travel, and what a rep has in a year."""
+
+from __future__ import annotations
+
+import datetime
+
+import holidays
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from terrlib.inputs.settings import Settings, Workload
+from terrlib.measures.geometry import drive_h, great_circle_km, road_km
+
+SATURDAY = 5
+NEAREST = 3
+NN_FACTOR = 0.87
+WEEK_D = 5
+
+
+def workdays(year: int, country: str) -> int:
+    """Count working days of a year: Monday to Friday, less a day for each holiday Monday to Saturday.
+
+    Source: art. 130 of the Polish Labour Code; other countries lose only holidays from Monday to
+    Friday.
+
+    Examples
+    --------
+    >>> workdays(2026, "PL")
+    251
+    """
+    first = datetime.date(year, 1, 1)
+    days = [first + datetime.timedelta(n) for n in range(366)]
+    weekdays = sum(d.year == year and d.weekday() < SATURDAY for d in days)
+    last = SATURDAY if country == "PL" else SATURDAY - 1
+    try:
+        free = holidays.country_holidays(country, years=year)
+    except NotImplementedError:
+        free = {}
+    return weekdays - sum(d.weekday() <= last for d in free)
+
+
+def field_days(settings: Settings, year: int, country: str) -> float:
+    """Days a year that a full-time rep is with customers.
+
+    Examples
+    --------
+    >>> field_days(Settings(), 2026, "PL")
+    202.0
+    """
+    w = settings.workload
+    return workdays(year, country) - w.leave_d - w.sick_d - w.training_d - w.meetings_d
+
+
+def capacity_h(settings: Settings, year: int, country: str) -> float:
+    """Hours a year that a full-time rep has for customers and travel.
+
+    Examples
+    --------
+    >>> capacity_h(Settings(), 2026, "PL")
+    1212.0
+    """
+    w = settings.workload
+    return field_days(settings, year, country) * w.hours_per_day * (1 - w.admin_share)
+
+
+def account_workload(
+    accounts: pd.DataFrame, homes: pd.DataFrame, settings: Settings, days: float
+) -> pd.DataFrame:
+    """Build up the hours a year of every account from visits, calls and travel.
+
+    Travel uses what is fixed before territories are drawn: the nearest rep's home, and how close
+    accounts lie in the whole market, so that solver and judge use the same hours.
+
+    Parameters
+    ----------
+    accounts
+        Indexed by account_id: class, lat, lon, x_km, y_km.
+    homes
+        home_lat, home_lon of the reps; may be empty, then no way from home is counted.
+    settings
+        `workload`.
+    days
+        Field days of a rep, see `field_days`.
+
+    Returns
+    -------
+    DataFrame, same index
+        visits                               a year
+        visit_h, call_h, travel_h, workload_h   hours a year; the last is the sum
+
+    Notes
+    -----
+    Visits, minutes and calls by class are the build-up of Talley (1961). Travel is the additive form
+    of Figliozzi's tour length (2008): the way from home shared by the stops of a day, and the hop
+    to the next stop, which shrinks as more accounts are due in a week.
+    """
+    w = settings.workload
+    kind = pd.DataFrame({k: v.model_dump() for k, v in w.classes.items()}).T
+    mine = kind.reindex(accounts["class"]).fillna(0.0).set_axis(accounts.index)
+    visits = mine["visits"]
+    from_home = np.zeros(len(accounts))
+    if len(homes):
+        ways = great_circle_km(
+            accounts["lat"].to_numpy()[:, None], accounts["lon"].to_numpy()[:, None],
+            homes["home_lat"].to_numpy()[None], homes["home_lon"].to_numpy()[None],
+        )
+        from_home = ways.min(axis=1)
+    hop = local_hop_km(accounts[["x_km", "y_km"]].to_numpy(float), visits.to_numpy(float), days)
+    travel = visits * visit_travel(from_home, hop, w)[1]
+    visit_h = visits * (mine["visit_min"] + mine["prep_min"]) / 60
+    call_h = mine["calls"] * mine["call_min"] / 60
+    return pd.DataFrame(
+        {
+            "visits": visits,
+            "visit_h": visit_h,
+            "call_h": call_h,
+            "travel_h": travel,
+            "workload_h": visit_h + call_h + travel,
+        }
+    )
+
+
+def local_hop_km(
+    xy_km: NDArray[np.float64], visits: NDArray[np.float64], days: float
+) -> NDArray[np.float64]:
+    """Straight-line km from one stop to the next, by how close visited accounts lie.
+
+    Parameters
+    ----------
+    xy_km
+        (n, 2) positions, km.
+    visits
+        (n,) visits a year; accounts without visits have no hop.
+    days
+        Field days of a rep.
+    """
+    hop = np.zeros(len(xy_km))
+    who = np.flatnonzero(visits > 0)
+    if len(who) < 2:  # noqa: PLR2004
+        return hop
+    near = min(NEAREST, len(who) - 1)
+    distance, _ = cKDTree(xy_km[who]).query(xy_km[who], k=near + 1)
+    due = visits.sum() / max(days / WEEK_D, 1.0)
+    density = np.sqrt(len(who) / max(1.0, min(len(who), due)))
+    hop[who] = NN_FACTOR * distance[:, 1:].mean(axis=1) * density
+    return hop
+
+
+def visit_travel(
+    home_km: NDArray[np.float64], hop_km: NDArray[np.float64], w: Workload
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Road km and hours of travel for one visit, its share of the day's tour.
+
+    Parameters
+    ----------
+    home_km, hop_km
+        Straight-line km from home and to the next stop.
+    w
+        Stops a day, circuity, speeds, minutes to park and walk in.
+
+    Examples
+    --------
+    >>> flat = Workload(circuity_short=1.3, circuity_long=1.3, speeds_kmh=(35, 35, 35))
+    >>> km, hours = visit_travel(np.array([40.0]), np.array([12.0]), flat)
+    >>> round(float(km[0]), 2)
+    33.28
+    """
+    stops = w.stops_per_day
+    out, hop = road_km(home_km, w), road_km(hop_km, w)
+    km = 2 * out / stops + (1 - 1 / stops) * hop
+    hours = 2 * drive_h(out, w) / stops + (1 - 1 / stops) * drive_h(hop, w) + w.access_min / 60
+    return km, hours
