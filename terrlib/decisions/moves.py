@@ -1,0 +1,151 @@
+"""What changes hands, why, and what is at risk; and the cheapest single move that helps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from terrlib.inputs.market import Market
+from terrlib.inputs.settings import Settings
+from terrlib.measures.geometry import great_circle_km
+from terrlib.measures.scorecard import pieces
+
+COLUMNS = ["account_id", "from_territory", "to_territory", "from_rep", "to_rep", "reason"]
+REPAIRS = [
+    "territory", "unit_id", "from_territory", "to_territory", "measure", "index_before",
+    "index_after", "accounts", "revenue", "km",
+]
+
+
+def handover(
+    market: Market, facts: pd.DataFrame, territory: pd.Series, rep: pd.DataFrame, settings: Settings
+) -> pd.DataFrame:
+    """List every account whose territory or rep is another than today.
+
+    Parameters
+    ----------
+    market, facts
+        The present alignment and what is measured of the accounts.
+    territory
+        unit_id -> territory.
+    rep
+        territory, rep_id.
+    settings
+        `staffing`: what a change of the rep costs.
+
+    Returns
+    -------
+    DataFrame, sorted by account_id
+        account_id, from_territory, to_territory, from_rep, to_rep
+        reason     other_territory, other_rep or new_account
+        revenue, pipeline, risk    currency a year; risk is the expected loss of contribution
+        level      low, medium or high disruption
+        Empty where no alignment is given.
+    """
+    columns = [*COLUMNS, "revenue", "pipeline", "risk", "level"]
+    if not len(market.assignments):
+        return pd.DataFrame({c: pd.Series(dtype=float if c in columns[6:9] else str) for c in columns})
+    held = market.assignments.drop_duplicates("account_id").set_index("account_id")
+    owner = rep.drop_duplicates("territory").set_index("territory")["rep_id"]
+    rows = pd.DataFrame(
+        {
+            "account_id": facts.index,
+            "from_territory": held["territory"].reindex(facts.index).fillna("").to_numpy(),
+            "from_rep": held["rep_id"].reindex(facts.index).fillna("").to_numpy(),
+            "to_territory": facts["unit_id"].map(territory).to_numpy(),
+            "revenue": facts["revenue"].to_numpy(),
+            "pipeline": facts["pipeline"].to_numpy(),
+        }
+    )
+    rows["to_rep"] = rows["to_territory"].map(owner).fillna("")
+    new_rep = (rows["from_rep"] != rows["to_rep"]) & (rows["from_rep"] != "")
+    elsewhere = (rows["from_territory"] != rows["to_territory"]) & (rows["from_territory"] != "")
+    fresh = (rows["from_territory"] == "") & (rows["from_rep"] == "")
+    rows["reason"] = np.select(
+        [fresh, elsewhere, new_rep], ["new_account", "other_territory", "other_rep"], ""
+    )
+    s = settings.staffing
+    loss = s.handover_factor * s.transition_loss * (1 - s.similarity_saving * 0.5)
+    rows["risk"] = settings.workload.margin * loss * rows["revenue"].clip(lower=0) * new_rep
+    quiet = (rows["pipeline"] <= 0) & (rows["revenue"] <= 0)
+    large = (rows["pipeline"] > 0) & (rows["revenue"] > 0)
+    rows["level"] = np.select([quiet | ~new_rep, large], ["low", "high"], "medium")
+    return rows.loc[rows["reason"] != "", columns].reset_index(drop=True)
+
+
+def cheapest_moves(
+    market: Market,
+    measures: pd.DataFrame,
+    territory: pd.Series,
+    balance: dict[str, float],
+    share: pd.Series,
+) -> pd.DataFrame:
+    """Find for each territory outside a tolerance the cheapest single unit over its border that helps.
+
+    A move helps if it brings the territory nearer its fair share and pushes the other one no further
+    out of it than its tolerance (or than it is); both stay in one piece.
+
+    Parameters
+    ----------
+    market, measures
+        Units, who touches whom; unit_id x measures.
+    territory
+        unit_id -> territory.
+    balance
+        Measure -> tolerance.
+    share
+        territory -> fair share, adding up to 1.
+
+    Returns
+    -------
+    DataFrame, a row for each territory and measure that can be helped
+        territory, unit_id, from_territory, to_territory, measure, index_before, index_after,
+        accounts, revenue (moved), km (from the unit to the new territory's middle); of the moves
+        that help, the one with the least revenue moved, ties by distance.
+    """
+    label = territory.reindex(measures.index)
+    rows = []
+    for measure, tolerance in balance.items():
+        load = measures[measure].groupby(label).sum()
+        target = share.reindex(load.index) * load.sum()
+        index = load / target
+        for name in index.index[(index - 1).abs() > tolerance + 1e-9]:
+            found = _helpful(market, measures, label, measure, tolerance, name, load, target)
+            rows += found[:1]
+    return pd.DataFrame(rows, columns=REPAIRS)
+
+
+def _helpful(
+    market: Market, measures: pd.DataFrame, label: pd.Series, measure: str, tolerance: float,
+    name: str, load: pd.Series, target: pd.Series,
+) -> list[tuple[object, ...]]:
+    full = load[name] > target[name]
+    pairs = market.neighbors
+    both = pd.concat([pairs, pairs.rename(columns={"unit_a": "unit_b", "unit_b": "unit_a"})])
+    both = both.assign(a=label[both["unit_a"]].to_numpy(), b=label[both["unit_b"]].to_numpy())
+    border = both[(both["a"] != both["b"]) & (both["a" if full else "b"] == name)]
+    options = border[["unit_a", "a", "b"]].drop_duplicates().sort_values(["unit_a", "b"])
+    place = market.units[["lat", "lon"]]
+    found = []
+    for unit, source, goal in options.itertuples(index=False):
+        moved = measures.loc[unit, measure]
+        after = load[name] - moved if full else load[name] + moved
+        other = goal if full else source
+        other_after = load[other] + moved if full else load[other] - moved
+        worse = abs(other_after / target[other] - 1)
+        allowed = max(tolerance, abs(load[other] / target[other] - 1))
+        if moved <= 0 or abs(after - target[name]) >= abs(load[name] - target[name]) or worse > allowed:
+            continue
+        middle = place[label == goal].mean()
+        km = float(great_circle_km(*place.loc[unit], *middle))
+        found.append(
+            (name, unit, source, goal, measure, load[name] / target[name], after / target[name],
+             int(measures.loc[unit, "count"]), float(measures.loc[unit, "revenue"]), km)
+        )
+    found.sort(key=lambda row: (row[8], row[9], row[1]))
+    for row in found:
+        changed = label.copy()
+        changed[row[1]] = row[3]
+        if (pieces(changed, pairs) == 1).all() and set(changed) == set(label):
+            return [row]
+    return []
