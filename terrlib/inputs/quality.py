@@ -147,6 +147,9 @@ def typed(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
             table, "id_made", rows.head(1), key, f"no column {key}: {len(rows)} ids were made from the row numbers"
         )
     name = key if key in rows else None
+    if name is None and "account_id" in rows:
+        total = rows["account_id"].map(fold).isin(TOTALS)
+        rows = ledger.set_aside(table, "total_row", rows, total, "account_id", "a total among the rows")
     if name:
         folded = rows[name].map(fold)
         named = rows["name"].map(fold) if "name" in rows else folded

@@ -96,9 +96,22 @@ def _chances(market: Market, facts: pd.DataFrame, settings: Settings) -> pd.Data
     facts["pipeline"] = (
         still.groupby("account_id")["amount"].sum().reindex(facts.index).fillna(0.0)
     )
-    rate = settings.customers.opportunity_rate
-    facts["ev"] = rate * facts["p_win"] * facts["value"] * settings.workload.margin
+    facts["ev"] = _deals_a_year(market, facts, settings) * facts["p_win"] * facts["value"] * settings.workload.margin
     return facts
+
+
+def _deals_a_year(market: Market, facts: pd.DataFrame, settings: Settings) -> pd.Series:
+    """Deals that an account starts in a year: by status from history, shrunk to the default."""
+    assumed, kappa = settings.customers.opportunity_rate, settings.customers.kappa
+    deals, status = market.opportunities, facts["status"]
+    seen = pd.Series(0.0, index=sorted(status.unique()))
+    if len(deals) and market.as_of is not None:
+        recent = deals[deals["created_date"] > market.as_of - pd.DateOffset(years=1)]
+        seen = recent["account_id"].map(status).value_counts().reindex(seen.index).fillna(0.0)
+    size = status.value_counts()
+    known = kappa if market.has("opportunities") else np.inf
+    rate = assumed if np.isinf(known) else (seen + kappa * assumed) / (size + kappa)
+    return status.map(rate) if isinstance(rate, pd.Series) else pd.Series(assumed, index=facts.index)
 
 
 def _tiers(ev: pd.Series) -> pd.Series:

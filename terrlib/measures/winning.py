@@ -67,7 +67,9 @@ def incidence(months: NDArray[np.float64], outcome: NDArray[np.int64]) -> NDArra
     curves = np.zeros((HORIZON_M + 1, 2))
     if not (outcome > 0).any():
         return curves
-    found = CumIncidenceRight(months, outcome)
+    # Its variance, which is not used, divides by zero where the last deal closes.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = CumIncidenceRight(months, outcome)
     for cause in range(min(2, len(found.cinc))):
         at = np.searchsorted(found.times, grid, side="right") - 1
         curve = np.concatenate([[0.0], found.cinc[cause]])
@@ -135,7 +137,7 @@ def wilson(p: float, n: float, level: float = 0.80) -> tuple[float, float]:
     Examples
     --------
     >>> [round(x, 3) for x in wilson(0.25, 100)]
-    [0.199, 0.31]
+    [0.199, 0.309]
     """
     if n <= 0:
         return 0.0, 1.0

@@ -50,7 +50,7 @@ def field_days(settings: Settings, year: int, country: str) -> float:
     202.0
     """
     w = settings.workload
-    return workdays(year, country) - w.leave_d - w.sick_d - w.training_d - w.meetings_d
+    return float(workdays(year, country)) - w.leave_d - w.sick_d - w.training_d - w.meetings_d
 
 
 def capacity_h(settings: Settings, year: int, country: str) -> float:
