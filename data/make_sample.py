@@ -620,9 +620,8 @@ def finish(deals: pd.DataFrame, accounts: pd.DataFrame, rng: np.random.Generator
 def first_days(accounts: pd.DataFrame, deals: pd.DataFrame) -> pd.Series:
     """Day each firm became a customer: of its first win, or before the data begin."""
     rng = stream(7)
-    first = deals[deals["is_won"] & (deals["type"] == "new_logo")].set_index("account_id")[
-        "close_date"
-    ]
+    won = deals[deals["is_won"] & (deals["type"] == "new_logo")]
+    first = won.set_index("account_id")["close_date"]
     before = FIRST - pd.to_timedelta(rng.integers(30, 4000, len(accounts)), unit="D")
     day = accounts["account_id"].map(first).fillna(pd.Series(before))
     return day.where(accounts["status"].isin({"customer", "lost"}))
@@ -652,12 +651,11 @@ def make_sales(accounts: pd.DataFrame) -> pd.DataFrame:
                     draw_lines(alive, level, habit, rng).assign(account_id=firm.account_id)
                 )
     sales = pd.concat(parts, ignore_index=True)
-    start = months[sales["month"]].to_numpy()
-    length = np.busday_count(
-        start.astype("M8[D]"), (start + np.timedelta64(32, "D")).astype("M8[M]").astype("M8[D]")
-    )
-    step = (sales["day"] * length).astype(int)
-    sales["date"] = pd.to_datetime(np.busday_offset(start.astype("M8[D]"), step, roll="forward"))
+    working = [pd.bdate_range(month, month + pd.offsets.MonthEnd()) for month in months]
+    sales["date"] = [
+        working[month][int(part * len(working[month]))]
+        for month, part in zip(sales["month"], sales["day"], strict=True)
+    ]
     sales = sales.sort_values(["date", "account_id"], kind="stable", ignore_index=True)
     return sales[["account_id", "date", "amount", "product_line"]]
 

@@ -1,0 +1,157 @@
+"""Every sentence a reader sees, in Polish or English, with numbers as that reader writes them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from functools import cache
+from importlib import resources
+from string import Formatter
+from typing import Any
+
+import yaml
+from babel import Locale
+from babel.dates import format_date
+from babel.numbers import format_currency, format_decimal, format_percent
+
+LOCALES = ("pl", "en")
+MARKDOWN = re.compile(r"([\\`*_\[\]|~])")
+BIG = 1_000_000
+THOUSAND = 10_000
+
+
+class Sentence(str):
+    """A sentence that a notebook shows as Markdown."""
+
+    __slots__ = ()
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+class Words(Formatter):
+    """The language and currency of a reader.
+
+    Parameters
+    ----------
+    locale
+        pl or en.
+    currency
+        ISO code, such as PLN.
+    """
+
+    def __init__(self, locale: str, currency: str) -> None:
+        self.locale, self.currency = locale, currency
+        self._babel = "pl_PL" if locale == "pl" else "en_GB"
+        self._texts = texts(locale)
+
+    def say(self, key: str, **values: Any) -> Sentence:
+        """Fill a sentence with values.
+
+        Parameters
+        ----------
+        key
+            `<group>.<sentence>` of the locale files.
+        **values
+            Numbers are written by the format in the sentence (`{x:money0}`, `{n:account}`, ...); text
+            is data and is escaped.
+
+        Raises
+        ------
+        KeyError
+            If there is no such sentence.
+
+        Examples
+        --------
+        >>> Words("en", "PLN").say("table.more", n=3)
+        'and 3 more'
+        """
+        if key not in self._texts:
+            near = difflib.get_close_matches(key, list(self._texts), n=1)
+            raise KeyError(f"no sentence {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        return Sentence(self.vformat(str(self._texts[key]), (), values))
+
+    def label(self, name: str) -> str:
+        """Name of a column, measure, decision or rule; the name itself where it has none.
+
+        Examples
+        --------
+        >>> Words("pl", "PLN").label("white_space")
+        'niewykorzystany potencjał'
+        """
+        return str(self._texts.get(f"label.{name}", name))
+
+    def write(self, value: Any, kind: str) -> str:
+        """Write one value.
+
+        Parameters
+        ----------
+        value
+            A number, day or text.
+        kind
+            money, money0 (no pennies), short (thousands, millions), percent, number, hours, km, date,
+            or a noun to count, such as account.
+
+        Examples
+        --------
+        >>> Words("pl", "PLN").write(1234567.891, "money").replace(chr(160), " ")
+        '1 234 567,89 zł'
+        >>> [Words("pl", "PLN").write(n, "account") for n in (1, 2, 5, 22)]
+        ['1 firma', '2 firmy', '5 firm', '22 firmy']
+        """
+        if kind in _WRITERS:
+            return _WRITERS[kind](self, value)
+        forms = self._texts.get(f"noun.{kind}")
+        if forms is None:
+            raise KeyError(f"no noun {kind!r}")
+        form = Locale(self.locale).plural_form(int(value))
+        return f"{self._decimal(value, '#,##0')} {forms.get(form, forms['other'])}"
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        """Write a value of a sentence; text from data is escaped for Markdown and HTML."""
+        if format_spec:
+            return self.write(value, format_spec)
+        text = str(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        return MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+    def _decimal(self, value: Any, pattern: str) -> str:
+        return str(format_decimal(value, format=pattern, locale=self._babel))
+
+    def _money(self, value: Any, digits: str) -> str:
+        if self.locale == "pl":
+            return str(format_currency(value, self.currency, f"#,##0{digits} ¤", locale=self._babel, currency_digits=False))
+        return str(format_currency(value, self.currency, f"#,##0{digits} ¤¤", locale=self._babel, currency_digits=False))
+
+    def _short(self, value: float) -> str:
+        symbol = self._money(0, "").split("\u00a0")[-1]
+        if abs(value) >= BIG:
+            return f"{self._decimal(value / 1e6, '#,##0.0')}\u00a0{self._texts['unit.million']}\u00a0{symbol}"
+        if abs(value) >= THOUSAND:
+            return f"{self._decimal(value / 1e3, '#,##0')}\u00a0{self._texts['unit.thousand']}\u00a0{symbol}"
+        return self._money(value, "")
+
+
+_WRITERS = {
+    "money": lambda w, v: w._money(v, ".00"),  # noqa: SLF001
+    "money0": lambda w, v: w._money(round(float(v)), ""),  # noqa: SLF001
+    "short": lambda w, v: w._short(float(v)),  # noqa: SLF001
+    "percent": lambda w, v: format_percent(v, "#,##0%", locale=w._babel),  # noqa: SLF001
+    "percent1": lambda w, v: format_percent(v, "#,##0.0%", locale=w._babel),  # noqa: SLF001
+    "number": lambda w, v: w._decimal(v, "#,##0" if abs(float(v)) >= 100 or float(v).is_integer() else "#,##0.0"),  # noqa: SLF001
+    "hours": lambda w, v: f"{w._decimal(v, '#,##0')}\u00a0h",  # noqa: SLF001
+    "km": lambda w, v: f"{w._decimal(v, '#,##0')}\u00a0km",  # noqa: SLF001
+    "date": lambda w, v: format_date(v, "long", locale=w._babel),  # noqa: SLF001
+}
+
+
+@cache
+def texts(locale: str) -> dict[str, Any]:
+    """Every text of a locale under its dotted key; nouns keep their forms.
+
+    Examples
+    --------
+    >>> set(texts("pl")) == set(texts("en"))
+    True
+    """
+    raw = yaml.safe_load((resources.files("terrlib.show") / "locale" / f"{locale}.yml").read_text("utf-8"))
+    return {f"{group}.{key}": text for group, found in raw.items() for key, text in found.items()}
