@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 
 from terrlib import steps, tables, tell
 from terrlib.inputs.settings import assumptions
-from terrlib.runs import NOTEBOOKS, Run, read_map, read_notes, read_table
-from terrlib.show import report
+from terrlib.runs import NOTEBOOKS, Run, read_notes
+from terrlib.show import maps, report
+from terrlib.show.report import Page, bullets, plain
+from terrlib.show.tables import table
 from terrlib.show.words import Words
+
+TOP = 10
+HASH = 10
 
 
 def write_notebook_page(folder: Path, notebook: str, words: Words) -> Path:
@@ -27,20 +34,200 @@ def write_notebook_page(folder: Path, notebook: str, words: Words) -> Path:
     """
     nb = nbformat.read(folder / "notebooks" / f"{notebook}.ipynb", as_version=4)
     path = folder / f"{notebook}.html"
-    path.write_text(report.notebook_page(nb, words, _links(words)), encoding="utf-8")
+    html = report.notebook_page(nb, words, words.label(notebook), _links(words))
+    path.write_text(html, encoding="utf-8")
     return path
 
 
 def write_pages(run: Run) -> Path:
     """Write `index.html` and one page for each territory; return the path of the index."""
-    folder = run.folder
-    assets = folder / "assets"
+    assets = run.folder / "assets"
     assets.mkdir(exist_ok=True)
     (assets / "plotly.min.js").write_text(report.plotly_script(), encoding="utf-8")
-    page = _page(run)
-    for territory in page.scorecard["territory"]:
-        path = folder / f"territory_{_file(territory)}.html"
-        path.write_text(report.territory_page(page, territory), encoding="utf-8")
-    index = folder / "index.html"
-    index.write_text(report.index_page(page), encoding="utf-8")
+    for name in steps.territories(run).card.index:
+        page = report.render(_territory(run, str(name)), run.words)
+        (run.folder / territory_file(str(name))).write_text(page, encoding="utf-8")
+    index = run.folder / "index.html"
+    index.write_text(report.render(_index(run), run.words), encoding="utf-8")
     return index
+
+
+def territory_file(name: str) -> str:
+    """File of a territory's page; the name is data, so no character of it may mean anything to a path.
+
+    Examples
+    --------
+    >>> territory_file("T01")
+    'territory_T01.html'
+    """
+    bare = "".join(c if c.isalnum() and c.isascii() else "-" for c in name)
+    return f"territory_{bare}.html" if bare == name else f"territory_{bare}_{_hash(name)}.html"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:HASH]
+
+
+def _links(words: Words) -> list[tuple[str, str]]:
+    pages = [(f"{name}.html", words.label(name)) for name in sorted(NOTEBOOKS)]
+    return [("index.html", words.say("report.index")), *pages]
+
+
+def _index(run: Run) -> Page:
+    say, drawn = run.words.say, steps.territories(run)
+    homes = run.market.reps[["name", "home_lat", "home_lon"]] if len(run.market.reps) else None
+    sections: list[tuple[tuple[str, str], ...]] = [
+        ((say("report.map"), report.map_html(maps.territory_map(drawn.map, run.words, homes, height=520), 520)),),
+        (
+            (say("report.decisions"), bullets(decisions(run))),
+            (say("report.timeline"), report.fan_svg(tables.fan_table(run), run.words)),
+        ),
+        ((say("report.targets"), tables.top_areas(run, 5)),),
+        ((say("report.territories"), _territory_table(run)),),
+        ((say("report.warnings"), bullets(warnings(run))),),
+        ((say("report.quality"), tables.findings_table(run)),),
+        ((say("report.assumptions"), f"<p class='note'>{say('report.assumptions_note')}</p>"
+          + report.assumptions_table(assumptions(run.settings), run.words)),),
+    ]
+    return Page(
+        title=say("report.title", plan=run.settings.plan),
+        subtitle=_subtitle(run),
+        lead=plain(tell.headline(run)),
+        tiles=_tiles(run),
+        sections=sections,
+        links=_links(run.words)[1:],
+        footer=_footer(run),
+    )
+
+
+def _subtitle(run: Run) -> str:
+    if run.market.as_of is None:
+        return plain(run.words.say("report.subtitle_undated"))
+    day = run.words.write(run.market.as_of, "date")
+    return plain(run.words.say("report.subtitle", quarter=run.market.quarter, as_of=day))
+
+
+def _footer(run: Run) -> str:
+    notes = read_notes(run.folder)
+    inputs = _hash("".join(notes["inputs"].values()))
+    return plain(run.words.say("report.footer", run=run.name, settings=notes["settings"][:HASH], inputs=inputs))
+
+
+def _tiles(run: Run) -> list[tuple[str, str]]:
+    drawn, words = steps.territories(run), run.words
+    year = steps.forecast_sales(run).year
+    goal = int(steps.set_goals(run).table["amount"].sum()) / 100
+    first = next(iter(steps.rules(run).balance))
+    index = drawn.card[f"{first}_index"]
+    span = f"{words.write(index.min(), 'percent')} – {words.write(index.max(), 'percent')}"
+    tiles = [
+        (words.write(goal, "short"), words.label("goal")),
+        (words.write(year["mean"], "short"), words.label("expected")),
+        (span, words.label(f"{first}_index")),
+    ]
+    if steps.split_budget(run).total:
+        tiles.append((words.write(steps.split_budget(run).total / 100, "short"), words.label("budget")))
+    if run.market.has("assignments"):
+        tiles.append((words.write(len(steps.hand_over(run)), "number"), words.label("moved_accounts")))
+    tiles.append((words.write(float(drawn.card["white_space"].sum()), "short"), words.label("white_space")))
+    return tiles
+
+
+def decisions(run: Run) -> list[str]:
+    """What waits for a manager, each with its money."""
+    say, found = run.words.say, []
+    rep = steps.reps(run)
+    vacant = rep.loc[rep["rep_id"] == "VACANT", "territory"].tolist()
+    if vacant and run.market.has("reps"):
+        found.append(say("decide.vacant", n=len(vacant), names=", ".join(vacant)))
+    moves = steps.hand_over(run)
+    if len(moves):
+        found.append(say("decide.moves", n=len(moves), risk=float(moves["risk"].sum())))
+    gap = int(steps.set_goals(run).table["amount"].sum()) / 100 - steps.forecast_sales(run).year["mean"]
+    if gap > 1:
+        found.append(say("decide.goal", gap=gap))
+    channel = steps.selling(run)
+    partners = channel.loc[channel["channel"] != "direct", "territory"].tolist()
+    if partners:
+        found.append(say("decide.partners", names=", ".join(partners)))
+    consent = run.market.accounts[["consent_email", "consent_phone", "consent_sms"]].any(axis=1)
+    if run.market.has("channels") and not consent.all():
+        found.append(say("decide.consents", n=int((~consent).sum())))
+    return [str(line) for line in found] or [say("decide.none")]
+
+
+def warnings(run: Run) -> list[str]:
+    """What a manager has to know before trusting the plan."""
+    absent = [line.removeprefix("- ") for line in tell.missing(run).split("\n")]
+    design = steps.territories(run).design
+    proof = [str(tell.drawn(run))] if design is not None else []
+    aside = run.market.quality[run.market.quality["severity"] == "set_aside"]
+    by = aside[aside["table"] == "accounts"].groupby("rule").agg(n=("key", "size"), money=("money", "sum"))
+    lines = [
+        f"{run.words.label(f'rule.{rule}')}: {run.words.write(row.n, 'account')}, {run.words.write(row.money, 'money0')}"
+        for rule, row in zip(by.index, by.itertuples(index=False), strict=True)
+    ]
+    return [str(tell.quality(run)), *lines, *absent, *proof]
+
+
+def _territory_table(run: Run) -> str:
+    card = steps.territories(run).card.reset_index()
+    rep = steps.reps(run).drop_duplicates("territory").set_index("territory")["rep_id"]
+    names = run.market.reps["name"] if len(run.market.reps) else pd.Series(dtype=str)
+    card["rep"] = card["territory"].map(rep).map(names).fillna(run.words.label("VACANT"))
+    kinds = {"territory": "text", "town": "text", "rep": "text", "accounts": "number", "revenue": "short",
+             "potential": "short"} | {f"{m}_index": "percent" for m in steps.rules(run).balance}
+    html = table(card, run.words, kinds, limit=200)
+    for name in card["territory"]:
+        cell = f'<td class="t">{report.escape(name)}</td>'
+        html = html.replace(cell, f"<td class='t'><a href='{territory_file(name)}'>{report.escape(name)}</a></td>", 1)
+    return html
+
+
+def _territory(run: Run, name: str) -> Page:
+    words, drawn = run.words, steps.territories(run)
+    card = drawn.card.loc[name]
+    facts = steps.account_facts(run)
+    mine = facts[facts["unit_id"].map(drawn.territory) == name].join(run.market.accounts[["name", "town"]])
+    money = {"name": "text", "town": "text", "industry": "text", "revenue": "money0", "white_space": "money0", "pipeline": "money0"}
+    best = mine[mine["status"] == "customer"].sort_values(["revenue", "name"], ascending=[False, True])
+    new = mine[mine["status"] != "customer"].sort_values(["ev", "name"], ascending=[False, True])
+    moves = steps.hand_over(run)
+    moves = moves[moves["to_territory"] == name].assign(
+        name=lambda m: m["account_id"].map(run.market.accounts["name"])
+    )
+    rep = steps.reps(run)
+    owner = ", ".join(rep.loc[rep["territory"] == name, "rep_id"].map(
+        lambda r: run.market.reps["name"].get(r, words.label("VACANT"))
+    ))
+    goals = tables.goal_table(run)
+    goals = goals[goals["territory"] == name]
+    sections: list[tuple[tuple[str, str], ...]] = [
+        (
+            (words.say("report.map"), report.map_html(maps.territory_map(drawn.map, words, only=name, height=360), 360)),
+            (words.say("report.goals"), report.fan_svg(goals, words)),
+        ),
+        (
+            (words.say("report.customers"), table(best.head(TOP), words, money)),
+            (words.say("report.prospects"), table(new.head(TOP), words, {"name": "text", "town": "text", "industry": "text", "white_space": "money0", "p_win": "percent", "ev": "money0"})),
+        ),
+    ]
+    cells = steps.split_budget(run).cells
+    if len(cells):
+        spent = cells[cells["territory"] == name].assign(
+            channel_name=lambda c: [steps.channel_name(run, x) for x in c["channel"]], amount=lambda c: c["amount"] / 100
+        )
+        sections.append(((words.say("report.reach"), table(spent, words, tables.REACH)),))
+    if len(moves):
+        kinds = {"name": "text", "from_territory": "text", "from_rep": "text", "to_rep": "text", "revenue": "money0", "risk": "money0", "level": "label"}
+        shown = moves.sort_values(["risk", "account_id"], ascending=[False, True])
+        sections.append(((words.say("report.handover"), table(shown, words, kinds, limit=15)),))
+    tiles = [
+        (words.write(int(card["accounts"]), "number"), words.label("accounts")),
+        (words.write(float(card["revenue"]), "short"), words.label("revenue")),
+        (words.write(float(card["white_space"]), "short"), words.label("white_space")),
+        *[(words.write(float(card[f"{m}_index"]), "percent"), words.label(f"{m}_index")) for m in steps.rules(run).balance],
+        (owner, words.label("rep")),
+    ]
+    title = f"{name} · {card['town']}" if card["town"] else name
+    return Page(title, _subtitle(run), tiles=tiles, sections=sections, links=_links(words)[:1], footer=_footer(run))

@@ -57,6 +57,7 @@ def make_run(
     partial = reports / f".{name}.partial"
     done = resume(partial, name, settings, data, last)
     seconds = dict(done)
+    words = Words(settings.locale, settings.currency)
     with ThreadPoolExecutor(1) as pool:
         exported = []
         for notebook in _progress([n for n in NOTEBOOKS if n not in done], settings):
@@ -64,13 +65,12 @@ def make_run(
             execute(notebook, partial, settings.locale, last)
             seconds[notebook] = round(time.monotonic() - began, 1)
             note(partial, seconds=seconds)
-            exported.append(pool.submit(pages.write_notebook_page, partial, notebook))
+            exported.append(pool.submit(pages.write_notebook_page, partial, notebook, words))
         for page in exported:
             page.result()
-    tell(Words(settings.locale, settings.currency).say("run.pages"))
+    tell(words.say("run.pages"))
     pages.write_pages(open_run(str(partial)))
     return publish(partial, reports / name)
-
 
 
 def _progress(notebooks: list[str], settings: Settings) -> Iterator[str]:

@@ -18,7 +18,6 @@ from typing import Any
 
 import geopandas as gpd
 import pandas as pd
-import yaml
 
 from terrlib import errors
 from terrlib.errors import PlanError, SettingsError, TerrlibError
@@ -212,7 +211,7 @@ def open_run(run: str = "", **changes: Any) -> Run:
     if not (root / "run.json").is_file():
         known = sorted(path.parent.name for path in reports.glob("*/run.json"))
         raise SettingsError(f"there is no run {run!r} in reports/; there are: {', '.join(known)}")
-    notes = json.loads((root / "run.json").read_text(encoding="utf-8"))
+    notes = read_notes(root)
     settings, data = make_settings(notes["asked"]), Path(notes["data"])
     if not root.name.endswith(".partial"):
         return _draft(change_settings(settings, asked), data, root.parent, base=root)
@@ -274,6 +273,12 @@ def note_run(folder: Path, name: str, settings: Settings, data: Path, **more: An
     _write_json(folder / "run.json", notes)
 
 
+def read_notes(folder: Path) -> dict[str, Any]:
+    """Read `run.json` of a run."""
+    notes: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    return notes
+
+
 def _write_json(path: Path, notes: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(notes, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -301,8 +306,7 @@ def resume(
     dict
         Notebook -> seconds, for every notebook that is already done.
     """
-    path = partial / "run.json"
-    old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    old = read_notes(partial) if (partial / "run.json").is_file() else {}
     question = {
         "inputs": input_hashes(settings, data),
         "settings": _sha(resolved(settings).encode()),
@@ -319,8 +323,7 @@ def resume(
 
 def note(folder: Path, **more: Any) -> None:
     """Add to `run.json` of a run."""
-    notes = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    _write_json(folder / "run.json", notes | more)
+    _write_json(folder / "run.json", read_notes(folder) | more)
 
 
 def publish(partial: Path, final: Path) -> Path:
@@ -447,14 +450,3 @@ def write_map(run: Run, territories: gpd.GeoDataFrame) -> None:
 def read_map(root: Path) -> gpd.GeoDataFrame:
     """Read `territories.geojson` of a run."""
     return gpd.read_file(root / "territories.geojson")
-
-
-def settings_text(**changes: Any) -> str:
-    """Write the lines to put into a settings file, for a panel to show.
-
-    Examples
-    --------
-    >>> settings_text(territories={"count": 8})
-    'territories:\\n  count: 8\\n'
-    """
-    return str(yaml.safe_dump(changes, sort_keys=False, allow_unicode=True))

@@ -16,9 +16,10 @@ from terrlib.errors import InfeasibleError, SettingsError
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures import facts as measuring
+from terrlib.measures import winning
 from terrlib.measures import scorecard as judging
 from terrlib.measures.workload import capacity_h
-from terrlib.runs import Run, open_run, read_map, read_table, write_findings, write_map
+from terrlib.runs import Run, open_run, read_table, write_findings, write_map
 from terrlib.show.words import Sentence
 
 
@@ -85,6 +86,9 @@ def _segment(run: Run) -> pd.Series:
 # ---------------------------------------------------------------------------- 02 territories
 
 
+DEFAULT_TOLERANCE = 0.15
+
+
 def rules_of(market: Market, settings: Settings) -> drawing.Rules:
     """Make the rules that territories have to satisfy out of the settings.
 
@@ -101,11 +105,11 @@ def rules_of(market: Market, settings: Settings) -> drawing.Rules:
         )
     fte = market.reps["fte"] if settings.territories.fair_share_by_fte else pd.Series(dtype=float)
     shares = tuple(sorted(fte, reverse=True)) if len(fte) == count else ()
-    return drawing.Rules(count, dict(settings.territories.balance), shares)
+    return drawing.Rules(count, balance_of(market, settings), shares)
 
 
 def balance_of(market: Market, settings: Settings) -> dict[str, float]:
-    """Measure -> tolerance; potential, else revenue, else the count, where the settings name none."""
+    """Measure -> tolerance: of the settings, else potential, revenue or the count, whichever is there."""
     if settings.territories.balance:
         return dict(settings.territories.balance)
     for measure in ("potential", "revenue"):
@@ -114,7 +118,9 @@ def balance_of(market: Market, settings: Settings) -> dict[str, float]:
     return {"count": DEFAULT_TOLERANCE}
 
 
-DEFAULT_TOLERANCE = 0.15
+def rules(run: Run) -> drawing.Rules:
+    """Rules that the territories of a run have to satisfy."""
+    return rules_of(run.market, run.settings)
 
 
 def refuse_impossible(market: Market, settings: Settings) -> None:
@@ -127,15 +133,14 @@ def refuse_impossible(market: Market, settings: Settings) -> None:
     """
     label = pd.Series("", index=market.accounts.index)
     facts = measuring.account_facts(market, settings, label)
-    rules = _rules(market, settings)
-    reasons = drawing.impossible(market, measuring.unit_measures(facts, market.units.index), rules)
+    reasons = drawing.impossible(
+        market,
+        measuring.unit_measures(facts, market.units.index),
+        rules_of(market, settings),
+        fixed(market),
+    )
     if reasons:
         raise InfeasibleError("; ".join(reasons))
-
-
-def _rules(market: Market, settings: Settings) -> drawing.Rules:
-    rules = rules_of(market, settings)
-    return drawing.Rules(rules.n_territories, balance_of(market, settings), rules.shares)
 
 
 @cache
@@ -148,11 +153,11 @@ def unit_measures(run: Run) -> pd.DataFrame:
 def draw_territories(run: Run) -> Territories:
     """Draw the territories, keep their names, and have them measured (notebook 02)."""
     market = run.market
-    rules = _rules(market, run.settings)
+    asked = rules(run)
     design = drawing.draw(
-        market, unit_measures(run), rules, run.settings.territories, run.settings.seed, fixed(market)
+        market, unit_measures(run), asked, run.settings.territories, run.settings.seed, fixed(market)
     )
-    return _measured(run, design, design.territory, rules)
+    return _measured(run, design, design.territory, asked)
 
 
 @cache
@@ -163,7 +168,7 @@ def territories(run: Run) -> Territories:
         label = rows.set_index("unit_id")["territory"]
         if label.index.sort_values().equals(run.market.units.index):
             label = label.reindex(run.market.units.index)
-            return _measured(run, None, label, _rules(run.market, run.settings))
+            return _measured(run, None, label, rules(run))
     return draw_territories(run)
 
 
@@ -174,11 +179,11 @@ def fixed(market: Market) -> pd.Series:
 
 
 def _measured(
-    run: Run, design: drawing.Design | None, territory: pd.Series, rules: drawing.Rules
+    run: Run, design: drawing.Design | None, territory: pd.Series, asked: drawing.Rules
 ) -> Territories:
     market, facts = run.market, account_facts(run)
     of_account = facts["unit_id"].map(territory)
-    shares = shares_of(territory, unit_measures(run), rules)
+    shares = drawing.fair_shares(territory, unit_measures(run), asked)
     card = judging.scorecard(market, facts, of_account, territory, shares)
     present = pd.DataFrame()
     if market.has("assignments"):
@@ -188,20 +193,8 @@ def _measured(
     shapes = judging.territory_shapes(market, territory).merge(
         card.reset_index(), on="territory", validate="one_to_one"
     )
-    checks = drawing.checks(market, unit_measures(run), territory, rules)
+    checks = drawing.checks(market, unit_measures(run), territory, asked, shares)
     return Territories(design, territory, card, present, shapes, as_table(checks))
-
-
-def shares_of(
-    territory: pd.Series, measures: pd.DataFrame, rules: drawing.Rules
-) -> pd.Series | None:
-    """Fair share of every territory: slots by size, matched to territories by their load."""
-    if not rules.shares:
-        return None
-    load = measures[next(iter(rules.balance))].groupby(territory).sum()
-    order = load.sort_values(ascending=False, kind="stable").index
-    shares = pd.Series(sorted(rules.shares, reverse=True), index=order, dtype=float)
-    return (shares / shares.sum()).sort_index()
 
 
 def write_territories(run: Run) -> pd.DataFrame:
@@ -230,12 +223,12 @@ def try_territories(
     InfeasibleError
         If there are none.
     """
-    rules = drawing.Rules(count, balance)
-    measures = unit_measures(run)
+    same = count == rules(run).n_territories
+    asked = drawing.Rules(count, balance, rules(run).shares if same else ())
     design = drawing.draw(
-        run.market, measures, rules, run.settings.territories, run.settings.seed, fixed(run.market)
+        run.market, unit_measures(run), asked, run.settings.territories, run.settings.seed, fixed(run.market)
     )
-    drawn = _measured(run, design, design.territory, rules)
+    drawn = _measured(run, design, design.territory, asked)
     return drawn.card, drawn.map, design
 
 
@@ -319,7 +312,8 @@ def forecast_sales(run: Run) -> timeline.Forecast:
 def set_goals(run: Run) -> goals.Goals:
     """Set the goal of every territory and quarter (notebook 05)."""
     return goals.set_goals(
-        run.market, account_facts(run), territories(run).territory, forecast_sales(run), run.settings
+        run.market, account_facts(run), territories(run).territory, forecast_sales(run), run.settings,
+        reps(run),
     )
 
 
@@ -337,12 +331,13 @@ def assemble_plan(run: Run) -> dict[str, pd.DataFrame]:
     facts, territory = account_facts(run), territories(run).territory
     spent, sold = split_budget(run), selling(run)
     areas = plan.target_areas(run.market, facts, territory, sold, run.settings)
+    reached = plan.reach(run.market, facts, territory, areas, spent, run.settings)
     return {
         "plan/areas": areas,
         "plan/customers": plan.customer_base(run.market, facts, territory),
-        "plan/reach": plan.reach(run.market, facts, territory, areas, spent, run.settings),
+        "plan/reach": reached,
         "plan/budget": plan.budget(
-            run.market, facts, territory, reps(run), sold, areas, spent, run.settings
+            run.market, facts, territory, reps(run), sold, areas, spent, reached, run.settings
         ),
         "plan/timeline": plan.timeline(set_goals(run).table, forecast_sales(run)),
         "accounts": plan.accounts(run.market, facts, territory, reps(run), sold),
@@ -367,12 +362,9 @@ def check_run(run: Run) -> pd.DataFrame:
         If one does not hold.
     """
     tables = {name: read_table(run.folder, name) for name in plan.COLUMNS if _there(run, name)}
-    drawn = territories(run)
-    rules = _rules(run.market, run.settings)
     label = tables["decisions/territory"].set_index("unit_id")["territory"]
-    found = drawing.checks(
-        run.market, unit_measures(run), label.reindex(drawn.territory.index), rules
-    )
+    label = label.reindex(run.market.units.index)
+    found = drawing.checks(run.market, unit_measures(run), label, rules(run))
     return require([*found, *plan.check_plan(tables)])
 
 
@@ -383,8 +375,6 @@ def _there(run: Run, name: str) -> bool:
 @cache
 def review_run(run: Run, last_run: str = "") -> review.Review:
     """Compare with an earlier run, and propose what to change (notebook 07)."""
-    rules = _rules(run.market, run.settings)
-    drawn = territories(run)
     last = {}
     if last_run:
         root = open_run(last_run).base
@@ -393,7 +383,8 @@ def review_run(run: Run, last_run: str = "") -> review.Review:
         names = ("decisions/territory", "accounts", "scorecard")
         last = {name: read_table(root, name) for name in names}
     return review.review(
-        last, run.market, account_facts(run), unit_measures(run), drawn.territory, rules.balance
+        last, run.market, account_facts(run), unit_measures(run),
+        territories(run).territory, rules(run),
     )
 
 
@@ -404,12 +395,44 @@ def write_moves(run: Run) -> pd.DataFrame:
 
 def capacity(run: Run) -> float:
     """Hours a year that a full-time rep has for customers."""
-    year = int(run.market.quarter[:4]) if run.market.quarter[:4].isdigit() else None
-    year = year or (run.market.as_of.year if run.market.as_of is not None else DEFAULT_YEAR)
-    return capacity_h(run.settings, year, run.market.country)
+    return capacity_h(run.settings, measuring.planning_year(run.market), run.market.country)
 
 
-DEFAULT_YEAR = 2026
+def channel_name(run: Run, channel: str) -> str:
+    """Name of a channel in the language of the run."""
+    return str(run.market.channels.loc[channel, f"label_{run.words.locale}"])
 
 
-__all__ = ["read_map"]
+def channel_names(run: Run) -> dict[str, str]:
+    """Names of all channels in the language of the run."""
+    return {channel: channel_name(run, channel) for channel in run.market.channels.index}
+
+
+@cache
+def win_rates(run: Run) -> pd.DataFrame:
+    """Win rates of the whole base and of every segment."""
+    return winning.win_rates(run.market, account_facts(run)["segment"], run.settings)
+
+
+def ideal_customers(run: Run) -> pd.DataFrame:
+    """Prospects by industry and size, the most promising kind first: accounts, p_win, ev."""
+    facts = account_facts(run)
+    prospects = facts[facts["status"] == "prospect"]
+    by = prospects.groupby(["industry", "size_class"], as_index=False).agg(
+        accounts=("count", "size"), p_win=("p_win", "mean"), ev=("ev", "mean")
+    )
+    enough = by[by["accounts"] >= FEWEST_OF_A_KIND]
+    by = enough if len(enough) else by
+    return by.sort_values(["ev", "industry"], ascending=[False, True]).reset_index(drop=True)
+
+
+FEWEST_OF_A_KIND = 5
+
+
+def white_space(run: Run) -> pd.DataFrame:
+    """Revenue and white space by area, or by town where there are no areas, most first."""
+    facts, market = account_facts(run), run.market
+    place = facts["area_id"].map(market.areas["name"]) if len(market.areas) else market.accounts["town"]
+    place = place.where(place.fillna("") != "", market.accounts["name"])
+    by = facts.groupby(place.rename("name"), as_index=False)[["revenue", "white_space"]].sum()
+    return by.sort_values(["white_space", "name"], ascending=[False, True]).reset_index(drop=True)

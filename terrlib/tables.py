@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import folium
 import geopandas as gpd
 import pandas as pd
 
-from terrlib import steps
+from terrlib import steps, tell
+from terrlib.decisions.territories import Design
 from terrlib.runs import Run
+from terrlib.show import maps
+from terrlib.show.panels import TerritoryPanel
 from terrlib.show.tables import Shown, table
 
 TOP = 10
@@ -78,7 +82,7 @@ def staffing_numbers(run: Run) -> Shown:
 
 def budget_numbers(run: Run) -> Shown:
     """Show the budget by channel."""
-    return table(reach_by_channel(run), run.words, _REACH)
+    return table(reach_by_channel(run), run.words, REACH)
 
 
 def goal_numbers(run: Run) -> Shown:
@@ -119,6 +123,14 @@ def findings(run: Run) -> pd.DataFrame:
     return rows.sort_values(["n", "rule"], ascending=[False, True])
 
 
+def findings_table(run: Run) -> Shown:
+    """Show every kind of finding with its rows and money."""
+    rows = findings(run)
+    rows = rows.assign(what=[run.words.label(f"rule.{r}") for r in rows["rule"]])
+    kinds = {"table": "label", "rule": "text", "severity": "label", "n": "number", "money": "money0"}
+    return table(rows.assign(rule=rows["what"]), run.words, kinds, limit=60)
+
+
 def unit_table(run: Run) -> gpd.GeoDataFrame:
     """Units with what is measured of them."""
     return run.market.units.join(steps.unit_measures(run))
@@ -154,7 +166,7 @@ def staffing_costs(run: Run) -> pd.DataFrame:
     return staffing.costs.merge(staffing.rep, on=["territory", "rep_id"])
 
 
-_REACH = {"channel_name": "text", "reachable": "number", "no_consent": "number",
+REACH = {"channel_name": "text", "reachable": "number", "no_consent": "number",
           "amount": "money0", "leads": "number", "wins": "number", "sales": "money0"}
 
 
@@ -236,7 +248,7 @@ def customer_table(run: Run) -> Shown:
 
 def reach_table(run: Run) -> Shown:
     """Show how each channel reaches the customers."""
-    return table(reach_by_channel(run), run.words, _REACH)
+    return table(reach_by_channel(run), run.words, REACH)
 
 
 def rep_table(run: Run) -> Shown:
@@ -300,3 +312,32 @@ def checks_table(run: Run, checks: pd.DataFrame) -> Shown:
         ok=["yes" if ok else "no" for ok in checks["ok"]],
     )
     return table(rows, run.words, {"check": "text", "ok": "label", "value": "text", "limit": "text"})
+
+
+# ---------------------------------------------------------------------------- maps and panels
+
+
+def staff_map(run: Run) -> folium.Map:
+    """Draw the territories with the homes of the reps."""
+    homes = run.market.reps[["name", "home_lat", "home_lon"]] if len(run.market.reps) else None
+    return maps.territory_map(steps.territories(run).map, run.words, homes)
+
+
+def panel(run: Run) -> TerritoryPanel:
+    """Open a panel in which the number of territories and the tolerances can be moved."""
+    asked = steps.rules(run)
+
+    def shown(
+        card: pd.DataFrame, shapes: gpd.GeoDataFrame, design: Design | None
+    ) -> tuple[gpd.GeoDataFrame, Shown, str]:
+        kinds = {"territory": "text", "accounts": "number"}
+        kinds |= {f"{measure}_index": "percent" for measure in asked.balance}
+        said = tell.design(run.words, design) if design else run.words.say("before.all_there")
+        return shapes, table(card.reset_index(), run.words, kinds), said.replace("**", "")
+
+    def draw(count: int, balance: dict[str, float]) -> tuple[gpd.GeoDataFrame, Shown, str]:
+        return shown(*steps.try_territories(run, count, balance))
+
+    now = steps.territories(run)
+    first = shown(now.card, now.map, now.design)
+    return TerritoryPanel(asked.n_territories, asked.balance, draw, run.words, first)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import pandas as pd
 
 from terrlib import steps
+from terrlib.decisions.territories import Design
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import TABLES
 from terrlib.measures.customers import concentration as concentrate
 from terrlib.review import Review
 from terrlib.runs import Run
 from terrlib.show.words import Sentence, Words
-
-HEALTHY = 0.8
 
 
 def _join(*sentences: str) -> Sentence:
@@ -39,7 +38,7 @@ def headline(run: Run) -> Sentence:
             low=year["p10"],
             high=year["p90"],
             goal=goal,
-            chance=year["p_goal"] if "p_goal" in year else chance(run),
+            chance=chance(run),
         ),
     )
 
@@ -188,13 +187,15 @@ def workload(run: Run) -> Sentence:
 
 def drawn(run: Run) -> Sentence:
     """Say how good the territories are, with the proven bound."""
-    design = steps.draw_territories(run).design
-    if design is None:
-        return run.words.say("before.all_there")
-    key = "drawn.optimal" if design.status == "optimal" else "drawn.feasible"
-    return run.words.say(
-        key, cost=design.cost_km, bound=design.bound_km, gap=design.gap, relaxed=design.relaxed
-    )
+    found = steps.territories(run).design
+    return design(run.words, found) if found else run.words.say("before.all_there")
+
+
+def design(words: Words, found: Design) -> Sentence:
+    """Say how good a design is, with the proven bound."""
+    if found.status == "optimal":
+        return words.say("drawn.optimal")
+    return words.say("drawn.feasible", gap=found.gap)
 
 
 def fairness(run: Run) -> Sentence:

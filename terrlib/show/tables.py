@@ -45,8 +45,8 @@ def table(rows: pd.DataFrame, words: Words, kinds: Mapping[str, str], limit: int
     Examples
     --------
     >>> rows = pd.DataFrame({"name": ["<b>Łódź</b>"], "share": [0.5]})
-    >>> print(table(rows, Words("en", "PLN"), {"name": "text", "share": "percent"})[:60])
-    <table class="terrlib"><thead><tr><th>...
+    >>> print(table(rows, Words("en", "PLN"), {"name": "text", "share": "percent"})[:22])
+    <table class="terrlib">
     """
     head = "".join(
         f'<th class="{_side(kind)}">{escape(words.label(column))}</th>'

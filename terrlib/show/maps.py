@@ -1,0 +1,238 @@
+"""Maps that open without a network: Leaflet inlined, no tiles, our own legend."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import folium
+import geopandas as gpd
+import pandas as pd
+import shapely
+from branca.element import Figure, MacroElement, Template
+
+from terrlib.show.words import Words
+
+PALETTE = ("#4e79a7", "#f28e2b", "#59a14f", "#b07aa1", "#edc948", "#76b7b2", "#e15759", "#9c755f")
+DECISIONS = {
+    "attack": "#1b7837", "grow": "#7fbf7b", "defend": "#4393c3", "partner": "#b07aa1",
+    "test": "#edc948", "not_now": "#e6e6e6",
+}
+HEIGHT = 460
+DETAIL = 1200
+
+
+@cache
+def _asset(package: str, name: str) -> str:
+    """Return a file of an installed package as a data address."""
+    from importlib import import_module  # noqa: PLC0415
+
+    content = (Path(import_module(f"xstatic.pkg.{package}").BASE_DIR) / name).read_bytes()
+    kind = "text/css" if name.endswith(".css") else "text/javascript"
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+class OfflineMap(folium.Map):
+    """A folium map that asks no network for anything."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(tiles=None, zoom_snap=0.1, attribution_control=False, **options)
+        self.default_js = [
+            ("leaflet", _asset("leaflet", "leaflet.js")),
+            ("jquery", _asset("jquery", "jquery.slim.min.js")),
+        ]
+        self.default_css = [("leaflet_css", _asset("leaflet", "leaflet.css"))]
+        self.get_root().header.add_child(
+            folium.Element("<style>.leaflet-container{background:#f4f6f8;font:13px system-ui,sans-serif}"
+                           ".t-label{font-weight:600;font-size:12px;color:#1d2733;text-align:center;"
+                           "text-shadow:0 0 3px #fff,0 0 3px #fff,0 0 3px #fff;white-space:nowrap}</style>")
+        )
+
+
+class Legend(MacroElement):
+    """Colours and what they mean, in a corner of the map."""
+
+    _template = Template(
+        "{% macro html(this, kwargs) %}<div style='position:absolute;bottom:12px;left:12px;z-index:900;"
+        "background:rgba(255,255,255,.9);padding:8px 10px;border-radius:6px;font:12px system-ui,sans-serif;"
+        "line-height:1.6'>{{ this.rows }}</div>{% endmacro %}"
+    )
+
+    def __init__(self, rows: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self.rows = "<br>".join(
+            f"<span style='display:inline-block;width:12px;height:12px;border-radius:2px;background:{color};"
+            f"margin-right:6px;vertical-align:-1px'></span>{escape(text)}"
+            for color, text in rows
+        )
+
+
+def territory_map(
+    territories: gpd.GeoDataFrame,
+    words: Words,
+    homes: pd.DataFrame | None = None,
+    only: str | None = None,
+    height: int = HEIGHT,
+) -> folium.Map:
+    """Draw territories, each one path of the class `territory`, coloured so that neighbours differ.
+
+    Parameters
+    ----------
+    territories
+        territory, geometry, and the columns of a scorecard.
+    words
+        Language of the tooltips.
+    homes
+        name, home_lat, home_lon: drawn as dots.
+    only
+        Draw the others in grey.
+    height
+        Pixels.
+    """
+    shapes = _simple(territories)
+    colors = territory_colors(shapes)
+    if only is not None:
+        colors = {name: color if name == only else "#d9dee3" for name, color in colors.items()}
+    fields = [c for c in ("town", "accounts", "customers", "revenue", "potential", "workload_h_index",
+                          "potential_index", "revenue_index") if c in shapes]
+    kinds = {"accounts": "number", "customers": "number", "revenue": "short", "potential": "short"}
+    rows = {
+        row.territory: _tip(row.territory, {
+            words.label(f): words.write(getattr(row, f), kinds.get(f, "percent")) if f != "town" else row.town
+            for f in fields
+        })
+        for row in shapes.itertuples(index=False)
+    }
+    m = _base(shapes, height)
+    _layer(m, shapes[["territory", "geometry"]], "territory", colors, rows, "territory")
+    for row in shapes.itertuples(index=False):
+        point = row.geometry.representative_point()
+        if only is None or row.territory == only:
+            _label(m, point.y, point.x, row.territory, getattr(row, "town", ""))
+    if homes is not None:
+        for home in homes.itertuples(index=False):
+            folium.CircleMarker(
+                (home.home_lat, home.home_lon), radius=4, color="#1d2733", weight=2, fill=True,
+                fill_color="#ffffff", fill_opacity=1, tooltip=escape(str(home.name)),
+            ).add_to(m)
+    return m
+
+
+def unit_map(units: gpd.GeoDataFrame, lines: pd.DataFrame, words: Words) -> folium.Map:
+    """Draw units by their work, and who touches whom.
+
+    Parameters
+    ----------
+    units
+        Indexed by unit_id: name, geometry, workload_h.
+    lines
+        lat_a, lon_a, lat_b, lon_b of each touching pair.
+    words
+        Language of the tooltips.
+    """
+    shapes = _simple(units.reset_index()[["unit_id", "name", "workload_h", "geometry"]])
+    steps = ["#f7fbff", "#deebf7", "#c6dbef", "#9ecae1", "#6baed6", "#3182bd", "#08519c"]
+    cuts = [0, 1, 20, 50, 100, 200, 400]
+    level = pd.cut(shapes["workload_h"], [*cuts, float("inf")], labels=steps, right=False).astype(str)
+    colors = dict(zip(shapes["unit_id"], level, strict=True))
+    rows = {
+        row.unit_id: _tip(row.name, {words.label("workload_h"): words.write(row.workload_h, "hours")})
+        for row in shapes.itertuples(index=False)
+    }
+    m = _base(shapes, HEIGHT)
+    _layer(m, shapes[["unit_id", "geometry"]], "unit_id", colors, rows, "unit", opacity=0.9, weight=0.5)
+    folium.PolyLine(
+        [[(a, b), (c, d)] for a, b, c, d in lines.round(3).itertuples(index=False)],
+        color="#e15759", weight=0.6, opacity=0.6, interactive=False,
+    ).add_to(m)
+    pairs = zip(steps, cuts, strict=True)
+    Legend([(color, f"≥ {words.write(cut, 'hours')}") for color, cut in pairs]).add_to(m)
+    return m
+
+
+def target_map(areas: gpd.GeoDataFrame, words: Words) -> folium.Map:
+    """Draw areas by what is decided for them: territory, area, decision, expected_contribution."""
+    shapes = _simple(areas)
+    shapes["key"] = [str(i) for i in range(len(shapes))]
+    colors = dict(zip(shapes["key"], shapes["decision"].map(DECISIONS), strict=True))
+    rows = {
+        row.key: _tip(row.area, {
+            words.label("territory"): row.territory,
+            words.label("decision"): words.label(row.decision),
+            words.label("expected_contribution"): words.write(row.expected_contribution, "money0"),
+            words.label("reason"): words.label(row.reason),
+        })
+        for row in shapes.itertuples(index=False)
+    }
+    m = _base(shapes, HEIGHT)
+    _layer(m, shapes[["key", "geometry"]], "key", colors, rows, "area", opacity=0.85, weight=0.6)
+    used = [d for d in DECISIONS if (shapes["decision"] == d).any()]
+    Legend([(DECISIONS[d], words.label(d)) for d in used]).add_to(m)
+    return m
+
+
+def territory_colors(shapes: gpd.GeoDataFrame) -> dict[str, str]:
+    """Colour territories so that those that touch differ, the busiest first (Welsh and Powell 1967)."""
+    tree = shapely.STRtree(shapes.geometry.to_numpy())
+    i, j = tree.query(shapes.geometry.to_numpy(), predicate="dwithin", distance=0.02)
+    names = shapes["territory"].tolist()
+    near: dict[int, set[int]] = {a: set() for a in range(len(names))}
+    for a, b in zip(i.tolist(), j.tolist(), strict=True):
+        if a != b:
+            near[a].add(b)
+    chosen: dict[int, int] = {}
+    for a in sorted(near, key=lambda a: (-len(near[a]), names[a])):
+        taken = [chosen[b] for b in near[a] if b in chosen]
+        # The colour used least so far, so that far-apart territories do not all look alike.
+        count = [sum(c == color for c in chosen.values()) for color in range(len(PALETTE))]
+        free = [c for c in range(len(PALETTE)) if c not in taken] or list(range(len(PALETTE)))
+        chosen[a] = min(free, key=lambda c: (count[c], c))
+    return {names[a]: PALETTE[color] for a, color in chosen.items()}
+
+
+def _base(shapes: gpd.GeoDataFrame, height: int) -> folium.Map:
+    west, south, east, north = shapes.total_bounds
+    m = OfflineMap(location=[(south + north) / 2, (west + east) / 2])
+    m.fit_bounds([[south, west], [north, east]])
+    Figure(height=height).add_child(m)
+    return m
+
+
+def _simple(shapes: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Fewer points for the screen; shared borders stay shared."""
+    west, south, east, north = shapes.total_bounds
+    lean = shapely.coverage_simplify(shapes.geometry.to_numpy(), max(east - west, north - south) / DETAIL)
+    lean = shapely.set_precision(lean, 1e-4, mode="pointwise")
+    return gpd.GeoDataFrame(shapes.drop(columns="geometry"), geometry=lean, crs=shapes.crs)
+
+
+def _layer(  # noqa: PLR0913
+    m: folium.Map, shapes: gpd.GeoDataFrame, key: str, colors: Mapping[str, str],
+    tips: Mapping[str, str], kind: str, opacity: float = 0.65, weight: float = 1.5,
+) -> None:
+    data = json.loads(shapes.assign(tip=shapes[key].map(tips)).to_json())
+    folium.GeoJson(
+        data,
+        style_function=lambda f: {
+            "fillColor": colors[f["properties"][key]], "color": "#ffffff", "weight": weight,
+            "fillOpacity": opacity, "className": kind,
+        },
+        highlight_function=lambda _: {"weight": weight + 1.5, "fillOpacity": min(opacity + 0.2, 1)},
+        tooltip=folium.GeoJsonTooltip(["tip"], labels=False, sticky=True),
+    ).add_to(m)
+
+
+def _tip(title: str, rows: Mapping[str, str]) -> str:
+    lines = "".join(f"<br>{escape(str(k))}: <b>{escape(str(v))}</b>" for k, v in rows.items())
+    return f"<b>{escape(str(title))}</b>{lines}"
+
+
+def _label(m: folium.Map, lat: float, lon: float, name: str, town: str) -> None:
+    text = escape(name) + (f"<br><span style='font-weight:400'>{escape(town)}</span>" if town else "")
+    icon = folium.DivIcon(html=f"<div class='t-label'>{text}</div>", icon_size=(120, 30), icon_anchor=(60, 15))
+    folium.Marker((lat, lon), icon=icon, interactive=False).add_to(m)
