@@ -54,6 +54,7 @@ def make_run(
     market = load_market(settings, data)
     steps.refuse_impossible(market, settings)
     name = run_name(settings, market)
+    reports = reports.resolve()
     partial = reports / f".{name}.partial"
     done = resume(partial, name, settings, data, last)
     seconds = dict(done)

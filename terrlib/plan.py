@@ -241,9 +241,11 @@ def budget(
     if spent.contingency:
         names = sorted(territory.unique())
         space = facts["white_space"].groupby(facts["unit_id"].map(territory)).sum().reindex(names).fillna(0)
-        first = areas.drop_duplicates("territory").set_index("territory")["area_id"]
         parts = split_exact(spent.contingency, space.tolist(), names)
-        cost += [(t, first.get(t, ""), "", "contingency", part) for t, part in zip(names, parts, strict=True)]
+        for name, part in zip(names, parts, strict=True):
+            ids = areas.loc[areas["territory"] == name, "area_id"].tolist()
+            shares = split_exact(part, [1.0] * len(ids), ids)
+            cost += [(name, a, "", "contingency", x) for a, x in zip(ids, shares, strict=True)]
     rows = []
     for name, area, by, category, amount in cost:
         parts = split_exact(amount, [1.0] * len(quarters), quarters)

@@ -126,9 +126,12 @@ def findings(run: Run) -> pd.DataFrame:
 def findings_table(run: Run) -> Shown:
     """Show every kind of finding with its rows and money."""
     rows = findings(run)
-    rows = rows.assign(what=[run.words.label(f"rule.{r}") for r in rows["rule"]])
-    kinds = {"table": "label", "rule": "text", "severity": "label", "n": "number", "money": "money0"}
-    return table(rows.assign(rule=rows["what"]), run.words, kinds, limit=60)
+    rows = rows.assign(
+        rule=[run.words.label(f"rule.{r}") for r in rows["rule"]],
+        table=[run.words.table_label(t) for t in rows["table"]],
+    )
+    kinds = {"table": "text", "rule": "text", "severity": "label", "n": "number", "money": "money0"}
+    return table(rows, run.words, kinds, limit=60)
 
 
 def unit_table(run: Run) -> gpd.GeoDataFrame:

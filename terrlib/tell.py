@@ -68,7 +68,7 @@ def findings(words: Words, market: Market) -> list[Sentence]:
         said.append(
             words.say(
                 "quality.line",
-                table=words.label(table),
+                table=words.table_label(str(table)),
                 what=words.label(f"rule.{rule}"),
                 n=len(rows),
                 money=float(rows["money"].sum()),

@@ -15,6 +15,7 @@ from terrlib.errors import InfeasibleError, SettingsError
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Territories
 from terrlib.measures.facts import MEASURES
+from terrlib.measures.geometry import great_circle_km
 from terrlib.measures.scorecard import pieces
 from terrlib.solve.bound import median_bound
 from terrlib.solve.construct import first_labels
@@ -219,8 +220,23 @@ def compile_problem(
         start=start,
         touch=touch,
         fixed=slot.fillna(FREE).to_numpy(np.int64),
+        seed=_begin_at_homes(market, rules),
     )
     return problem, names
+
+
+def _begin_at_homes(market: Market, rules: Rules) -> np.ndarray:
+    """Begin the small territory of a part-time rep around that rep's home; others anywhere."""
+    seed = np.full(rules.n_territories, FREE)
+    if not rules.shares or len(market.reps) != rules.n_territories:
+        return seed
+    reps = market.reps.sort_index().sort_values("fte", ascending=False, kind="stable")
+    place = market.units.sort_index()[["lat", "lon"]].to_numpy()
+    for slot, rep in enumerate(reps.itertuples()):
+        if rep.fte < max(rules.shares):
+            away = great_circle_km(place[:, 0], place[:, 1], rep.home_lat, rep.home_lon)
+            seed[slot] = int(np.argmin(away))
+    return seed
 
 
 def draw(

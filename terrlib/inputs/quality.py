@@ -46,6 +46,7 @@ RULES = {
     "area_repaired": NOTE,
     "unit_without_neighbor": NOTE,
     "rep_unknown": NOTE,
+    "placed_in_area": NOTE,
 }
 STATUSES = ("customer", "prospect", "lost", "inactive")
 TOTALS = {"total", "razem", "suma", "ogolem", "polska", "sum", "grand total", "p o l s k a"}
@@ -65,7 +66,9 @@ class Ledger:
         key = KEYS.get(table)
         keys = rows[key].astype(str) if key in rows else [f"row {i + 2}" for i in rows.index]
         values = rows[field].astype(str) if field in rows else [""] * len(rows)
-        for name, value, money in zip(keys, values, money_of(rows), strict=True):
+        # A total is the sum of other rows: its money is counted there.
+        amounts = [0.0] * len(rows) if rule == "total_row" else money_of(rows)
+        for name, value, money in zip(keys, values, amounts, strict=True):
             row = (table, name, rule, RULES[rule], field, str(value)[:80], message, money)
             self.findings.append(row)
 
@@ -257,6 +260,10 @@ def locate(ledger: Ledger, rows: pd.DataFrame, has_areas: bool) -> pd.DataFrame:
         "no coordinates and no area: it cannot be put on the map; give lat and lon, or its area_id",
     )
     known = rows["lat"].notna()
+    ledger.find(
+        "accounts", "placed_in_area", rows[~known], "area_id",
+        "no coordinates: put into the middle of its area",
+    )
     if known.sum() < PILE:
         return rows
     middle = rows.loc[known, ["lat", "lon"]].median()

@@ -31,7 +31,7 @@ def quality_bars(findings: pd.DataFrame, words: Words) -> go.Figure:
     for severity, color in (("set_aside", ORANGE), ("note", GREY)):
         rows = findings[findings["severity"] == severity]
         figure.add_bar(
-            y=[f"{words.label(t)}: {words.label(f'rule.{r}')}" for t, r in zip(rows["table"], rows["rule"], strict=True)],
+            y=[f"{words.table_label(t)}: {words.label(f'rule.{r}')}" for t, r in zip(rows["table"], rows["rule"], strict=True)],
             x=rows["n"], orientation="h", name=words.label(severity), marker_color=color,
             customdata=[words.write(v, "money0") for v in rows["money"]], hovertemplate="%{x}<br>%{customdata}",
         )

@@ -49,7 +49,8 @@ class OfflineMap(folium.Map):
         self.default_css = [("leaflet_css", _asset("leaflet", "leaflet.css"))]
         self.get_root().header.add_child(
             folium.Element("<style>.leaflet-container{background:#f4f6f8;font:13px system-ui,sans-serif}"
-                           ".t-label{font-weight:600;font-size:12px;color:#1d2733;text-align:center;"
+                           ".t-label,.t-label::before{background:none;border:0;box-shadow:none}"
+                           ".t-label{font-weight:600;font-size:12px;color:#1d2733;text-align:center;padding:0;"
                            "text-shadow:0 0 3px #fff,0 0 3px #fff,0 0 3px #fff;white-space:nowrap}</style>")
         )
 
@@ -234,5 +235,7 @@ def _tip(title: str, rows: Mapping[str, str]) -> str:
 
 def _label(m: folium.Map, lat: float, lon: float, name: str, town: str) -> None:
     text = escape(name) + (f"<br><span style='font-weight:400'>{escape(town)}</span>" if town else "")
-    icon = folium.DivIcon(html=f"<div class='t-label'>{text}</div>", icon_size=(120, 30), icon_anchor=(60, 15))
-    folium.Marker((lat, lon), icon=icon, interactive=False).add_to(m)
+    tip = folium.Tooltip(text, permanent=True, direction="center", class_name="t-label", sticky=False)
+    folium.CircleMarker(
+        (lat, lon), radius=0, stroke=False, fill=False, interactive=False, tooltip=tip
+    ).add_to(m)

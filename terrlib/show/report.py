@@ -30,7 +30,10 @@ h2{font-size:17px;margin:0 0 10px}
 table.terrlib{border-collapse:collapse;width:100%;font-size:13.5px}
 table.terrlib th{text-align:left;color:var(--soft);font-weight:600;border-bottom:1px solid var(--line);padding:5px 8px}
 table.terrlib td{border-bottom:1px solid #eef1f4;padding:5px 8px;vertical-align:top}
-table.terrlib .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+table.terrlib td{max-width:340px}table.terrlib td:first-child{white-space:nowrap}
+table.terrlib th{font-size:12.5px;line-height:1.25;vertical-align:bottom}
+table.terrlib td.n{white-space:nowrap}
+table.terrlib .n{text-align:right;font-variant-numeric:tabular-nums}
 iframe{width:100%;border:0;border-radius:6px}
 a{color:var(--blue)}nav{margin:0 0 14px}nav a{margin-right:14px}
 ul{margin:0;padding-left:20px}li{margin:3px 0}footer,.more,.note{color:var(--soft);font-size:13px}

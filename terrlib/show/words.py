@@ -81,6 +81,16 @@ class Words(Formatter):
         """
         return str(self._texts.get(f"label.{name}", name))
 
+    def table_label(self, name: str) -> str:
+        """Name of an input table; `sales` the table is not `sales` the forecast.
+
+        Examples
+        --------
+        >>> Words("pl", "PLN").table_label("sales")
+        'sprzedaż'
+        """
+        return str(self._texts.get(f"label.table.{name}", self.label(name)))
+
     def write(self, value: Any, kind: str) -> str:
         """Write one value.
 
@@ -123,7 +133,7 @@ class Words(Formatter):
         return str(format_currency(value, self.currency, f"#,##0{digits} ¤¤", locale=self._babel, currency_digits=False))
 
     def _short(self, value: float) -> str:
-        symbol = self._money(0, "").split("\u00a0")[-1]
+        symbol = self._money(0, "").split()[-1]
         if abs(value) >= BIG:
             return f"{self._decimal(value / 1e6, '#,##0.0')}\u00a0{self._texts['unit.million']}\u00a0{symbol}"
         if abs(value) >= THOUSAND:

@@ -46,15 +46,16 @@ def first_labels(problem: Problem, rng: np.random.Generator) -> NDArray[np.int64
 
 
 def _seeds(problem: Problem, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Weighted k-means++ (Arthur and Vassilvitskii 2007), starting from fixed units."""
+    """Weighted k-means++ (Arthur and Vassilvitskii 2007), after fixed units and given seeds."""
     weight = problem.load[:, 0] + 1e-3 * max(float(problem.load[:, 0].mean()), 1e-9)
     chosen = np.full(problem.k, FREE)
     nearest = np.full(problem.n, np.inf)
     for t in range(problem.k):
         held = np.flatnonzero(problem.fixed == t)
-        if len(held):
-            chosen[t] = held[0]
-            nearest = np.minimum(nearest, ((problem.xy - problem.xy[held[0]]) ** 2).sum(1))
+        begin = held[0] if len(held) else problem.seed[t]
+        if begin != FREE and begin not in chosen:
+            chosen[t] = begin
+            nearest = np.minimum(nearest, ((problem.xy - problem.xy[begin]) ** 2).sum(1))
     for t in np.flatnonzero(chosen == FREE):
         odds = weight * np.where(np.isinf(nearest), 1.0, nearest)
         odds[problem.fixed != FREE] = 0.0

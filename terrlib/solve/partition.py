@@ -40,6 +40,8 @@ class Problem:
         Touch graph: unit i touches touch[start[i]:start[i + 1]].
     fixed
         (n,) territory of a unit, -1 where it is free.
+    seed
+        (k,) unit around which a territory is begun, -1 where any will do.
     """
 
     xy: NDArray[np.float64]
@@ -50,6 +52,7 @@ class Problem:
     start: NDArray[np.int64]
     touch: NDArray[np.int64]
     fixed: NDArray[np.int64]
+    seed: NDArray[np.int64]
 
     @property
     def n(self) -> int:
