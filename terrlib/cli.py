@@ -37,7 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"\n{type(refusal).__name__}: {refusal}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("\nStopped. What was finished is kept: the same command goes on from there.\n")
+        sys.stderr.write(
+            "\nStopped. What was finished is kept: the same command goes on from there.\n"
+        )
         return 130
     return 0
 
@@ -87,7 +89,7 @@ def _question(asked: argparse.Namespace) -> tuple[Settings, Path]:
     if source.suffix.lower() in {".yml", ".yaml"}:
         settings, folder = load_settings(source), asked.data or source.parent
     else:
-        from terrlib.inputs.load import simplest_settings  # noqa: PLC0415  # pandas is slow
+        from terrlib.inputs.load import simplest_settings  # pandas is slow
 
         settings, folder = simplest_settings(source), asked.data or source.parent
     if not folder.is_dir():
@@ -107,7 +109,7 @@ def _tolerance(text: str) -> tuple[str, float]:
 
 def _plan(asked: argparse.Namespace) -> None:
     settings, folder = _question(asked)
-    from terrlib.pipeline import make_run  # noqa: PLC0415  # slow to import
+    from terrlib.pipeline import make_run  # slow to import
 
     if asked.last and not (asked.last / "run.json").is_file():
         raise SettingsError(f"{asked.last} is not a finished run: it holds no run.json")
@@ -117,10 +119,12 @@ def _plan(asked: argparse.Namespace) -> None:
 
 def _check(asked: argparse.Namespace) -> None:
     settings, folder = _question(asked)
-    from terrlib import steps  # noqa: PLC0415  # slow to import
-    from terrlib.inputs.load import load_market  # noqa: PLC0415
-    from terrlib.show import tell  # noqa: PLC0415
-    from terrlib.show.words import Words  # noqa: PLC0415
+    from terrlib import (
+        steps,  # slow to import
+        tell,
+    )
+    from terrlib.inputs.load import load_market
+    from terrlib.show.words import Words
 
     market = load_market(settings, folder)
     words = Words(settings.locale, settings.currency)

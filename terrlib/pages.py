@@ -77,7 +77,12 @@ def _index(run: Run) -> Page:
     say, drawn = run.words.say, steps.territories(run)
     homes = run.market.reps[["name", "home_lat", "home_lon"]] if len(run.market.reps) else None
     sections: list[tuple[tuple[str, str], ...]] = [
-        ((say("report.map"), report.map_html(maps.territory_map(drawn.map, run.words, homes, height=520), 520)),),
+        (
+            (
+                say("report.map"),
+                report.map_html(maps.territory_map(drawn.map, run.words, homes, height=520), 520),
+            ),
+        ),
         (
             (say("report.decisions"), bullets(decisions(run))),
             (say("report.timeline"), report.fan_svg(tables.fan_table(run), run.words)),
@@ -86,8 +91,13 @@ def _index(run: Run) -> Page:
         ((say("report.territories"), _territory_table(run)),),
         ((say("report.warnings"), bullets(warnings(run))),),
         ((say("report.quality"), tables.findings_table(run)),),
-        ((say("report.assumptions"), f"<p class='note'>{say('report.assumptions_note')}</p>"
-          + report.assumptions_table(assumptions(run.settings), run.words)),),
+        (
+            (
+                say("report.assumptions"),
+                f"<p class='note'>{say('report.assumptions_note')}</p>"
+                + report.assumptions_table(assumptions(run.settings), run.words),
+            ),
+        ),
     ]
     return Page(
         title=say("report.title", plan=run.settings.plan),
@@ -110,7 +120,11 @@ def _subtitle(run: Run) -> str:
 def _footer(run: Run) -> str:
     notes = read_notes(run.folder)
     inputs = _hash("".join(notes["inputs"].values()))
-    return plain(run.words.say("report.footer", run=run.name, settings=notes["settings"][:HASH], inputs=inputs))
+    return plain(
+        run.words.say(
+            "report.footer", run=run.name, settings=notes["settings"][:HASH], inputs=inputs
+        )
+    )
 
 
 def _tiles(run: Run) -> list[tuple[str, str]]:
@@ -126,10 +140,16 @@ def _tiles(run: Run) -> list[tuple[str, str]]:
         (span, words.label(f"{first}_index")),
     ]
     if steps.split_budget(run).total:
-        tiles.append((words.write(steps.split_budget(run).total / 100, "short"), words.label("budget")))
+        tiles.append(
+            (words.write(steps.split_budget(run).total / 100, "short"), words.label("budget"))
+        )
     if run.market.has("assignments"):
-        tiles.append((words.write(len(steps.hand_over(run)), "number"), words.label("moved_accounts")))
-    tiles.append((words.write(float(drawn.card["white_space"].sum()), "short"), words.label("white_space")))
+        tiles.append(
+            (words.write(len(steps.hand_over(run)), "number"), words.label("moved_accounts"))
+        )
+    tiles.append(
+        (words.write(float(drawn.card["white_space"].sum()), "short"), words.label("white_space"))
+    )
     return tiles
 
 
@@ -143,7 +163,10 @@ def decisions(run: Run) -> list[str]:
     moves = steps.hand_over(run)
     if len(moves):
         found.append(say("decide.moves", n=len(moves), risk=float(moves["risk"].sum())))
-    gap = int(steps.set_goals(run).table["amount"].sum()) / 100 - steps.forecast_sales(run).year["mean"]
+    gap = (
+        int(steps.set_goals(run).table["amount"].sum()) / 100
+        - steps.forecast_sales(run).year["mean"]
+    )
     if gap > 1:
         found.append(say("decide.goal", gap=gap))
     channel = steps.selling(run)
@@ -162,7 +185,11 @@ def warnings(run: Run) -> list[str]:
     design = steps.territories(run).design
     proof = [str(tell.drawn(run))] if design is not None else []
     aside = run.market.quality[run.market.quality["severity"] == "set_aside"]
-    by = aside[aside["table"] == "accounts"].groupby("rule").agg(n=("key", "size"), money=("money", "sum"))
+    by = (
+        aside[aside["table"] == "accounts"]
+        .groupby("rule")
+        .agg(n=("key", "size"), money=("money", "sum"))
+    )
     lines = [
         f"{run.words.label(f'rule.{rule}')}: {run.words.write(row.n, 'account')}, {run.words.write(row.money, 'money0')}"
         for rule, row in zip(by.index, by.itertuples(index=False), strict=True)
@@ -175,12 +202,22 @@ def _territory_table(run: Run) -> str:
     rep = steps.reps(run).drop_duplicates("territory").set_index("territory")["rep_id"]
     names = run.market.reps["name"] if len(run.market.reps) else pd.Series(dtype=str)
     card["rep"] = card["territory"].map(rep).map(names).fillna(run.words.label("VACANT"))
-    kinds = {"territory": "text", "town": "text", "rep": "text", "accounts": "number", "revenue": "short",
-             "potential": "short"} | {f"{m}_index": "percent" for m in steps.rules(run).balance}
-    html = table(card, run.words, kinds, limit=200)
+    kinds = {
+        "territory": "text",
+        "town": "text",
+        "rep": "text",
+        "accounts": "number",
+        "revenue": "short",
+        "potential": "short",
+    } | {f"{m}_index": "percent" for m in steps.rules(run).balance}
+    html: str = table(card, run.words, kinds, limit=200)
     for name in card["territory"]:
         cell = f'<td class="t">{report.escape(name)}</td>'
-        html = html.replace(cell, f"<td class='t'><a href='{territory_file(name)}'>{report.escape(name)}</a></td>", 1)
+        html = html.replace(
+            cell,
+            f"<td class='t'><a href='{territory_file(name)}'>{report.escape(name)}</a></td>",
+            1,
+        )
     return html
 
 
@@ -188,46 +225,96 @@ def _territory(run: Run, name: str) -> Page:
     words, drawn = run.words, steps.territories(run)
     card = drawn.card.loc[name]
     facts = steps.account_facts(run)
-    mine = facts[facts["unit_id"].map(drawn.territory) == name].join(run.market.accounts[["name", "town"]])
-    money = {"name": "text", "town": "text", "industry": "text", "revenue": "money0", "white_space": "money0", "pipeline": "money0"}
-    best = mine[mine["status"] == "customer"].sort_values(["revenue", "name"], ascending=[False, True])
+    mine = facts[facts["unit_id"].map(drawn.territory) == name].join(
+        run.market.accounts[["name", "town"]]
+    )
+    money = {
+        "name": "text",
+        "town": "text",
+        "industry": "text",
+        "revenue": "money0",
+        "white_space": "money0",
+        "pipeline": "money0",
+    }
+    best = mine[mine["status"] == "customer"].sort_values(
+        ["revenue", "name"], ascending=[False, True]
+    )
     new = mine[mine["status"] != "customer"].sort_values(["ev", "name"], ascending=[False, True])
     moves = steps.hand_over(run)
     moves = moves[moves["to_territory"] == name].assign(
-        name=lambda m: m["account_id"].map(run.market.accounts["name"])
+        name=lambda m: m["account_id"].map(run.market.accounts["name"]),
+        level=lambda m: "disruption_" + m["level"],
     )
     rep = steps.reps(run)
-    owner = ", ".join(rep.loc[rep["territory"] == name, "rep_id"].map(
-        lambda r: run.market.reps["name"].get(r, words.label("VACANT"))
-    ))
+    owner = ", ".join(
+        rep.loc[rep["territory"] == name, "rep_id"].map(
+            lambda r: run.market.reps["name"].get(r, words.label("VACANT"))
+        )
+    )
     goals = tables.goal_table(run)
     goals = goals[goals["territory"] == name]
     sections: list[tuple[tuple[str, str], ...]] = [
         (
-            (words.say("report.map"), report.map_html(maps.territory_map(drawn.map, words, only=name, height=360), 360)),
+            (
+                words.say("report.map"),
+                report.map_html(maps.territory_map(drawn.map, words, only=name, height=360), 360),
+            ),
             (words.say("report.goals"), report.fan_svg(goals, words)),
         ),
         (
             (words.say("report.customers"), table(best.head(TOP), words, money)),
-            (words.say("report.prospects"), table(new.head(TOP), words, {"name": "text", "town": "text", "industry": "text", "white_space": "money0", "p_win": "percent", "ev": "money0"})),
+            (
+                words.say("report.prospects"),
+                table(
+                    new.head(TOP),
+                    words,
+                    {
+                        "name": "text",
+                        "town": "text",
+                        "industry": "text",
+                        "white_space": "money0",
+                        "p_win": "percent",
+                        "ev": "money0",
+                    },
+                ),
+            ),
         ),
     ]
     cells = steps.split_budget(run).cells
     if len(cells):
         spent = cells[cells["territory"] == name].assign(
-            channel_name=lambda c: [steps.channel_name(run, x) for x in c["channel"]], amount=lambda c: c["amount"] / 100
+            channel_name=lambda c: [steps.channel_name(run, x) for x in c["channel"]],
+            amount=lambda c: c["amount"] / 100,
         )
         sections.append(((words.say("report.reach"), table(spent, words, tables.REACH)),))
     if len(moves):
-        kinds = {"name": "text", "from_territory": "text", "from_rep": "text", "to_rep": "text", "revenue": "money0", "risk": "money0", "level": "label"}
+        kinds = {
+            "name": "text",
+            "from_territory": "text",
+            "from_rep": "text",
+            "to_rep": "text",
+            "revenue": "money0",
+            "risk": "money0",
+            "level": "label",
+        }
         shown = moves.sort_values(["risk", "account_id"], ascending=[False, True])
         sections.append(((words.say("report.handover"), table(shown, words, kinds, limit=15)),))
     tiles = [
         (words.write(int(card["accounts"]), "number"), words.label("accounts")),
         (words.write(float(card["revenue"]), "short"), words.label("revenue")),
         (words.write(float(card["white_space"]), "short"), words.label("white_space")),
-        *[(words.write(float(card[f"{m}_index"]), "percent"), words.label(f"{m}_index")) for m in steps.rules(run).balance],
+        *[
+            (words.write(float(card[f"{m}_index"]), "percent"), words.label(f"{m}_index"))
+            for m in steps.rules(run).balance
+        ],
         (owner, words.label("rep")),
     ]
     title = f"{name} · {card['town']}" if card["town"] else name
-    return Page(title, _subtitle(run), tiles=tiles, sections=sections, links=_links(words)[:1], footer=_footer(run))
+    return Page(
+        title,
+        _subtitle(run),
+        tiles=tiles,
+        sections=sections,
+        links=_links(words)[:1],
+        footer=_footer(run),
+    )

@@ -20,48 +20,99 @@ COLUMNS: dict[str, dict[str, str]] = {
     "decisions/segment": {"account_id": "key", "segment": "id"},
     "decisions/territory": {"unit_id": "key", "territory": "id"},
     "decisions/overrides": {
-        "unit_id": "key", "territory": "id", "reason": "text", "who": "text", "date": "date"
+        "unit_id": "key",
+        "territory": "id",
+        "reason": "text",
+        "who": "text",
+        "date": "date",
     },
     "decisions/rep": {"territory": "key", "rep_id": "key"},
     "decisions/channel": {"territory": "key", "channel": "id", "distributor_id": "id"},
     "decisions/budget": {"territory": "key", "channel": "key", "amount": "money"},
     "decisions/goal": {"territory": "key", "quarter": "quarter", "amount": "money"},
     "decisions/moves": {
-        "account_id": "key", "from_territory": "id", "to_territory": "id", "from_rep": "id",
-        "to_rep": "id", "reason": "id",
+        "account_id": "key",
+        "from_territory": "id",
+        "to_territory": "id",
+        "from_rep": "id",
+        "to_rep": "id",
+        "reason": "id",
     },
     "plan/areas": {
-        "territory": "key", "area_id": "key", "rank": "number", "decision": "id",
-        "expected_contribution": "money", "low": "money", "high": "money", "prob_top": "share",
+        "territory": "key",
+        "area_id": "key",
+        "rank": "number",
+        "decision": "id",
+        "expected_contribution": "money",
+        "low": "money",
+        "high": "money",
+        "prob_top": "share",
         "reason": "id",
     },
     "plan/customers": {
-        "territory": "key", "area_id": "key", "n_customers": "number", "n_prospects": "number",
-        "revenue": "money", "potential": "money", "white_space": "money", "abc_a_share": "share",
-        "top_industry": "text", "p_win": "share", "consent_email_rate": "share",
+        "territory": "key",
+        "area_id": "key",
+        "n_customers": "number",
+        "n_prospects": "number",
+        "revenue": "money",
+        "potential": "money",
+        "white_space": "money",
+        "abc_a_share": "share",
+        "top_industry": "text",
+        "p_win": "share",
+        "consent_email_rate": "share",
         "consent_phone_rate": "share",
     },
     "plan/reach": {
-        "territory": "key", "area_id": "key", "channel": "key", "wave": "number", "start": "date",
-        "reachable": "number", "no_consent": "number", "contacts": "number", "spend": "money",
-        "leads": "number", "leads_low": "number", "leads_high": "number", "wins": "number",
-        "sales": "money", "evidence": "id",
+        "territory": "key",
+        "area_id": "key",
+        "channel": "key",
+        "wave": "number",
+        "start": "date",
+        "reachable": "number",
+        "no_consent": "number",
+        "contacts": "number",
+        "spend": "money",
+        "leads": "number",
+        "leads_low": "number",
+        "leads_high": "number",
+        "wins": "number",
+        "sales": "money",
+        "evidence": "id",
     },
     "plan/budget": {
-        "territory": "key", "area_id": "key", "channel": "key", "category": "key",
-        "quarter": "quarter", "amount": "money",
+        "territory": "key",
+        "area_id": "key",
+        "channel": "key",
+        "category": "key",
+        "quarter": "quarter",
+        "amount": "money",
     },
     "plan/timeline": {
-        "territory": "key", "quarter": "quarter", "target": "money", "mean": "money",
-        "p10": "money", "p50": "money", "p90": "money",
+        "territory": "key",
+        "quarter": "quarter",
+        "target": "money",
+        "mean": "money",
+        "p10": "money",
+        "p50": "money",
+        "p90": "money",
     },
     "accounts": {
-        "account_id": "key", "territory": "id", "rep_id": "id", "channel": "id",
+        "account_id": "key",
+        "territory": "id",
+        "rep_id": "id",
+        "channel": "id",
         "effective_date": "date",
     },
     "quality": {
-        "table": "key", "key": "key", "rule": "key", "severity": "id", "field": "id",
-        "value": "text", "message": "text", "money": "number",
+        "table": "key",
+        "key": "key",
+        "rule": "key",
+        "severity": "id",
+        "field": "id",
+        "value": "text",
+        "message": "text",
+        "money": "number",
     },
     "checks": {"check": "key", "ok": "id", "value": "text", "limit": "text"},
 }
@@ -77,7 +128,11 @@ def _areas_of(facts: pd.DataFrame, territory: pd.Series) -> pd.DataFrame:
 
 
 def target_areas(
-    market: Market, facts: pd.DataFrame, territory: pd.Series, channel: pd.DataFrame, settings: Settings
+    market: Market,
+    facts: pd.DataFrame,
+    territory: pd.Series,
+    channel: pd.DataFrame,
+    settings: Settings,
 ) -> pd.DataFrame:
     """Rank areas by the contribution of new sales less the cost to serve prospects, and decide.
 
@@ -99,7 +154,9 @@ def target_areas(
         among the best quarter.
     """
     rows = _areas_of(facts, territory)
-    hour = settings.workload.rep_cost_year / capacity_h(settings, planning_year(market), market.country)
+    hour = settings.workload.rep_cost_year / capacity_h(
+        settings, planning_year(market), market.country
+    )
     new = rows["status"].eq("prospect")
     rows = rows.assign(cost=np.where(new, rows["workload_h"], 0.0) * hour * rows["p_win"])
     rng = np.random.default_rng(settings.seed)
@@ -110,11 +167,15 @@ def target_areas(
     ev = rows["ev"].to_numpy(float)
     expected = np.bincount(at, weights=ev, minlength=n)
     served = np.bincount(at, weights=np.minimum(rows["cost"].to_numpy(float), ev), minlength=n)
-    spread = ((rows["p_win_high"] - rows["p_win_low"]) / rows["p_win"].clip(lower=1e-9) / 2.56).to_numpy()
+    spread = (
+        (rows["p_win_high"] - rows["p_win_low"]) / rows["p_win"].clip(lower=1e-9) / 2.56
+    ).to_numpy()
     whole = rng.lognormal(0.0, settings.timeline.macro_sd, size=(DRAWS, 1))
     count = np.bincount(at, minlength=n)
     wobble = np.bincount(at, weights=spread, minlength=n) / np.maximum(count, 1)
-    own = np.exp(rng.normal(0.0, 1.0, size=(DRAWS, n)) * np.hypot(wobble, 1 / np.sqrt(count + 1))[None])
+    own = np.exp(
+        rng.normal(0.0, 1.0, size=(DRAWS, n)) * np.hypot(wobble, 1 / np.sqrt(count + 1))[None]
+    )
     draws = expected[None] * own * whole - served[None]
     top = max(1, round(n * TOP_SHARE))
     rank_of = np.argsort(np.argsort(-draws, axis=1, kind="stable"), axis=1, kind="stable")
@@ -127,7 +188,9 @@ def target_areas(
         high=to_minor(pd.Series(np.maximum(high, mean))).to_numpy(),
         prob_top=prob,
     ).reset_index(drop=True)
-    order = table.sort_values(["expected_contribution", "territory", "area_id"], ascending=[False, True, True])
+    order = table.sort_values(
+        ["expected_contribution", "territory", "area_id"], ascending=[False, True, True]
+    )
     table["rank"] = pd.Series(np.arange(1, n + 1), index=order.index)
     sold = channel.set_index("territory")["channel"]
     indirect = table["territory"].map(sold).eq("indirect").to_numpy()
@@ -153,37 +216,53 @@ def customer_base(market: Market, facts: pd.DataFrame, territory: pd.Series) -> 
     by = rows.groupby(["territory", "area_id"])
     table = pd.DataFrame(
         {
-            "n_customers": rows["status"].eq("customer").groupby([rows["territory"], rows["area_id"]]).sum(),
-            "n_prospects": rows["status"].eq("prospect").groupby([rows["territory"], rows["area_id"]]).sum(),
+            "n_customers": rows["status"]
+            .eq("customer")
+            .groupby([rows["territory"], rows["area_id"]])
+            .sum(),
+            "n_prospects": rows["status"]
+            .eq("prospect")
+            .groupby([rows["territory"], rows["area_id"]])
+            .sum(),
             "revenue": to_minor(by["revenue"].sum()),
             "white_space": to_minor(by["white_space"].sum()),
             "abc_a_share": by["a_revenue"].sum() / by["revenue"].sum().where(lambda v: v > 0),
-            "top_industry": by["industry"].agg(lambda s: s.value_counts().sort_index().idxmax() if len(s) else ""),
+            "top_industry": by["industry"].agg(
+                lambda s: s.value_counts().sort_index().idxmax() if len(s) else ""
+            ),
             "p_win": by["p_win"].mean(),
             "consent_email_rate": by["consent_email"].mean(),
             "consent_phone_rate": by["consent_phone"].mean(),
         }
     )
-    table["potential"] = table["white_space"] + to_minor(by["revenue"].apply(lambda v: v.clip(lower=0).sum()))
+    table["potential"] = table["white_space"] + to_minor(
+        by["revenue"].apply(lambda v: v.clip(lower=0).sum())
+    )
     return table.fillna({"abc_a_share": 0.0}).reset_index()[list(COLUMNS["plan/customers"])]
 
 
 def reach(
-    market: Market, facts: pd.DataFrame, territory: pd.Series, areas: pd.DataFrame, spent: Spending,
-    settings: Settings,
+    market: Market,
+    facts: pd.DataFrame,
+    territory: pd.Series,
+    areas: pd.DataFrame,
+    spent: Spending,
 ) -> pd.DataFrame:
     """Drill the budget of each territory and channel down to its areas, by who can be reached there.
 
-    Splitting money in proportion to reachable accounts leaves every lead where it was: the curve of a
+    Splitting money in proportion to reachable accounts leaves every lead where it was: the curve
+    of a
     territory is the sum of the curves of its areas. Returns `COLUMNS["plan/reach"]`.
     """
-    from terrlib.decisions.spending import reachable  # noqa: PLC0415
+    from terrlib.decisions.spending import reachable
 
     rows = _areas_of(facts, territory)
     scope = ~rows["status"].isin(["lost", "inactive"])
-    wave = areas.set_index(["territory", "area_id"])["decision"].map(
-        {"attack": 1, "grow": 2, "defend": 2, "partner": 3}
-    ).fillna(3)
+    wave = (
+        areas.set_index(["territory", "area_id"])["decision"]
+        .map({"attack": 1, "grow": 2, "defend": 2, "partner": 3})
+        .fillna(3)
+    )
     quarters = next_quarters(market.quarter, 3)
     out = []
     parts = ["leads", "leads_low", "leads_high", "wins"]
@@ -192,19 +271,35 @@ def reach(
         mine = rows["territory"] == cell.territory
         here = areas.loc[areas["territory"] == cell.territory, "area_id"].tolist()
         can = rows.loc[mine & may, "area_id"].value_counts().reindex(here).fillna(0).astype(int)
-        not_ = rows.loc[mine & scope & ~may, "area_id"].value_counts().reindex(here).fillna(0).astype(int)
+        not_ = (
+            rows.loc[mine & scope & ~may, "area_id"]
+            .value_counts()
+            .reindex(here)
+            .fillna(0)
+            .astype(int)
+        )
         if not can.sum() and cell.amount == 0:
             share = np.full(len(here), 1 / len(here))
         else:
             share = (can / max(can.sum(), 1)).to_numpy()
         amount = split_exact(int(cell.amount), can.tolist() if can.sum() else [1] * len(here), here)
-        contacts = split_exact(int(cell.contacts), can.tolist() if can.sum() else [1] * len(here), here)
-        sales = split_exact(round(float(cell.sales) * 100), can.tolist() if can.sum() else [1] * len(here), here)
+        contacts = split_exact(
+            int(cell.contacts), can.tolist() if can.sum() else [1] * len(here), here
+        )
+        sales = split_exact(
+            round(float(cell.sales) * 100), can.tolist() if can.sum() else [1] * len(here), here
+        )
         frame = pd.DataFrame(
             {
-                "territory": cell.territory, "area_id": here, "channel": cell.channel,
-                "reachable": can.to_numpy(), "no_consent": not_.to_numpy(), "contacts": contacts,
-                "spend": amount, "sales": sales, "evidence": cell.evidence,
+                "territory": cell.territory,
+                "area_id": here,
+                "channel": cell.channel,
+                "reachable": can.to_numpy(),
+                "no_consent": not_.to_numpy(),
+                "contacts": contacts,
+                "spend": amount,
+                "sales": sales,
+                "evidence": cell.evidence,
             }
         )
         for part in parts:
@@ -223,8 +318,15 @@ def reach(
 
 
 def budget(
-    market: Market, facts: pd.DataFrame, territory: pd.Series, rep: pd.DataFrame, channel: pd.DataFrame,
-    areas: pd.DataFrame, spent: Spending, reached: pd.DataFrame, settings: Settings,
+    market: Market,
+    facts: pd.DataFrame,
+    territory: pd.Series,
+    rep: pd.DataFrame,
+    channel: pd.DataFrame,
+    areas: pd.DataFrame,
+    spent: Spending,
+    reached: pd.DataFrame,
+    settings: Settings,
 ) -> pd.DataFrame:
     """Put every cost of the plan on its area and quarter: as `COLUMNS["plan/budget"]`.
 
@@ -234,13 +336,20 @@ def budget(
     quarters = next_quarters(market.quarter, settings.timeline.quarters)
     cost: list[tuple[str, str, str, str, int]] = [
         (r.territory, r.area_id, r.channel, "marketing", int(r.spend))
-        for r in reached.itertuples(index=False) if r.spend
+        for r in reached.itertuples(index=False)
+        if r.spend
     ]
     cost += _people(market, facts, territory, rep, settings)
     cost += _partners(market, channel, areas)
     if spent.contingency:
         names = sorted(territory.unique())
-        space = facts["white_space"].groupby(facts["unit_id"].map(territory)).sum().reindex(names).fillna(0)
+        space = (
+            facts["white_space"]
+            .groupby(facts["unit_id"].map(territory))
+            .sum()
+            .reindex(names)
+            .fillna(0)
+        )
         parts = split_exact(spent.contingency, space.tolist(), names)
         for name, part in zip(names, parts, strict=True):
             ids = areas.loc[areas["territory"] == name, "area_id"].tolist()
@@ -249,7 +358,9 @@ def budget(
     rows = []
     for name, area, by, category, amount in cost:
         parts = split_exact(amount, [1.0] * len(quarters), quarters)
-        rows += [(name, area, by, category, q, part) for q, part in zip(quarters, parts, strict=True)]
+        rows += [
+            (name, area, by, category, q, part) for q, part in zip(quarters, parts, strict=True)
+        ]
     table = pd.DataFrame(rows, columns=list(COLUMNS["plan/budget"]))
     keys = list(COLUMNS["plan/budget"])[:-1]
     return table.groupby(keys, as_index=False)["amount"].sum() if len(table) else table
@@ -287,23 +398,33 @@ def _partners(
     for row in channel.itertuples(index=False):
         if row.channel == "direct" or row.distributor_id not in market.distributors.index:
             continue
-        support = round(float(market.distributors.loc[row.distributor_id, "support_cost_year"]) * 100)
+        support = round(
+            float(market.distributors.loc[row.distributor_id, "support_cost_year"]) * 100
+        )
         ids = areas.loc[areas["territory"] == row.territory, "area_id"].tolist()
         parts = split_exact(support, [1.0] * len(ids), ids)
-        found += [(row.territory, a, "", "partner_support", x) for a, x in zip(ids, parts, strict=True)]
+        found += [
+            (row.territory, a, "", "partner_support", x) for a, x in zip(ids, parts, strict=True)
+        ]
     return found
 
 
 def timeline(goal: pd.DataFrame, expected: Forecast) -> pd.DataFrame:
     """Put the goal beside the forecast of every territory and quarter: `COLUMNS["plan/timeline"]`."""
-    table = expected.table.merge(goal.rename(columns={"amount": "target"}), on=["territory", "quarter"])
+    table = expected.table.merge(
+        goal.rename(columns={"amount": "target"}), on=["territory", "quarter"]
+    )
     for column in ("mean", "p10", "p50", "p90"):
         table[column] = to_minor(table[column])
     return table[list(COLUMNS["plan/timeline"])]
 
 
 def accounts(
-    market: Market, facts: pd.DataFrame, territory: pd.Series, rep: pd.DataFrame, channel: pd.DataFrame
+    market: Market,
+    facts: pd.DataFrame,
+    territory: pd.Series,
+    rep: pd.DataFrame,
+    channel: pd.DataFrame,
 ) -> pd.DataFrame:
     """What a CRM imports: every account with its territory, rep and channel, from the first day on."""
     name = facts["unit_id"].map(territory)
@@ -313,8 +434,11 @@ def accounts(
     start = pd.Period(market.quarter, freq="Q").start_time if dated else pd.NaT
     return pd.DataFrame(
         {
-            "account_id": facts.index, "territory": name.to_numpy(), "rep_id": name.map(owner).to_numpy(),
-            "channel": name.map(sold).to_numpy(), "effective_date": start,
+            "account_id": facts.index,
+            "territory": name.to_numpy(),
+            "rep_id": name.map(owner).to_numpy(),
+            "channel": name.map(sold).to_numpy(),
+            "effective_date": start,
         }
     )
 
@@ -325,31 +449,57 @@ def check_plan(tables: Mapping[str, pd.DataFrame]) -> list[Check]:
     Parameters
     ----------
     tables
-        Name of a file without ending -> its rows as read back, money in minor units. Files of a part
+        Name of a file without ending -> its rows as read back, money in minor units. Files of a
+        part
         that is not decided yet may be missing; what rests on them is not checked.
     """
     t = tables
     found = []
     names = set(t["decisions/territory"]["territory"])
-    for name in ("decisions/rep", "decisions/channel", "decisions/goal", "plan/areas", "plan/customers",
-                 "plan/timeline"):
+    for name in (
+        "decisions/rep",
+        "decisions/channel",
+        "decisions/goal",
+        "plan/areas",
+        "plan/customers",
+        "plan/timeline",
+    ):
         here = set(t[name]["territory"])
-        found.append(Check(f"same_territories.{name.replace('/', '_')}", here == names, str(len(here)), str(len(names))))
+        found.append(
+            Check(
+                f"same_territories.{name.replace('/', '_')}",
+                here == names,
+                str(len(here)),
+                str(len(names)),
+            )
+        )
     crm = t["accounts"]
     found.append(_equal("each_account_once", crm["account_id"].nunique(), len(crm)))
-    found.append(_equal("accounts_have_territories", int(crm["territory"].isin(names).sum()), len(crm)))
-    found.append(_equal("segments_for_all", t["decisions/segment"]["account_id"].nunique(), len(crm)))
+    found.append(
+        _equal("accounts_have_territories", int(crm["territory"].isin(names).sum()), len(crm))
+    )
+    found.append(
+        _equal("segments_for_all", t["decisions/segment"]["account_id"].nunique(), len(crm))
+    )
     rep = t["decisions/rep"]
     held = rep.loc[rep["rep_id"] != "VACANT", "rep_id"]
     found.append(_equal("rep_once", held.nunique(), len(held)))
-    found.append(_equal("goals_in_timeline", int(t["plan/timeline"]["target"].sum()), int(t["decisions/goal"]["amount"].sum())))
+    found.append(
+        _equal(
+            "goals_in_timeline",
+            int(t["plan/timeline"]["target"].sum()),
+            int(t["decisions/goal"]["amount"].sum()),
+        )
+    )
     line = t["plan/timeline"]
     ordered = (line["p10"] <= line["p50"]) & (line["p50"] <= line["p90"])
     found.append(_equal("ranges_in_order", int(ordered.sum()), len(line)))
     money, reached = t["plan/budget"], t["plan/reach"]
     marketing = money[money["category"] == "marketing"]
     spent = t["decisions/budget"].groupby(["territory", "channel"])["amount"].sum()
-    drilled = marketing.groupby(["territory", "channel"])["amount"].sum().reindex(spent.index).fillna(0)
+    drilled = (
+        marketing.groupby(["territory", "channel"])["amount"].sum().reindex(spent.index).fillna(0)
+    )
     found.append(_equal("budget_adds_up", int((drilled - spent).abs().sum()), 0))
     found.append(_equal("reach_spends_the_budget", int(reached["spend"].sum()), int(spent.sum())))
     consenting = (reached["reachable"] > 0) | (reached["contacts"] == 0)
@@ -360,18 +510,26 @@ def check_plan(tables: Mapping[str, pd.DataFrame]) -> list[Check]:
     within &= areas["expected_contribution"] <= areas["high"]
     found.append(_equal("contribution_within_range", int(within.sum()), len(areas)))
     keys = ["territory", "area_id"]
-    targeted = set(areas.loc[areas["decision"].isin(TARGETED), keys].itertuples(index=False, name=None))
+    targeted = set(
+        areas.loc[areas["decision"].isin(TARGETED), keys].itertuples(index=False, name=None)
+    )
     for name in ("plan/customers", "plan/reach"):
         there = set(t[name][keys].itertuples(index=False, name=None))
         if len(t[name]):
-            found.append(_equal(f"target_areas_in.{name.split('/')[1]}", len(targeted & there), len(targeted)))
+            found.append(
+                _equal(
+                    f"target_areas_in.{name.split('/')[1]}", len(targeted & there), len(targeted)
+                )
+            )
     base = t["plan/customers"]
     enough = base["potential"] >= base["white_space"]
     found.append(_equal("white_space_within_potential", int(enough.sum()), len(base)))
     if "decisions/moves" in t and len(t["decisions/moves"]):
         moved = t["decisions/moves"]
         now = moved["account_id"].map(crm.set_index("account_id")["territory"])
-        found.append(_equal("moves_lead_to_the_plan", int((now == moved["to_territory"]).sum()), len(moved)))
+        found.append(
+            _equal("moves_lead_to_the_plan", int((now == moved["to_territory"]).sum()), len(moved))
+        )
     return found
 
 

@@ -69,7 +69,11 @@ def review(
     in_force = _filled(held.reindex(measures.index), market)
     if in_force.empty:
         in_force = territory.reindex(measures.index)
-    share = fair_shares(in_force, measures, rules) if in_force.nunique() == rules.n_territories else None
+    share = (
+        fair_shares(in_force, measures, rules)
+        if in_force.nunique() == rules.n_territories
+        else None
+    )
     if share is None:
         names = sorted(in_force.unique())
         share = pd.Series(1 / len(names), index=names)
@@ -78,10 +82,14 @@ def review(
         load = measures[measure].groupby(in_force).sum()
         index = load / (share.reindex(load.index) * max(float(load.sum()), 1e-12))
         for name, value in index.items():
-            rows.append((name, measure, float(value), tolerance, bool(abs(value - 1) <= tolerance + 1e-9)))
+            rows.append(
+                (name, measure, float(value), tolerance, bool(abs(value - 1) <= tolerance + 1e-9))
+            )
     drift = pd.DataFrame(rows, columns=["territory", "measure", "index", "tolerance", "ok"])
     repairs = cheapest_moves(market, measures, in_force, rules.balance, share)
-    return Review(bool(last), gained.reset_index(drop=True), lost.reset_index(drop=True), drift, repairs)
+    return Review(
+        bool(last), gained.reset_index(drop=True), lost.reset_index(drop=True), drift, repairs
+    )
 
 
 def _filled(held: pd.Series, market: Market) -> pd.Series:

@@ -225,8 +225,8 @@ def _draft(settings: Settings, data: Path, reports: Path, base: Path | None) -> 
     market = load_market(settings, data)
     name = f"{run_name(settings, market)}-draft"
     folder = reports / name
-    folder.mkdir(parents=True, exist_ok=True)
-    note_run(folder, name, settings, data)
+    # Decisions of another question would be mixed with this one's: such a draft begins anew.
+    resume(folder, name, settings, data, base)
     return Run(name, folder, base, settings, market, _words(settings))
 
 
@@ -350,9 +350,9 @@ def execute(notebook: str, folder: Path, locale: str, last: Path | None = None) 
     SettingsError
         If the notebook does not know a parameter (papermill would run on with its default).
     """
-    import nbformat  # noqa: PLC0415
-    import papermill  # noqa: PLC0415
-    from traitlets.config import Config  # noqa: PLC0415
+    import nbformat
+    import papermill
+    from traitlets.config import Config
 
     nb = nbformat.read(notebook_folder() / f"{notebook}.ipynb", as_version=4)
     for cell in nb.cells:
@@ -381,7 +381,7 @@ def execute(notebook: str, folder: Path, locale: str, last: Path | None = None) 
 
 
 def _transport() -> str:
-    from jupyter_core.paths import jupyter_runtime_dir  # noqa: PLC0415
+    from jupyter_core.paths import jupyter_runtime_dir
 
     # Sockets are files here; a path over about 100 characters is refused by the system.
     short = len(jupyter_runtime_dir()) < 50  # noqa: PLR2004

@@ -16,8 +16,8 @@ from terrlib.errors import InfeasibleError, SettingsError
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures import facts as measuring
-from terrlib.measures import winning
 from terrlib.measures import scorecard as judging
+from terrlib.measures import winning
 from terrlib.measures.workload import capacity_h
 from terrlib.runs import Run, open_run, read_table, write_findings, write_map
 from terrlib.show.words import Sentence
@@ -155,7 +155,12 @@ def draw_territories(run: Run) -> Territories:
     market = run.market
     asked = rules(run)
     design = drawing.draw(
-        market, unit_measures(run), asked, run.settings.territories, run.settings.seed, fixed(market)
+        market,
+        unit_measures(run),
+        asked,
+        run.settings.territories,
+        run.settings.seed,
+        fixed(market),
     )
     return _measured(run, design, design.territory, asked)
 
@@ -226,7 +231,12 @@ def try_territories(
     same = count == rules(run).n_territories
     asked = drawing.Rules(count, balance, rules(run).shares if same else ())
     design = drawing.draw(
-        run.market, unit_measures(run), asked, run.settings.territories, run.settings.seed, fixed(run.market)
+        run.market,
+        unit_measures(run),
+        asked,
+        run.settings.territories,
+        run.settings.seed,
+        fixed(run.market),
     )
     drawn = _measured(run, design, design.territory, asked)
     return drawn.card, drawn.map, design
@@ -312,7 +322,11 @@ def forecast_sales(run: Run) -> timeline.Forecast:
 def set_goals(run: Run) -> goals.Goals:
     """Set the goal of every territory and quarter (notebook 05)."""
     return goals.set_goals(
-        run.market, account_facts(run), territories(run).territory, forecast_sales(run), run.settings,
+        run.market,
+        account_facts(run),
+        territories(run).territory,
+        forecast_sales(run),
+        run.settings,
         reps(run),
     )
 
@@ -331,7 +345,7 @@ def assemble_plan(run: Run) -> dict[str, pd.DataFrame]:
     facts, territory = account_facts(run), territories(run).territory
     spent, sold = split_budget(run), selling(run)
     areas = plan.target_areas(run.market, facts, territory, sold, run.settings)
-    reached = plan.reach(run.market, facts, territory, areas, spent, run.settings)
+    reached = plan.reach(run.market, facts, territory, areas, spent)
     return {
         "plan/areas": areas,
         "plan/customers": plan.customer_base(run.market, facts, territory),
@@ -383,8 +397,12 @@ def review_run(run: Run, last_run: str = "") -> review.Review:
         names = ("decisions/territory", "accounts", "scorecard")
         last = {name: read_table(root, name) for name in names}
     return review.review(
-        last, run.market, account_facts(run), unit_measures(run),
-        territories(run).territory, rules(run),
+        last,
+        run.market,
+        account_facts(run),
+        unit_measures(run),
+        territories(run).territory,
+        rules(run),
     )
 
 
@@ -432,7 +450,9 @@ FEWEST_OF_A_KIND = 5
 def white_space(run: Run) -> pd.DataFrame:
     """Revenue and white space by area, or by town where there are no areas, most first."""
     facts, market = account_facts(run), run.market
-    place = facts["area_id"].map(market.areas["name"]) if len(market.areas) else market.accounts["town"]
+    place = (
+        facts["area_id"].map(market.areas["name"]) if len(market.areas) else market.accounts["town"]
+    )
     place = place.where(place.fillna("") != "", market.accounts["name"])
     by = facts.groupby(place.rename("name"), as_index=False)[["revenue", "white_space"]].sum()
     return by.sort_values(["white_space", "name"], ascending=[False, True]).reset_index(drop=True)

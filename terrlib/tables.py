@@ -18,9 +18,13 @@ TOP = 10
 
 def _numbers(run: Run, kinds: dict[str, str], **values: float) -> Shown:
     """Show the headline numbers of a notebook, one a line."""
-    rows = [(run.words.label(key), run.words.write(values[key], kind)) for key, kind in kinds.items()]
+    rows = [
+        (run.words.label(key), run.words.write(values[key], kind)) for key, kind in kinds.items()
+    ]
     return table(
-        pd.DataFrame(rows, columns=["measure", "value"]), run.words, {"measure": "text", "value": "text"}
+        pd.DataFrame(rows, columns=["measure", "value"]),
+        run.words,
+        {"measure": "text", "value": "text"},
     )
 
 
@@ -32,8 +36,14 @@ def headline_numbers(run: Run) -> Shown:
     drawn, year = steps.territories(run), steps.forecast_sales(run).year
     return _numbers(
         run,
-        {"territories": "number", "accounts": "number", "revenue": "money0", "goal": "money0",
-         "expected": "money0", "budget": "money0"},
+        {
+            "territories": "number",
+            "accounts": "number",
+            "revenue": "money0",
+            "goal": "money0",
+            "expected": "money0",
+            "budget": "money0",
+        },
         territories=len(drawn.card),
         accounts=int(drawn.card["accounts"].sum()),
         revenue=float(drawn.card["revenue"].sum()),
@@ -48,8 +58,13 @@ def customer_numbers(run: Run) -> Shown:
     facts = steps.account_facts(run)
     return _numbers(
         run,
-        {"accounts": "number", "customers": "number", "revenue": "money0", "potential": "money0",
-         "white_space": "money0"},
+        {
+            "accounts": "number",
+            "customers": "number",
+            "revenue": "money0",
+            "potential": "money0",
+            "white_space": "money0",
+        },
         accounts=len(facts),
         customers=int((facts["status"] == "customer").sum()),
         revenue=float(facts["revenue"].sum()),
@@ -71,8 +86,12 @@ def staffing_numbers(run: Run) -> Shown:
     staffing, moves = steps.assign_reps(run), steps.hand_over(run)
     return _numbers(
         run,
-        {"territories": "number", "vacant": "number", "moved_accounts": "number",
-         "moved_revenue": "money0"},
+        {
+            "territories": "number",
+            "vacant": "number",
+            "moved_accounts": "number",
+            "moved_revenue": "money0",
+        },
         territories=len(staffing.rep),
         vacant=int((staffing.rep["rep_id"] == "VACANT").sum()),
         moved_accounts=len(moves),
@@ -87,7 +106,13 @@ def budget_numbers(run: Run) -> Shown:
 
 def goal_numbers(run: Run) -> Shown:
     """Show goal and forecast of every quarter; the goals sum, the ranges do not."""
-    kinds = {"quarter": "text", "target": "money0", "mean": "money0", "p10": "money0", "p90": "money0"}
+    kinds = {
+        "quarter": "text",
+        "target": "money0",
+        "mean": "money0",
+        "p10": "money0",
+        "p90": "money0",
+    }
     return table(fan_table(run), run.words, kinds)
 
 
@@ -169,8 +194,15 @@ def staffing_costs(run: Run) -> pd.DataFrame:
     return staffing.costs.merge(staffing.rep, on=["territory", "rep_id"])
 
 
-REACH = {"channel_name": "text", "reachable": "number", "no_consent": "number",
-          "amount": "money0", "leads": "number", "wins": "number", "sales": "money0"}
+REACH = {
+    "channel_name": "text",
+    "reachable": "number",
+    "no_consent": "number",
+    "amount": "money0",
+    "leads": "number",
+    "wins": "number",
+    "sales": "money0",
+}
 
 
 def reach_by_channel(run: Run) -> pd.DataFrame:
@@ -235,17 +267,32 @@ def top_areas(run: Run, n: int = TOP) -> Shown:
     rows = _with_names(run, steps.assemble_plan(run)["plan/areas"]).sort_values("rank")
     money = ["expected_contribution", "low", "high"]
     rows[money] = rows[money] / 100
-    kinds = {"rank": "number", "area": "text", "territory": "text", "decision": "label",
-             "expected_contribution": "money0", "low": "money0", "high": "money0",
-             "prob_top": "percent", "reason": "label"}
+    kinds = {
+        "rank": "number",
+        "area": "text",
+        "territory": "text",
+        "decision": "label",
+        "expected_contribution": "money0",
+        "low": "money0",
+        "high": "money0",
+        "prob_top": "percent",
+        "reason": "label",
+    }
     return table(rows.head(n), run.words, kinds)
 
 
 def customer_table(run: Run) -> Shown:
     """Show the customer base by territory."""
     card = steps.territories(run).card.reset_index()
-    kinds = {"territory": "text", "town": "text", "accounts": "number", "customers": "number",
-             "revenue": "money0", "potential": "money0", "white_space": "money0"}
+    kinds = {
+        "territory": "text",
+        "town": "text",
+        "accounts": "number",
+        "customers": "number",
+        "revenue": "money0",
+        "potential": "money0",
+        "white_space": "money0",
+    }
     return table(card, run.words, kinds)
 
 
@@ -259,17 +306,32 @@ def rep_table(run: Run) -> Shown:
     rows = steps.assign_reps(run).load
     names = run.market.reps["name"] if len(run.market.reps) else pd.Series(dtype=str)
     rows = rows.assign(rep=rows["rep_id"].map(names).fillna(run.words.label("VACANT")))
-    kinds = {"territory": "text", "rep": "text", "workload_h": "hours", "capacity_h": "hours",
-             "utilisation": "percent"}
+    kinds = {
+        "territory": "text",
+        "rep": "text",
+        "workload_h": "hours",
+        "capacity_h": "hours",
+        "utilisation": "percent",
+    }
     return table(rows, run.words, kinds)
 
 
 def channel_table(run: Run) -> Shown:
     """Show the contribution of rep, partner and both in every territory."""
-    kinds = {"territory": "text", "channel": "label", "partner": "text", "direct": "money0",
-             "indirect": "money0", "hybrid": "money0", "breakeven": "money0", "reason": "label"}
+    kinds = {
+        "territory": "text",
+        "channel": "label",
+        "partner": "text",
+        "direct": "money0",
+        "indirect": "money0",
+        "hybrid": "money0",
+        "breakeven": "money0",
+        "reason": "label",
+    }
     rows = steps.choose_channels(run)
-    names = run.market.distributors["name"] if len(run.market.distributors) else pd.Series(dtype=str)
+    names = (
+        run.market.distributors["name"] if len(run.market.distributors) else pd.Series(dtype=str)
+    )
     rows = rows.assign(partner=rows["distributor_id"].map(names).fillna(""))
     return table(rows, run.words, kinds)
 
@@ -277,9 +339,19 @@ def channel_table(run: Run) -> Shown:
 def handover_table(run: Run) -> Shown:
     """Show the accounts that change hands, the riskiest first."""
     rows = steps.hand_over(run).sort_values(["risk", "account_id"], ascending=[False, True])
-    rows = rows.assign(name=rows["account_id"].map(run.market.accounts["name"]))
-    kinds = {"name": "text", "from_rep": "text", "to_rep": "text", "revenue": "money0",
-             "risk": "money0", "level": "label", "reason": "label"}
+    rows = rows.assign(
+        name=rows["account_id"].map(run.market.accounts["name"]),
+        level="disruption_" + rows["level"],
+    )
+    kinds = {
+        "name": "text",
+        "from_rep": "text",
+        "to_rep": "text",
+        "revenue": "money0",
+        "risk": "money0",
+        "level": "label",
+        "reason": "label",
+    }
     return table(rows, run.words, kinds, limit=TOP)
 
 
@@ -301,11 +373,20 @@ def drift_table(run: Run, last_run: str = "") -> Shown:
 
 def repair_table(run: Run, last_run: str = "") -> Shown:
     """Show the cheapest single move that helps each territory outside its tolerance."""
-    kinds = {"territory": "text", "unit_id": "text", "unit_name": "text", "from_territory": "text",
-             "to_territory": "text", "measure": "label", "index_before": "percent",
-             "index_after": "percent"}
+    kinds = {
+        "territory": "text",
+        "unit_id": "text",
+        "unit_name": "text",
+        "from_territory": "text",
+        "to_territory": "text",
+        "measure": "label",
+        "index_before": "percent",
+        "index_after": "percent",
+    }
     rows = steps.review_run(run, last_run).repairs
-    return table(rows.assign(unit_name=rows["unit_id"].map(run.market.units["name"])), run.words, kinds)
+    return table(
+        rows.assign(unit_name=rows["unit_id"].map(run.market.units["name"])), run.words, kinds
+    )
 
 
 def checks_table(run: Run, checks: pd.DataFrame) -> Shown:
@@ -314,7 +395,9 @@ def checks_table(run: Run, checks: pd.DataFrame) -> Shown:
         check=[run.words.label(f"check.{name}") for name in checks["check"]],
         ok=["yes" if ok else "no" for ok in checks["ok"]],
     )
-    return table(rows, run.words, {"check": "text", "ok": "label", "value": "text", "limit": "text"})
+    return table(
+        rows, run.words, {"check": "text", "ok": "label", "value": "text", "limit": "text"}
+    )
 
 
 # ---------------------------------------------------------------------------- maps and panels

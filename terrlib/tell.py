@@ -207,7 +207,7 @@ def fairness(run: Run) -> Sentence:
         said.append(
             say(
                 "fairness.measure",
-                measure=run.words.label(measure),
+                measure=run.words.label(measure).capitalize(),
                 most=str(index.idxmax()),
                 high=float(index.max()),
                 least=str(index.idxmin()),
@@ -266,7 +266,9 @@ def costs(run: Run) -> Sentence:
     found = steps.assign_reps(run)
     if not run.market.has("reps"):
         return run.words.say("missing.reps")
-    return run.words.say("costs.total", total=float(found.total), present=float(found.present_total))
+    return run.words.say(
+        "costs.total", total=float(found.total), present=float(found.present_total)
+    )
 
 
 def channels(run: Run) -> Sentence:
@@ -351,6 +353,11 @@ def goals(run: Run) -> Sentence:
 def checks(run: Run, table: pd.DataFrame) -> Sentence:
     """Say that every check holds."""
     return run.words.say("checks.all", n=len(table), ok=int(table["ok"].sum()))
+
+
+def written(run: Run, name: str, rows: pd.DataFrame) -> Sentence:
+    """Say which file was written, and with how many rows."""
+    return run.words.say("run.written", file=f"{name}.csv", n=len(rows))
 
 
 def gained_and_lost(run: Run, review: Review) -> Sentence:

@@ -23,7 +23,11 @@ RUNS = 3
 def bare_kernels(folder: Path) -> float:
     """Seconds to start a kernel for every notebook and import terrlib in it."""
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import terrlib as tl")])
-    nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nb.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
     path = folder / "bare.ipynb"
     nbformat.write(nb, path)
     began = time.monotonic()

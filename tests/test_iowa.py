@@ -61,8 +61,14 @@ def test_no_store_and_no_money_is_lost(run):
     aside = pd.read_csv(run / "set_aside" / "accounts.csv", dtype=str)
     used = read_table(run, "accounts")
     assert len(used) + len(aside) == len(raw)
-    money = aside["All Vendors Sales (Dollars)"].astype(float).fillna(0).sum()
-    assert money > 0
+    sales = raw["All Vendors Sales (Dollars)"].astype(float).fillna(0).sum()
+    assert round(aside["potential"].astype(float).fillna(0).sum()) == round(
+        sales
+        - raw.set_index("Store Number")["All Vendors Sales (Dollars)"]
+        .astype(float)
+        .reindex(used["account_id"])
+        .sum()
+    )
 
 
 def test_the_report_states_the_stores_without_coordinates_and_their_money(run):

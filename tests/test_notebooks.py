@@ -69,7 +69,12 @@ def test_one_headline_output_is_kept_and_no_other(path):
 def test_no_number_of_a_result_is_typed_into_prose():
     for path in PATHS:
         for cell in cells(path, "markdown"):
-            prose = re.sub(r"`[^`]*`|\([^)]*\)|^#+ \d\.|^\d\. |\[\d\.|notebooks? \d|notatnika \d|\d (do|to) \d", "", cell.source, flags=re.M)
+            prose = re.sub(
+                r"`[^`]*`|\([^)]*\)|^#+ \d\.|^\d\. |\[\d\.|notebooks? \d|notatnika \d|\d (do|to) \d",
+                "",
+                cell.source,
+                flags=re.M,
+            )
             assert not re.search(r"\d", prose), (path.stem, prose)
 
 
@@ -78,9 +83,22 @@ def test_no_number_of_a_result_is_typed_into_prose():
 def test_it_runs_alone_in_a_real_kernel_and_its_headline_has_not_changed(path, sample_run):
     # The finished run fixture first: compiled solver code is then cached for all eight kernels.
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-cell-timeout=300", "-q",
-         "-p", "no:cacheprovider", "--override-ini=addopts=", str(path)],
-        capture_output=True, text=True, check=False, cwd=FOLDER.parent,
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--nbval-lax",
+            "--nbval-cell-timeout=300",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--override-ini=addopts=",
+            str(path),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=FOLDER.parent,
     )
     assert done.returncode == 0, done.stdout[-3000:]
 

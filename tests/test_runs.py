@@ -57,7 +57,13 @@ def test_every_account_is_used_or_set_aside(sample_run):
 
 def test_territories_agree_everywhere(sample_run):
     names = set(read_table(sample_run, "decisions/territory")["territory"])
-    for name in ("decisions/rep", "decisions/channel", "decisions/goal", "plan/areas", "plan/timeline"):
+    for name in (
+        "decisions/rep",
+        "decisions/channel",
+        "decisions/goal",
+        "plan/areas",
+        "plan/timeline",
+    ):
         assert set(read_table(sample_run, name)["territory"]) == names, name
     assert set(gpd.read_file(sample_run / "territories.geojson")["territory"]) == names
     assert set(read_table(sample_run, "scorecard")["territory"]) == names

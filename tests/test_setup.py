@@ -20,15 +20,15 @@ def test_the_conda_environment_lists_the_same_packages():
     by_name = {r.name: str(r.specifier) for r in conda}
     assert by_name.pop("python") == PROJECT["requires-python"]
     by_name.pop("pip")
-    ours = {Requirement(text).name: str(Requirement(text).specifier) for text in PROJECT["dependencies"]}
+    ours = {
+        Requirement(text).name: str(Requirement(text).specifier) for text in PROJECT["dependencies"]
+    }
     assert len(by_name) == NAMED_BY_THE_USER
     assert by_name == {name: ours[name] for name in by_name}
     assert {"pip": ["-e .[dev]"]} in listed
 
 
-@pytest.mark.parametrize(
-    "text", PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
-)
+@pytest.mark.parametrize("text", PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"])
 def test_what_is_installed_satisfies_the_project(text):
     need = Requirement(text)
     assert need.specifier.contains(metadata.version(need.name))
@@ -50,3 +50,9 @@ def test_make_alone_lists_the_commands():
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     described = set(re.findall(r"^([a-z]+):.*## ", text, flags=re.MULTILINE))
     assert {"plan", "test", "lab", "check", "bench", "sample", "clean"} <= described
+
+
+def test_the_readme_holds_the_data_dictionary_of_the_code():
+    from terrlib.inputs.tables import data_dictionary
+
+    assert data_dictionary().strip() in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -11,12 +11,24 @@ from terrlib.measures.facts import planning_year
 from terrlib.measures.workload import capacity_h
 
 COLUMNS = [
-    "territory", "channel", "distributor_id", "direct", "indirect", "hybrid", "breakeven", "reason"
+    "territory",
+    "channel",
+    "distributor_id",
+    "direct",
+    "indirect",
+    "hybrid",
+    "breakeven",
+    "reason",
 ]
 
 
 def break_even(
-    margin: float, direct_rate: float, discount: float, reach: float, fixed_direct: float, fixed_partner: float
+    margin: float,
+    direct_rate: float,
+    discount: float,
+    reach: float,
+    fixed_direct: float,
+    fixed_partner: float,
 ) -> float:
     """Sales a year above which an own rep contributes more than a partner; inf if never.
 
@@ -84,15 +96,23 @@ def choose_channels(
             table.loc[name, "reason"] = "partner_is_full"
             continue
         left[partner] -= sales
-        table.loc[name, ["channel", "distributor_id", "reason"]] = [kind, partner, f"{kind}_pays_more"]
+        table.loc[name, ["channel", "distributor_id", "reason"]] = [
+            kind,
+            partner,
+            f"{kind}_pays_more",
+        ]
     return table.reset_index()
 
 
 def _cost_of_hour(market: Market, rep: pd.DataFrame, settings: Settings) -> dict[str, float]:
     full = capacity_h(settings, planning_year(market), market.country)
-    own = market.reps["cost_year"].fillna(settings.workload.rep_cost_year) / (full * market.reps["fte"])
+    own = market.reps["cost_year"].fillna(settings.workload.rep_cost_year) / (
+        full * market.reps["fte"]
+    )
     hour = {"": settings.workload.rep_cost_year / full}
-    return hour | {t: own[r] for t, r in rep[["territory", "rep_id"]].itertuples(index=False) if r in own}
+    return hour | {
+        t: own[r] for t, r in rep[["territory", "rep_id"]].itertuples(index=False) if r in own
+    }
 
 
 def _options(

@@ -63,14 +63,19 @@ def set_goals(
     """
     names = sorted(territory.unique())
     quarters = next_quarters(market.quarter, settings.timeline.quarters)
-    mean = expected.table.pivot(index="territory", columns="quarter", values="mean")
+    mean = expected.table.pivot_table(index="territory", columns="quarter", values="mean")
     mean = mean.reindex(index=names, columns=quarters)
     by_quarter, basis = _total(market, quarters, mean, settings)
     total = int(sum(by_quarter))
     space = facts["white_space"].groupby(facts["unit_id"].map(territory)).sum().reindex(names)
     amounts = reconcile(
-        total, mean.sum(axis=1).to_numpy(), space.fillna(0.0).to_numpy(), None, settings,
-        round(settings.goals.round_to * 100), names,
+        total,
+        mean.sum(axis=1).to_numpy(),
+        space.fillna(0.0).to_numpy(),
+        None,
+        settings,
+        round(settings.goals.round_to * 100),
+        names,
     )
     cells = two_way(amounts, by_quarter, mean.to_numpy())
     index = pd.MultiIndex.from_product([names, quarters], names=["territory", "quarter"])
@@ -82,13 +87,13 @@ def _total(
     market: Market, quarters: list[str], mean: pd.DataFrame, settings: Settings
 ) -> tuple[list[int], str]:
     """Goal of every quarter in minor units, and where it comes from."""
-    given = market.targets.groupby("quarter")["amount"].sum() if len(market.targets) else {}
+    given = market.targets.groupby("quarter")["amount"].sum()
     if len(given) and all(q in given.index for q in quarters):
         return [round(float(given[q]) * 100) for q in quarters], "targets"
     shape = np.maximum(mean.sum(axis=0).to_numpy(float), 0.0)
     if settings.goals.total:
-        return split_exact(round(settings.goals.total * 100), shape, quarters), "total"
-    return split_exact(round(float(shape.sum()) * 100), shape, quarters), "forecast"
+        return split_exact(round(settings.goals.total * 100), shape.tolist(), quarters), "total"
+    return split_exact(round(float(shape.sum()) * 100), shape.tolist(), quarters), "forecast"
 
 
 def reconcile(
@@ -134,7 +139,7 @@ def reconcile(
         share = values / values.sum() if values.sum() > 0 else np.full(len(values), 1 / len(values))
         parts = parts + weight * share
     if base is None:
-        return split_exact(total, parts, names, step)
+        return split_exact(total, parts.tolist(), names, step)
     low = base * (1 + settings.goals.min_growth)
     high = base * (1 + settings.goals.max_growth)
     if not low.sum() <= total <= high.sum():
@@ -156,7 +161,7 @@ def reconcile(
         amount = np.where(held, clipped, amount)
         rest = total - amount[held].sum()
         amount[~held] = parts[~held] / parts[~held].sum() * rest
-    return split_exact(total, amount, names, step)
+    return split_exact(total, amount.tolist(), names, step)
 
 
 def two_way(rows: list[int], columns: list[int], weight: np.ndarray) -> np.ndarray:

@@ -12,8 +12,16 @@ from terrlib.measures.scorecard import pieces
 
 COLUMNS = ["account_id", "from_territory", "to_territory", "from_rep", "to_rep", "reason"]
 REPAIRS = [
-    "territory", "unit_id", "from_territory", "to_territory", "measure", "index_before",
-    "index_after", "accounts", "revenue", "km",
+    "territory",
+    "unit_id",
+    "from_territory",
+    "to_territory",
+    "measure",
+    "index_before",
+    "index_after",
+    "accounts",
+    "revenue",
+    "km",
 ]
 
 
@@ -44,7 +52,9 @@ def handover(
     """
     columns = [*COLUMNS, "revenue", "pipeline", "risk", "level"]
     if not len(market.assignments):
-        return pd.DataFrame({c: pd.Series(dtype=float if c in columns[6:9] else str) for c in columns})
+        return pd.DataFrame(
+            {c: pd.Series(dtype=float if c in columns[6:9] else str) for c in columns}
+        )
     held = market.assignments.drop_duplicates("account_id").set_index("account_id")
     owner = rep.drop_duplicates("territory").set_index("territory")["rep_id"]
     rows = pd.DataFrame(
@@ -82,7 +92,8 @@ def cheapest_moves(
 ) -> pd.DataFrame:
     """Find for each territory outside a tolerance the cheapest single unit over its border that helps.
 
-    A move helps if it brings the territory nearer its fair share and pushes the other one no further
+    A move helps if it brings the territory nearer its fair share and pushes the other one no
+    further
     out of it than its tolerance (or than it is); both stay in one piece.
 
     Parameters
@@ -116,8 +127,14 @@ def cheapest_moves(
 
 
 def _helpful(
-    market: Market, measures: pd.DataFrame, label: pd.Series, measure: str, tolerance: float,
-    name: str, load: pd.Series, target: pd.Series,
+    market: Market,
+    measures: pd.DataFrame,
+    label: pd.Series,
+    measure: str,
+    tolerance: float,
+    name: str,
+    load: pd.Series,
+    target: pd.Series,
 ) -> list[tuple[object, ...]]:
     full = load[name] > target[name]
     pairs = market.neighbors
@@ -134,13 +151,27 @@ def _helpful(
         other_after = load[other] + moved if full else load[other] - moved
         worse = abs(other_after / target[other] - 1)
         allowed = max(tolerance, abs(load[other] / target[other] - 1))
-        if moved <= 0 or abs(after - target[name]) >= abs(load[name] - target[name]) or worse > allowed:
+        if (
+            moved <= 0
+            or abs(after - target[name]) >= abs(load[name] - target[name])
+            or worse > allowed
+        ):
             continue
         middle = place[label == goal].mean()
         km = float(great_circle_km(*place.loc[unit], *middle))
         found.append(
-            (name, unit, source, goal, measure, load[name] / target[name], after / target[name],
-             int(measures.loc[unit, "count"]), float(measures.loc[unit, "revenue"]), km)
+            (
+                name,
+                unit,
+                source,
+                goal,
+                measure,
+                load[name] / target[name],
+                after / target[name],
+                int(measures.loc[unit, "count"]),
+                float(measures.loc[unit, "revenue"]),
+                km,
+            )
         )
     found.sort(key=lambda row: (row[8], row[9], row[1]))
     for row in found:

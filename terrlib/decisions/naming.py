@@ -13,7 +13,7 @@ TWO_DIGITS = 10
 
 
 def keep_names(
-    new: pd.Series, old: pd.Series, weight: pd.Series, forced: dict[int, str] | None = None
+    new: pd.Series, old: pd.Series, weight: pd.Series, forced: dict[object, str] | None = None
 ) -> pd.Series:
     """Rename the territories of a new design so that places keep their old names.
 
@@ -65,7 +65,9 @@ def keep_names(
     weight = weight.reindex(new.index)
     if weight.isna().any():
         lost = weight.index[weight.isna()]
-        raise DataError(f"{len(lost)} units have no weight, such as {', '.join(map(str, lost[:3]))}")
+        raise DataError(
+            f"{len(lost)} units have no weight, such as {', '.join(map(str, lost[:3]))}"
+        )
     names: dict[object, str] = dict(forced or {})
     labels = sorted(set(new) - set(names))
     known = old.reindex(new.index)

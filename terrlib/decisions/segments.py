@@ -56,14 +56,17 @@ def find_segments(market: Market, settings: Settings) -> Segments:
 
     Notes
     -----
-    k-means for each k is compared with the same on Gaussian clouds of the same variances: a k counts
+    k-means for each k is compared with the same on Gaussian clouds of the same variances: a k
+    counts
     only if its silhouette lies `segment_z` standard deviations above theirs and no segment is tiny.
     Silhouette alone finds segments in any data.
     """
     accounts = market.accounts
     buying = accounts["revenue"] > 0
     features = _features(market, accounts[buying])
-    selection = pd.DataFrame(columns=["k", "silhouette", "null_mean", "null_sd", "z", "smallest", "chosen"])
+    selection = pd.DataFrame(
+        columns=["k", "silhouette", "null_mean", "null_sd", "z", "smallest", "chosen"]
+    )
     if len(features) >= FEWEST:
         selection, best = _select(features.to_numpy(float), settings)
         if best is not None:
@@ -89,22 +92,23 @@ def _features(market: Market, customers: pd.DataFrame) -> pd.DataFrame:
     return (table[useful] - table[useful].median()) / spread[useful]
 
 
-def _select(x: NDArray[np.float64], settings: Settings) -> tuple[pd.DataFrame, NDArray[np.int64] | None]:
-    from sklearn.cluster import KMeans  # noqa: PLC0415  # slow to import
-    from sklearn.metrics import silhouette_score  # noqa: PLC0415
+def _select(
+    x: NDArray[np.float64], settings: Settings
+) -> tuple[pd.DataFrame, NDArray[np.int64] | None]:
+    from sklearn.cluster import KMeans  # slow to import
+    from sklearn.metrics import silhouette_score
 
     rng = np.random.default_rng(settings.seed)
     center = x - x.mean(axis=0)
     _, size, axes = np.linalg.svd(center, full_matrices=False)
-    clouds = [
-        rng.normal(size=x.shape) * (size / np.sqrt(len(x))) @ axes for _ in range(NULL_DRAWS)
-    ]
+    clouds = [rng.normal(size=x.shape) * (size / np.sqrt(len(x))) @ axes for _ in range(NULL_DRAWS)]
     rows, labels = [], {}
     for k in range(2, settings.customers.segments_max + 1):
         labels[k] = KMeans(k, n_init=10, random_state=settings.seed).fit_predict(x)
         real = silhouette_score(x, labels[k])
         null = [
-            silhouette_score(c, KMeans(k, n_init=1, random_state=settings.seed).fit_predict(c)) for c in clouds
+            silhouette_score(c, KMeans(k, n_init=1, random_state=settings.seed).fit_predict(c))
+            for c in clouds
         ]
         sd = float(np.std(null)) + 1e-9
         smallest = int(np.bincount(labels[k]).min())
@@ -156,5 +160,8 @@ def _profile(accounts: pd.DataFrame, label: pd.Series) -> pd.DataFrame:
             "top_industry": by["industry"].agg(lambda s: s.value_counts().sort_index().idxmax()),
         }
     )
-    table["name"] = [f"{s}: {i}" if i else str(s) for s, i in zip(table.index, table["top_industry"], strict=True)]
+    table["name"] = [
+        f"{s}: {i}" if i else str(s)
+        for s, i in zip(table.index, table["top_industry"], strict=True)
+    ]
     return table

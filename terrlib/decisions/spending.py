@@ -16,8 +16,19 @@ from terrlib.solve.allocate import waterfill
 MECHANICAL_N = 10
 EVIDENCE = "mechanical"
 COLUMNS = [
-    "territory", "channel", "reachable", "no_consent", "amount", "contacts", "leads", "leads_low",
-    "leads_high", "wins", "sales", "marginal", "evidence",
+    "territory",
+    "channel",
+    "reachable",
+    "no_consent",
+    "amount",
+    "contacts",
+    "leads",
+    "leads_low",
+    "leads_high",
+    "wins",
+    "sales",
+    "marginal",
+    "evidence",
 ]
 SATURATION = 3.0
 
@@ -86,13 +97,13 @@ def split_budget(
     total = round((settings.budget.total or 0.0) * 100)
     if not total or cells.empty:
         blank = cells.assign(amount=0) if len(cells) else pd.DataFrame(columns=COLUMNS)
-        return Spending(_results(blank, settings)[COLUMNS], 0, 0, 0.0)
+        return Spending(_results(blank)[COLUMNS], 0, 0, 0.0)
     reserve = round(total * settings.budget.contingency)
     spend = (total - reserve) / 100
     used = cells["value"].to_numpy() * (1 - np.exp(-SATURATION)) > cells["fixed_cost"].to_numpy()
     used &= (cells["reachable"] > 0).to_numpy()
     if not used.any():
-        return Spending(_results(cells.assign(amount=0), settings)[COLUMNS], total, total, 0.0)
+        return Spending(_results(cells.assign(amount=0))[COLUMNS], total, total, 0.0)
     fixed = np.where(used, cells["fixed_cost"], 0.0)
     full = cells["cost_per_contact"] * cells["reachable"] * np.maximum(cells["max_contacts"], 1.0)
     value = np.where(used, cells["value"], 1e-9)
@@ -104,8 +115,8 @@ def split_budget(
     keys = (cells["territory"] + "/" + cells["channel"]).tolist()
     whole = round((float(x.sum()) + float(fixed.sum())) * 100)
     whole = min(whole - whole % step, total - reserve)
-    amounts = split_exact(whole, x + fixed, keys, step)
-    found = _results(cells.assign(amount=amounts), settings)
+    amounts = split_exact(whole, (x + fixed).tolist(), keys, step)
+    found = _results(cells.assign(amount=amounts))
     return Spending(found[COLUMNS], total, total - int(sum(amounts)), price)
 
 
@@ -139,14 +150,18 @@ def _curves(
                     "opp_rate": rate,
                     "p_win": p,
                     "sales_per_lead": rate * mean,
-                    "value": channel.response_rate * int(who.sum()) * rate * mean * settings.workload.margin,
+                    "value": channel.response_rate
+                    * int(who.sum())
+                    * rate
+                    * mean
+                    * settings.workload.margin,
                 }
             )
     table = pd.DataFrame(rows)
     return table.sort_values(["territory", "channel"]).reset_index(drop=True) if rows else table
 
 
-def _results(cells: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+def _results(cells: pd.DataFrame) -> pd.DataFrame:
     """What the amounts should bring."""
     if cells.empty or "response" not in cells:
         return cells.reindex(columns=COLUMNS)
@@ -157,7 +172,9 @@ def _results(cells: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     reached = 1 - np.exp(-contacts / people)
     leads = cells["response"] * cells["reachable"] * reached
     low, high = (
-        stats.beta.ppf(q, cells["response"] * MECHANICAL_N + 0.5, (1 - cells["response"]) * MECHANICAL_N + 0.5)
+        stats.beta.ppf(
+            q, cells["response"] * MECHANICAL_N + 0.5, (1 - cells["response"]) * MECHANICAL_N + 0.5
+        )
         for q in (0.1, 0.9)
     )
     base = cells["reachable"] * reached

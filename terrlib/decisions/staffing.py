@@ -78,7 +78,9 @@ def assign_reps(
     rep = pd.DataFrame({"territory": names, "rep_id": ids[chosen]})
     extra = regret(total, banned, empty, chosen, cost)
     load = rep.merge(
-        pairs[["territory", "rep_id", "workload_h", "capacity_h"]], how="left", on=["territory", "rep_id"]
+        pairs[["territory", "rep_id", "workload_h", "capacity_h"]],
+        how="left",
+        on=["territory", "rep_id"],
     )
     base = facts["workload_h"].groupby(facts["unit_id"].map(territory)).sum()
     load["workload_h"] = load["workload_h"].fillna(load["territory"].map(base)).fillna(0.0)
@@ -153,7 +155,9 @@ def _unskilled(mine: pd.DataFrame, skills: str) -> float:
 def _holder(facts: pd.DataFrame, label: pd.Series, owner: pd.Series) -> dict[str, str]:
     """Territory -> rep who holds most of its revenue today."""
     rows = pd.DataFrame({"territory": label, "rep_id": owner, "revenue": facts["revenue"] + 1e-6})
-    rows = rows[rows["rep_id"] != ""].groupby(["territory", "rep_id"], as_index=False)["revenue"].sum()
+    rows = (
+        rows[rows["rep_id"] != ""].groupby(["territory", "rep_id"], as_index=False)["revenue"].sum()
+    )
     rows = rows.sort_values(["revenue", "rep_id"], ascending=[False, True], kind="stable")
     return dict(rows.drop_duplicates("territory")[["territory", "rep_id"]].itertuples(index=False))
 

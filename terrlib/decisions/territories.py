@@ -46,16 +46,22 @@ class Rules:
 
     def __post_init__(self) -> None:
         if self.n_territories < 1:
-            raise SettingsError(f"the number of territories must be at least 1, not {self.n_territories}")
+            raise SettingsError(
+                f"the number of territories must be at least 1, not {self.n_territories}"
+            )
         for measure, tolerance in self.balance.items():
             if measure not in MEASURES:
                 near = difflib.get_close_matches(measure, MEASURES, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(MEASURES)}"
                 raise SettingsError(f"unknown measure {measure!r} to balance: {hint}")
             if not 0 < tolerance < 1:
-                raise SettingsError(f"a tolerance must lie between 0 and 1, like 0.15, not {tolerance}")
+                raise SettingsError(
+                    f"a tolerance must lie between 0 and 1, like 0.15, not {tolerance}"
+                )
         if self.shares and len(self.shares) != self.n_territories:
-            raise SettingsError(f"{len(self.shares)} fair shares for {self.n_territories} territories")
+            raise SettingsError(
+                f"{len(self.shares)} fair shares for {self.n_territories} territories"
+            )
 
     def fair(self) -> np.ndarray:
         """Fair share of each slot, adding up to 1."""
@@ -118,14 +124,18 @@ def impossible(
     """
     k, n = rules.n_territories, len(measures)
     if k > n:
-        return [f"{k} territories cannot be made of {n} units: draw at most {n}, or use smaller units"]
+        return [
+            f"{k} territories cannot be made of {n} units: draw at most {n}, or use smaller units"
+        ]
     reasons = []
     names = market.units["name"]
     fair = rules.fair()
     for measure, tolerance in rules.balance.items():
         total = float(measures[measure].sum())
         if total <= 0:
-            reasons.append(f"{measure} is 0 everywhere, so it cannot be balanced: balance another measure")
+            reasons.append(
+                f"{measure} is 0 everywhere, so it cannot be balanced: balance another measure"
+            )
             continue
         most = (1 + tolerance) * float(fair.max())
         share = measures[measure] / total
@@ -143,7 +153,9 @@ def impossible(
             )
         reasons += _locked(measures[measure] / total, most, measure, fixed)
     if fixed is not None and fixed.nunique() > k:
-        reasons.append(f"the overrides name {fixed.nunique()} territories, but only {k} are asked for")
+        reasons.append(
+            f"the overrides name {fixed.nunique()} territories, but only {k} are asked for"
+        )
     return reasons + _islands(market, measures, rules)
 
 
@@ -162,7 +174,7 @@ def _locked(share: pd.Series, most: float, measure: str, fixed: pd.Series | None
 def _islands(market: Market, measures: pd.DataFrame, rules: Rules) -> list[str]:
     """A part of the map that touches nothing else must hold whole territories."""
     graph = _graph(market, measures.index)
-    from scipy.sparse import csr_array  # noqa: PLC0415
+    from scipy.sparse import csr_array
 
     n = len(measures)
     count, part = connected_components(
@@ -281,8 +293,10 @@ def draw(
     found = _solve(problem, how, seed, list(rules.balance))
     slot = pd.Series(found.label, index=measures.index)
     names = keep_names(
-        slot, present_territory(market), measures["revenue"] + measures["count"] * 1e-6,
-        dict(enumerate(forced)),
+        slot,
+        present_territory(market),
+        measures["revenue"] + measures["count"] * 1e-6,
+        dict[object, str](enumerate(forced)),
     )
     share = pd.Series(rules.fair()).groupby(names.groupby(slot).first()).sum()
     gap = (found.cost - found.bound) / found.cost if found.cost > 0 else 0.0
@@ -317,7 +331,9 @@ def _solve(problem: Problem, how: Territories, seed: int, measures: list[str]) -
                 worst = (int(where[0]), int(where[1]))
     if best is None:
         measure = measures[worst[1]] if measures else "count"
-        half = float((problem.high[worst] - problem.low[worst]) / (problem.high[worst] + problem.low[worst]))
+        half = float(
+            (problem.high[worst] - problem.low[worst]) / (problem.high[worst] + problem.low[worst])
+        )
         raise InfeasibleError(
             f"no {problem.k} territories were found that are in one piece and within the tolerance of "
             f"each measure ({how.starts} starts, {tried:,} moves tried); the nearest misses {measure} by "
@@ -361,8 +377,14 @@ def checks(
     k = territory.nunique()
     found = [
         Check("number_of_territories", k == rules.n_territories, str(k), str(rules.n_territories)),
-        Check("every_unit_once", territory.index.is_unique and territory.notna().all()
-              and set(territory.index) == set(measures.index), str(len(territory)), str(len(measures))),
+        Check(
+            "every_unit_once",
+            territory.index.is_unique
+            and territory.notna().all()
+            and set(territory.index) == set(measures.index),
+            str(len(territory)),
+            str(len(measures)),
+        ),
     ]
     split = pieces(territory, market.neighbors)
     found.append(Check("one_piece", bool((split == 1).all()), str(int(split.max())), "1"))
@@ -379,7 +401,9 @@ def checks(
                 f"{1 - tolerance:.4f} - {1 + tolerance:.4f}",
             )
         )
-    fixed = market.overrides.drop_duplicates("unit_id", keep="last").set_index("unit_id")["territory"]
+    fixed = market.overrides.drop_duplicates("unit_id", keep="last").set_index("unit_id")[
+        "territory"
+    ]
     kept = int((territory.reindex(fixed.index) == fixed).sum())
     found.append(Check("overrides_kept", kept == len(fixed), str(kept), str(len(fixed))))
     return found

@@ -68,8 +68,10 @@ def forecast(
 ) -> Forecast:
     """Simulate new sales of the coming quarters.
 
-    Three sources: open deals, each won with the chance its age gives; leads that the reach plan buys,
-    after their lag and a sales cycle; prospects that reps work by themselves, fewer while a rep is new
+    Three sources: open deals, each won with the chance its age gives; leads that the reach plan
+    buys,
+    after their lag and a sales cycle; prospects that reps work by themselves, fewer while a rep is
+    new
     to the territory. One shock shared by all territories moves all of them together.
 
     Parameters
@@ -109,16 +111,19 @@ def forecast(
     all_draws = all_draws * np.where(seen > 0, mean / np.where(seen > 0, seen, 1), 1.0)[None]
     table = _ranges(all_draws, mean, names, quarters)
     whole = all_draws.sum(axis=1)
-    total = _ranges(whole[:, None, :], mean.sum(axis=0)[None], [""], quarters).drop(columns="territory")
+    total = _ranges(whole[:, None, :], mean.sum(axis=0)[None], [""], quarters).drop(
+        columns="territory"
+    )
     of_year = whole.sum(axis=1)
     year = {"mean": float(mean.sum())} | {
         f"p{q}": float(np.quantile(of_year, q / 100)) for q in (10, 50, 90)
     }
     index = pd.MultiIndex.from_product([names, quarters], names=["territory", "quarter"])
     sources = pd.DataFrame(
-        {"pipeline": pipe_mean.reshape(-1), "leads": leads.reshape(-1), "reps": reps.reshape(-1)}, index=index
+        {"pipeline": pipe_mean.reshape(-1), "leads": leads.reshape(-1), "reps": reps.reshape(-1)},
+        index=index,
     ).reset_index()
-    assert shape == mean.shape  # noqa: S101  # a wrong broadcast would spread sales over territories
+    assert shape == mean.shape  # a wrong broadcast would spread sales over territories
     return Forecast(table, total, year, of_year, sources)
 
 
@@ -132,8 +137,13 @@ def _ranges(
 
 
 def _pipeline(
-    market: Market, facts: pd.DataFrame, territory: pd.Series, names: list[str], n: int,
-    settings: Settings, rng: np.random.Generator,
+    market: Market,
+    facts: pd.DataFrame,
+    territory: pd.Series,
+    names: list[str],
+    n: int,
+    settings: Settings,
+    rng: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Open deals: expected sales (territories, quarters) and draws of them."""
     deals = open_deals(market, settings)
@@ -174,12 +184,23 @@ def _leads(
 
 
 def _reps(
-    facts: pd.DataFrame, territory: pd.Series, rep: pd.DataFrame, names: list[str], n: int,
-    cycle: float, settings: Settings,
+    facts: pd.DataFrame,
+    territory: pd.Series,
+    rep: pd.DataFrame,
+    names: list[str],
+    n: int,
+    cycle: float,
+    settings: Settings,
 ) -> NDArray[np.float64]:
     """Sales that reps start by themselves with the prospects they work, ramped; none where vacant."""
     label = facts["unit_id"].map(territory)
-    year = (facts["ev"] / max(settings.workload.margin, 1e-9)).groupby(label).sum().reindex(names).fillna(0.0)
+    year = (
+        (facts["ev"] / max(settings.workload.margin, 1e-9))
+        .groupby(label)
+        .sum()
+        .reindex(names)
+        .fillna(0.0)
+    )
     owner = rep.drop_duplicates("territory").set_index("territory")["rep_id"]
     staffed = (owner.reindex(names) != "VACANT").to_numpy() | (owner == "VACANT").all()
     ramp = settings.timeline.ramp
@@ -201,7 +222,9 @@ def _spread(
     return months.reshape(n, MONTHS).sum(axis=1)
 
 
-def _value_of_win(facts: pd.DataFrame, territory: pd.Series, names: list[str]) -> NDArray[np.float64]:
+def _value_of_win(
+    facts: pd.DataFrame, territory: pd.Series, names: list[str]
+) -> NDArray[np.float64]:
     label = facts["unit_id"].map(territory)
     some = facts[facts["value"] > 0]
     return some["value"].groupby(label).mean().reindex(names).fillna(0.0).to_numpy(float)

@@ -46,7 +46,9 @@ def load_market(settings: Settings, folder: Path) -> Market:
         If the tables cannot be trusted; all stops at once.
     """
     if "accounts" not in settings.tables:
-        raise SettingsError("the settings name no table of accounts: tables: {accounts: accounts.csv}")
+        raise SettingsError(
+            "the settings name no table of accounts: tables: {accounts: accounts.csv}"
+        )
     ledger, raw, broken = Ledger(), {}, []
     for table, spec in settings.tables.items():
         try:
@@ -81,7 +83,11 @@ def simplest_settings(path: Path) -> Settings:
     rows = read.read_table(path.parent, "accounts", TableFile(file=path.name))
     columns = {}
     for ours, theirs in NAMES.items():
-        found = [c for c in rows.columns if read.fold(c).replace(" ", "_") in theirs or c.lower() in theirs]
+        found = [
+            c
+            for c in rows.columns
+            if read.fold(c).replace(" ", "_") in theirs or c.lower() in theirs
+        ]
         if found and found[0] != ours and ours not in rows.columns:
             columns[ours] = found[0]
     stem = "".join(c if c.isalnum() and c.isascii() else "-" for c in path.stem).strip("-")
@@ -108,16 +114,23 @@ def _assemble(
     given: frozenset[str],
 ) -> Market:
     areas = _areas(settings, folder, ledger, rows["areas"])
-    accounts = quality.locate(ledger, rows["accounts"], len(areas) > 0)
+    as_of, quarter = _when(settings, rows["sales"], rows["opportunities"])
+    accounts = rows["accounts"]
+    if "sales" in given:
+        # Before any account is set aside, so that the money it holds is stated.
+        accounts = accounts.assign(revenue=_last_year(accounts, rows["sales"], as_of))
+    accounts = quality.locate(ledger, accounts, len(areas) > 0)
     if not len(accounts):
-        ledger.stop("accounts", "no_rows", "no account has a place on the map: give lat and lon, or area_id")
+        ledger.stop(
+            "accounts", "no_rows", "no account has a place on the map: give lat and lon, or area_id"
+        )
         ledger.refuse()
     crs = units.metric_crs(settings, accounts["lon"].dropna(), accounts["lat"].dropna())
-    if len(areas):
-        accounts = units.place_in_areas(ledger, accounts, areas, crs)
-    else:
-        accounts = accounts.assign(area_id="")
-    as_of, quarter = _when(settings, rows["sales"], rows["opportunities"])
+    accounts = (
+        units.place_in_areas(ledger, accounts, areas, crs)
+        if len(areas)
+        else accounts.assign(area_id="")
+    )
     known = set(accounts["account_id"])
     for table, column in (("sales", "date"), ("opportunities", "created_date")):
         rows[table] = quality.drop_orphans(ledger, table, rows[table], known)
@@ -125,16 +138,18 @@ def _assemble(
     rows["assignments"] = quality.drop_orphans(ledger, "assignments", rows["assignments"], known)
     rows["opportunities"] = _opportunities(ledger, rows["opportunities"])
     sales = rows["sales"]
-    ledger.find("sales", "negative_amount", sales[sales["amount"] < 0], "amount", "a credit note: kept")
-    if "sales" in given:
-        accounts = accounts.assign(revenue=_last_year(accounts, sales, as_of))
+    ledger.find(
+        "sales", "negative_amount", sales[sales["amount"] < 0], "amount", "a credit note: kept"
+    )
     accounts = quality.note_accounts(ledger, accounts, settings.country)
     accounts = units.project(_settled(accounts), crs)
     unit, neighbors, accounts = _units(settings, ledger, accounts, areas, crs, rows["neighbors"])
     _note_owners(ledger, rows)
     return Market(
         accounts=accounts,
-        units=unit.assign(n_accounts=accounts.groupby("unit_id").size().reindex(unit.index, fill_value=0)),
+        units=unit.assign(
+            n_accounts=accounts.groupby("unit_id").size().reindex(unit.index, fill_value=0)
+        ),
         neighbors=neighbors,
         reps=_reps(rows["reps"]),
         sales=sales.sort_values(["account_id", "date"], kind="stable").reset_index(drop=True),
@@ -143,12 +158,14 @@ def _assemble(
         channels=_channels(rows["channels"]),
         distributors=_filled(
             rows["distributors"].set_index("distributor_id").sort_index(),
-            push_factor=1.0, support_cost_year=0.0, annual_capacity=np.inf,
+            push_factor=1.0,
+            support_cost_year=0.0,
+            annual_capacity=np.inf,
         ),
         distributor_areas=_filled(rows["distributor_areas"], coverage_rate=1.0),
         assignments=rows["assignments"].sort_values("account_id").reset_index(drop=True),
         targets=rows["targets"].sort_values("quarter").reset_index(drop=True),
-        overrides=_overrides(ledger, rows["overrides"], unit, given),
+        overrides=_overrides(rows["overrides"], unit),
         given=given,
         quality=ledger.table(),
         set_aside={table: pd.concat(parts) for table, parts in sorted(ledger.aside.items())},
@@ -167,8 +184,12 @@ def _areas(
         return empty
     shapes = read.read_shapes(folder, settings.tables["areas"])
     if shapes is None:
-        raise DataError("areas: no shapes; name their file, areas: {file: areas.csv, geometry: areas.geojson}")
-    joined = gpd.GeoDataFrame(rows.merge(shapes, on="area_id", how="left"), geometry="geometry", crs=4326)
+        raise DataError(
+            "areas: no shapes; name their file, areas: {file: areas.csv, geometry: areas.geojson}"
+        )
+    joined = gpd.GeoDataFrame(
+        rows.merge(shapes, on="area_id", how="left"), geometry="geometry", crs=4326
+    )
     bare = joined[joined.geometry.isna() | joined.geometry.is_empty]
     if len(bare):
         raise DataError(
@@ -194,17 +215,26 @@ def _when(
     return (min(last, before) if last is not None else None), settings.quarter
 
 
-def _last_year(accounts: pd.DataFrame, sales: pd.DataFrame, as_of: pd.Timestamp | None) -> pd.Series:
+def _last_year(
+    accounts: pd.DataFrame, sales: pd.DataFrame, as_of: pd.Timestamp | None
+) -> pd.Series:
     since = as_of - pd.DateOffset(years=1) if as_of is not None else None
-    year = sales[sales["date"] > since] if since is not None else sales
-    return accounts["account_id"].map(year.groupby("account_id")["amount"].sum()).fillna(0.0).round(2)
+    year = sales[(sales["date"] > since) & (sales["date"] <= as_of)] if since is not None else sales
+    return (
+        accounts["account_id"].map(year.groupby("account_id")["amount"].sum()).fillna(0.0).round(2)
+    )
 
 
 def _opportunities(ledger: Ledger, deals: pd.DataFrame) -> pd.DataFrame:
     shut = deals["is_closed"].fillna(value=False).astype(bool)
     wrong = shut & (deals["close_date"] < deals["created_date"])
     deals = ledger.set_aside(
-        "opportunities", "closed_before_created", deals, wrong, "close_date", "closed before it was created"
+        "opportunities",
+        "closed_before_created",
+        deals,
+        wrong,
+        "close_date",
+        "closed before it was created",
     )
     undated = deals["is_closed"].fillna(value=False).astype(bool) & deals["close_date"].isna()
     deals = ledger.set_aside(
@@ -218,10 +248,17 @@ def _opportunities(ledger: Ledger, deals: pd.DataFrame) -> pd.DataFrame:
 
 
 def _settled(accounts: pd.DataFrame) -> pd.DataFrame:
-    flags = {"protected": False, "consent_email": False, "consent_phone": False, "consent_sms": False,
-             "consent_post": True}
+    flags = {
+        "protected": False,
+        "consent_email": False,
+        "consent_phone": False,
+        "consent_sms": False,
+        "consent_post": True,
+    }
     settled = {
-        column: accounts[column].map(lambda v, b=blank: b if v is None or pd.isna(v) else bool(v)).astype(bool)
+        column: accounts[column]
+        .map(lambda v, b=blank: b if v is None or pd.isna(v) else bool(v))
+        .astype(bool)
         for column, blank in flags.items()
     }
     name = accounts["name"].where(accounts["name"] != "", accounts["account_id"])
@@ -239,7 +276,9 @@ def _units(
 ) -> tuple[gpd.GeoDataFrame, pd.DataFrame, pd.DataFrame]:
     if settings.units == "areas":
         if not len(areas):
-            raise SettingsError("units: areas needs a table of areas; without one use units: accounts")
+            raise SettingsError(
+                "units: areas needs a table of areas; without one use units: accounts"
+            )
         unit, neighbors = units.area_units(areas, crs)
         accounts = accounts.assign(unit_id=accounts["area_id"])
     else:
@@ -254,12 +293,12 @@ def _note_owners(ledger: Ledger, rows: dict[str, pd.DataFrame]) -> None:
     held = rows["assignments"]
     strangers = held[(held["rep_id"] != "") & ~held["rep_id"].isin(known)]
     if known:
-        ledger.find("assignments", "rep_unknown", strangers, "rep_id", "held by somebody not among the reps")
+        ledger.find(
+            "assignments", "rep_unknown", strangers, "rep_id", "held by somebody not among the reps"
+        )
 
 
-def _overrides(
-    ledger: Ledger, rows: pd.DataFrame, unit: gpd.GeoDataFrame, given: frozenset[str]
-) -> pd.DataFrame:
+def _overrides(rows: pd.DataFrame, unit: gpd.GeoDataFrame) -> pd.DataFrame:
     unknown = rows.loc[~rows["unit_id"].isin(unit.index), "unit_id"]
     if len(unknown):
         raise DataError(

@@ -51,6 +51,7 @@ RULES = {
 STATUSES = ("customer", "prospect", "lost", "inactive")
 TOTALS = {"total", "razem", "suma", "ogolem", "polska", "sum", "grand total", "p o l s k a"}
 PILE = 10
+POLE = 90
 FINDINGS = ["table", "key", "rule", "severity", "field", "value", "message", "money"]
 
 
@@ -105,8 +106,14 @@ def money_of(rows: pd.DataFrame) -> list[float]:
     found = np.zeros(len(rows))
     for column in ("amount", "potential", "revenue"):
         if column in rows:
-            value = pd.to_numeric(pd.Series(rows[column]), errors="coerce").fillna(0.0).to_numpy(float)
-            found = np.where(value != 0, value, found) if column != "revenue" else np.maximum(value, found)
+            value = (
+                pd.to_numeric(pd.Series(rows[column]), errors="coerce").fillna(0.0).to_numpy(float)
+            )
+            found = (
+                np.where(value != 0, value, found)
+                if column != "revenue"
+                else np.maximum(value, found)
+            )
     return [round(float(v), 2) for v in found]
 
 
@@ -147,12 +154,18 @@ def typed(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
     if key and key not in rows:
         rows = rows.assign(**{key: [f"{i + 2:06d}" for i in range(len(rows))]})
         ledger.find(
-            table, "id_made", rows.head(1), key, f"no column {key}: {len(rows)} ids were made from the row numbers"
+            table,
+            "id_made",
+            rows.head(1),
+            key,
+            f"no column {key}: {len(rows)} ids were made from the row numbers",
         )
     name = key if key in rows else None
     if name is None and "account_id" in rows:
         total = rows["account_id"].map(fold).isin(TOTALS)
-        rows = ledger.set_aside(table, "total_row", rows, total, "account_id", "a total among the rows")
+        rows = ledger.set_aside(
+            table, "total_row", rows, total, "account_id", "a total among the rows"
+        )
     if name:
         folded = rows[name].map(fold)
         named = rows["name"].map(fold) if "name" in rows else folded
@@ -179,7 +192,13 @@ def typed(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
         rule, function = parse
         values, bad = _parsed(rows[column.name], function)
         if rule == "not_a_flag":
-            ledger.find(table, rule, rows[bad], column.name, f"{column.name} is neither yes nor no: counted as blank")
+            ledger.find(
+                table,
+                rule,
+                rows[bad],
+                column.name,
+                f"{column.name} is neither yes nor no: counted as blank",
+            )
             out[column.name] = values
         elif table == "accounts" and column.kind == "degrees":
             out[column.name] = values.where(~bad)
@@ -212,8 +231,14 @@ def _in_range(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
                 continue  # told apart below: swapped, zero or not of this world
             bad = pd.Series(rows.index.isin(group["index"]), index=rows.index)
             rule = COLUMNS[table][column]
-            limits = f"{'' if rule.low is None else rule.low:g} to {'any' if rule.high is None else rule.high}" if rule.low is not None else f"at most {rule.high}"
-            rows = ledger.set_aside(table, "out_of_range", rows, bad, str(column), f"{column} should be {limits}")
+            limits = (
+                f"{'' if rule.low is None else rule.low:g} to {'any' if rule.high is None else rule.high}"
+                if rule.low is not None
+                else f"at most {rule.high}"
+            )
+            rows = ledger.set_aside(
+                table, "out_of_range", rows, bad, str(column), f"{column} should be {limits}"
+            )
     return rows
 
 
@@ -252,16 +277,29 @@ def locate(ledger: Ledger, rows: pd.DataFrame, has_areas: bool) -> pd.DataFrame:
         Whether an account without a point may stand in its area's middle.
     """
     lat, lon = rows["lat"], rows["lon"]
-    none = lat.isna() | lon.isna() | ((lat == 0) & (lon == 0)) | (lat.abs() > 90) | (lon.abs() > 180)  # noqa: PLR2004
+    none = (
+        lat.isna()
+        | lon.isna()
+        | ((lat == 0) & (lon == 0))
+        | (lat.abs() > POLE)
+        | (lon.abs() > 2 * POLE)
+    )
     rows = rows.assign(lat=lat.where(~none), lon=lon.where(~none))
     stays = none & (rows["area_id"] != "") & has_areas
     rows = ledger.set_aside(
-        "accounts", "no_coordinates", rows, none & ~stays, "town",
+        "accounts",
+        "no_coordinates",
+        rows,
+        none & ~stays,
+        "town",
         "no coordinates and no area: it cannot be put on the map; give lat and lon, or its area_id",
     )
     known = rows["lat"].notna()
     ledger.find(
-        "accounts", "placed_in_area", rows[~known], "area_id",
+        "accounts",
+        "placed_in_area",
+        rows[~known],
+        "area_id",
         "no coordinates: put into the middle of its area",
     )
     if known.sum() < PILE:
@@ -272,12 +310,20 @@ def locate(ledger: Ledger, rows: pd.DataFrame, has_areas: bool) -> pd.DataFrame:
     turned = (rows[["lon", "lat"]].set_axis(["lat", "lon"], axis=1) - middle).abs()
     swapped = known & (off > 4) & ((turned / spread).max(axis=1) < 2)  # noqa: PLR2004
     rows = ledger.set_aside(
-        "accounts", "swapped_coordinates", rows, swapped, "lat",
+        "accounts",
+        "swapped_coordinates",
+        rows,
+        swapped,
+        "lat",
         "latitude and longitude look swapped: turned round the point lies among the others",
     )
     far = rows["lat"].notna() & (off.reindex(rows.index) > 6)  # noqa: PLR2004
     return ledger.set_aside(
-        "accounts", "far_away", rows, far, "lat",
+        "accounts",
+        "far_away",
+        rows,
+        far,
+        "lat",
         "the point lies far from all others: another country, or a wrong geocode",
     )
 
@@ -286,36 +332,75 @@ def note_accounts(ledger: Ledger, rows: pd.DataFrame, country: str) -> pd.DataFr
     """Note what is odd about accounts that are used all the same, and settle their status."""
     known = rows["status"].str.lower().isin(STATUSES)
     odd = (rows["status"] != "") & ~known
-    ledger.find("accounts", "unknown_status", rows[odd], "status",
-                f"status should be one of {', '.join(STATUSES)}: taken from the revenue instead")
+    ledger.find(
+        "accounts",
+        "unknown_status",
+        rows[odd],
+        "status",
+        f"status should be one of {', '.join(STATUSES)}: taken from the revenue instead",
+    )
     earned = np.where(rows["revenue"].fillna(0) > 0, "customer", "prospect")
     rows = rows.assign(status=np.where(known, rows["status"].str.lower(), earned))
-    ledger.find("accounts", "inactive", rows[rows["status"] == "inactive"], "status",
-                "inactive, and used all the same: take such rows out of the file to plan without them")
+    ledger.find(
+        "accounts",
+        "inactive",
+        rows[rows["status"] == "inactive"],
+        "status",
+        "inactive, and used all the same: take such rows out of the file to plan without them",
+    )
     blank = rows["revenue"].isna()
     if not blank.all():
         ledger.find("accounts", "blank_money", rows[blank], "revenue", "no revenue: counted as 0")
-    ledger.find("accounts", "negative_amount", rows[rows["revenue"] < 0], "revenue", "negative revenue: kept")
+    ledger.find(
+        "accounts",
+        "negative_amount",
+        rows[rows["revenue"] < 0],
+        "revenue",
+        "negative revenue: kept",
+    )
     if country == "PL":
         bad = (rows["tax_id"] != "") & ~rows["tax_id"].map(nip.is_valid)
         ledger.find("accounts", "bad_tax_number", rows[bad], "tax_id", "not a valid tax number")
     same = (rows["tax_id"] != "") & rows["tax_id"].duplicated(keep=False)
-    ledger.find("accounts", "same_tax_number", rows[same], "tax_id",
-                "another account has the same tax number: one firm twice? Not merged")
-    place = rows["name"].map(fold) + "|" + np.where(rows["postal_code"] != "", rows["postal_code"], rows["town"])
+    ledger.find(
+        "accounts",
+        "same_tax_number",
+        rows[same],
+        "tax_id",
+        "another account has the same tax number: one firm twice? Not merged",
+    )
+    place = (
+        rows["name"].map(fold)
+        + "|"
+        + np.where(rows["postal_code"] != "", rows["postal_code"], rows["town"])
+    )
     twin = (rows["name"] != "") & place.duplicated(keep=False) & ~same
-    ledger.find("accounts", "same_name_and_place", rows[twin], "name",
-                "another account has the same name and place: one firm twice? Not merged")
+    ledger.find(
+        "accounts",
+        "same_name_and_place",
+        rows[twin],
+        "name",
+        "another account has the same name and place: one firm twice? Not merged",
+    )
     size = rows.groupby(["lat", "lon"])["account_id"].transform("size")
-    ledger.find("accounts", "many_on_one_point", rows[size >= PILE], "town",
-                f"{PILE} or more accounts on one point: the middle of a town?")
+    ledger.find(
+        "accounts",
+        "many_on_one_point",
+        rows[size >= PILE],
+        "town",
+        f"{PILE} or more accounts on one point: the middle of a town?",
+    )
     return rows
 
 
 def drop_orphans(ledger: Ledger, table: str, rows: pd.DataFrame, known: set[str]) -> pd.DataFrame:
     """Set aside rows whose account is not among the accounts of the file."""
     return ledger.set_aside(
-        table, "orphan", rows, ~rows["account_id"].isin(known), "account_id",
+        table,
+        "orphan",
+        rows,
+        ~rows["account_id"].isin(known),
+        "account_id",
         "its account is not in the accounts, or was set aside there",
     )
 
@@ -328,6 +413,10 @@ def in_time(
     if as_of is None:
         return rows
     return ledger.set_aside(
-        table, "after_as_of", rows, rows[column] > as_of, column,
+        table,
+        "after_as_of",
+        rows,
+        rows[column] > as_of,
+        column,
         f"after {as_of.date()}, the last day before the quarter planned for",
     )

@@ -32,7 +32,9 @@ def inside(folder: Path, name: str) -> Path:
     root = folder.resolve()
     path = (root / name).resolve()
     if not path.is_relative_to(root):
-        raise SettingsError(f"{name!r} lies outside the data folder: a settings file may only name files in it")
+        raise SettingsError(
+            f"{name!r} lies outside the data folder: a settings file may only name files in it"
+        )
     if not path.is_file():
         there = sorted(p.name for p in root.iterdir() if p.is_file())
         near = difflib.get_close_matches(name, there, n=1)
@@ -93,7 +95,7 @@ def read_table(folder: Path, table: str, spec: TableFile) -> pd.DataFrame:
     # A mapped name wins: a foreign column that happens to have our name is another thing.
     clash = [c for c in rows.columns if c in spec.columns and c not in taken]
     rows = rows.rename(columns={c: f"{c} (file)" for c in clash}).rename(columns=taken)
-    for column, names in spec.values.items():
+    for column, names in spec.values.items():  # noqa: PD011
         if column in rows:
             rows[column] = rows[column].map(lambda v, n=names: n.get(v, v))
     return rows
@@ -118,7 +120,11 @@ def read_shapes(folder: Path, spec: TableFile) -> gpd.GeoDataFrame | None:
             f"{name}: no property 'area_id' on its shapes; they carry {_some(list(shapes.columns[:-1]))}"
         )
     shapes = shapes.assign(area_id=shapes[key].map(_as_text))[["area_id", "geometry"]]
-    return shapes.dissolve("area_id", as_index=False) if shapes["area_id"].duplicated().any() else shapes
+    return (
+        shapes.dissolve("area_id", as_index=False)
+        if shapes["area_id"].duplicated().any()
+        else shapes
+    )
 
 
 def number(text: str) -> float:
@@ -206,7 +212,11 @@ def fold(text: str) -> str:
     """
     low = text.lower().translate(str.maketrans("łø", "lo"))
     low = unicodedata.normalize("NFKD", low).encode("ascii", "ignore").decode()
-    low = re.sub(r"\b(sp\.?\s*z\s*o\.?\s*o\.?|s\.?\s?a\.?|s\.?\s?c\.?|sp\.?\s*j\.?|llc|inc|ltd)(?=\W|$)", " ", low)
+    low = re.sub(
+        r"\b(sp\.?\s*z\s*o\.?\s*o\.?|s\.?\s?a\.?|s\.?\s?c\.?|sp\.?\s*j\.?|llc|inc|ltd)(?=\W|$)",
+        " ",
+        low,
+    )
     return " ".join(re.sub(r"[^a-z0-9]+", " ", low).split())
 
 
@@ -214,7 +224,9 @@ def _csv(path: Path) -> pd.DataFrame:
     text = _decoded(path)
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
-        raise DataError(f"{path.name} is empty: it should hold a line of column names and rows below")
+        raise DataError(
+            f"{path.name} is empty: it should hold a line of column names and rows below"
+        )
     counts = {sep: lines[0].count(sep) for sep in (";", "\t", ",", "|")}
     sep = max(counts, key=lambda s: counts[s])
     try:
@@ -244,7 +256,7 @@ def _decoded(path: Path) -> str:
     read = {}
     for encoding in ("cp1250", "iso-8859-2"):
         text = content.decode(encoding, errors="replace")
-        strange = sum(ord(c) > 127 and c not in POLISH for c in text)
+        strange = sum(not c.isascii() and c not in POLISH for c in text)
         read[encoding] = (strange, text)
     (least, text), (other, _) = sorted(read.values(), key=lambda pair: pair[0])
     if least == other:
@@ -284,7 +296,9 @@ def _require_table(path: Path, rows: pd.DataFrame) -> None:
         )
     twice = [c for c in named if list(rows.columns).count(c) > 1]
     if twice:
-        raise DataError(f"{path.name} has {len(twice)} columns of the same name: {_some(sorted(set(twice)))}")
+        raise DataError(
+            f"{path.name} has {len(twice)} columns of the same name: {_some(sorted(set(twice)))}"
+        )
 
 
 def _as_text(value: object) -> str:

@@ -215,7 +215,7 @@ class Settings(_Strict):
 
 
 def load_settings(path: Path) -> Settings:
-    """Read a settings file.
+    r"""Read a settings file.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def load_settings(path: Path) -> Settings:
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "settings.yml"
-    >>> _ = path.write_text("plan: DEMO\\nterritories: {count: 8}\\n", encoding="utf-8")
+    >>> _ = path.write_text("plan: DEMO\nterritories: {count: 8}\n", encoding="utf-8")
     >>> load_settings(path).territories.count
     8
     """
@@ -262,7 +262,8 @@ def make_settings(asked: Mapping[str, Any], where: str = "the settings") -> Sett
     >>> make_settings({"teritories": {"count": 8}})
     Traceback (most recent call last):
     ...
-    terrlib.errors.SettingsError: the settings: unknown key 'teritories': did you mean 'territories'?
+    terrlib.errors.SettingsError: the settings: unknown key 'teritories': did you mean
+    'territories'?
     """
     try:
         return Settings.model_validate(dict(asked))

@@ -55,18 +55,34 @@ def place_in_areas(
     found.iloc[who] = shapes.index.to_numpy()[where]
     lost = np.flatnonzero((found == "").to_numpy())
     if len(lost):
-        (_, near), away = shapes.sindex.nearest(points.values[lost], return_distance=True, return_all=False)
+        (_, near), away = shapes.sindex.nearest(
+            points.to_numpy()[lost], return_distance=True, return_all=False
+        )
         close = away <= NEAR_KM * 1000
         found.iloc[lost[close]] = shapes.index.to_numpy()[near[close]]
-        ledger.find("accounts", "moved_to_nearest_area", accounts.loc[found.index[lost[close]]], "town",
-                    f"outside every area, but within {NEAR_KM:g} km of one: counted there")
+        ledger.find(
+            "accounts",
+            "moved_to_nearest_area",
+            accounts.loc[found.index[lost[close]]],
+            "town",
+            f"outside every area, but within {NEAR_KM:g} km of one: counted there",
+        )
     stated = accounts["area_id"].where(accounts["area_id"].isin(shapes.index), "")
     differs = (stated.loc[found.index] != "") & (found != "") & (stated.loc[found.index] != found)
-    ledger.find("accounts", "other_area_than_stated", accounts.loc[found.index[differs]], "area_id",
-                "its point lies in another area than stated: the point decides")
+    ledger.find(
+        "accounts",
+        "other_area_than_stated",
+        accounts.loc[found.index[differs]],
+        "area_id",
+        "its point lies in another area than stated: the point decides",
+    )
     area = stated.where(~accounts["lat"].notna(), found.reindex(accounts.index)).fillna("")
     accounts = ledger.set_aside(
-        "accounts", "outside_areas", accounts.assign(_area=area), area == "", "town",
+        "accounts",
+        "outside_areas",
+        accounts.assign(_area=area),
+        area == "",
+        "town",
         f"more than {NEAR_KM:g} km outside every area, or in an area that is not given",
     )
     accounts = accounts.assign(area_id=accounts["_area"]).drop(columns="_area")
@@ -80,14 +96,18 @@ def place_in_areas(
 
 def project(accounts: pd.DataFrame, crs: CRS) -> pd.DataFrame:
     """Add `x_km`, `y_km` to accounts with a point."""
-    points = gpd.GeoSeries(gpd.points_from_xy(accounts["lon"], accounts["lat"]), crs=4326).to_crs(crs)
+    points = gpd.GeoSeries(gpd.points_from_xy(accounts["lon"], accounts["lat"]), crs=4326).to_crs(
+        crs
+    )
     return accounts.assign(x_km=points.x.to_numpy() / 1000, y_km=points.y.to_numpy() / 1000)
 
 
 def repair(ledger: Ledger, areas: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Repair invalid polygons, and say how many."""
     bad = ~areas.geometry.is_valid
-    ledger.find("areas", "area_repaired", areas[bad], "name", "its polygon crosses itself: repaired")
+    ledger.find(
+        "areas", "area_repaired", areas[bad], "name", "its polygon crosses itself: repaired"
+    )
     mended = areas.geometry.where(~bad, shapely.make_valid(areas.geometry.values))
     return areas.set_geometry(gpd.GeoSeries(mended, crs=areas.crs))
 
@@ -144,7 +164,8 @@ def location_units(
     Returns
     -------
     units, neighbors, unit_of
-        The last is account_id -> unit_id; accounts on one point are one unit, named after the first.
+        The last is account_id -> unit_id; accounts on one point are one unit, named after the
+        first.
     """
     spot = accounts.sort_index().reset_index()
     first = spot.groupby(["x_km", "y_km"])["account_id"].transform("first")
@@ -152,7 +173,9 @@ def location_units(
     units = spot[spot["account_id"] == first].set_index("account_id").rename_axis("unit_id")
     points = shapely.points(units["x_km"].to_numpy() * 1000, units["y_km"].to_numpy() * 1000)
     cloud = shapely.multipoints(points)
-    reach = max(float(np.sqrt(max(shapely.convex_hull(cloud).area, 1.0) / max(len(units), 1))), 1000.0)
+    reach = max(
+        float(np.sqrt(max(shapely.convex_hull(cloud).area, 1.0) / max(len(units), 1))), 1000.0
+    )
     land = outline if outline is not None else shapely.buffer(shapely.convex_hull(cloud), reach / 2)
     if len(units) == 1:
         cells = np.array([land])
@@ -197,15 +220,22 @@ def join_islands(
     """
     unknown = sorted(set(given["unit_a"]).union(given["unit_b"]) - set(units.index))
     if unknown:
-        raise DataError(f"neighbors: {len(unknown)} units do not exist, such as {', '.join(unknown[:3])}")
+        raise DataError(
+            f"neighbors: {len(unknown)} units do not exist, such as {', '.join(unknown[:3])}"
+        )
     both = pd.concat([neighbors, _pairs(given["unit_a"].to_numpy(), given["unit_b"].to_numpy())])
     both = both.drop_duplicates().sort_values(["unit_a", "unit_b"]).reset_index(drop=True)
     touched = set(both["unit_a"]).union(both["unit_b"])
     alone = units.index[~units.index.isin(touched)]
     if len(alone) and len(units) > 1:
         rows = pd.DataFrame({"area_id": alone, "name": units.loc[alone, "name"].to_numpy()})
-        ledger.find("areas", "unit_without_neighbor", rows, "name",
-                    "touches no other unit: an island? Put its ferry or bridge into the table neighbors")
+        ledger.find(
+            "areas",
+            "unit_without_neighbor",
+            rows,
+            "name",
+            "touches no other unit: an island? Put its ferry or bridge into the table neighbors",
+        )
     return both
 
 

@@ -33,7 +33,11 @@ def abc(revenue: pd.Series, a: float, b: float) -> pd.Series:
     positive = ranked["money"].clip(lower=0)
     # Rounded, so that an account at the very threshold does not hang on the last bit of a sum.
     before = (positive.cumsum() - positive).div(max(positive.sum(), 1e-12)).round(9)
-    label = np.select([(ranked["money"] > 0) & (before < a), (ranked["money"] > 0) & (before < b)], ["A", "B"], "C")
+    label = np.select(
+        [(ranked["money"] > 0) & (before < a), (ranked["money"] > 0) & (before < b)],
+        ["A", "B"],
+        "C",
+    )
     return pd.Series(label, index=ranked.index).sort_index().set_axis(revenue.index)
 
 

@@ -68,7 +68,12 @@ def account_facts(market: Market, settings: Settings, segment: pd.Series) -> pd.
     facts = _chances(market, facts, settings)
     facts["tier"] = _tiers(facts.loc[~customer, "ev"]).reindex(facts.index).fillna("")
     facts["class"] = np.select(
-        [customer, facts["status"].isin(["lost", "inactive"]), facts["tier"] == "A", facts["tier"] == "B"],
+        [
+            customer,
+            facts["status"].isin(["lost", "inactive"]),
+            facts["tier"] == "A",
+            facts["tier"] == "B",
+        ],
         [facts["abc"], "X", "PA", "PB"],
         "X",
     )
@@ -93,10 +98,13 @@ def _chances(market: Market, facts: pd.DataFrame, settings: Settings) -> pd.Data
     value = group.map(typical).astype(float).fillna(middle)
     facts["value"] = np.fmin(value, facts["white_space"]).clip(lower=0.0)
     still = deals[~deals["is_closed"]]
-    facts["pipeline"] = (
-        still.groupby("account_id")["amount"].sum().reindex(facts.index).fillna(0.0)
+    facts["pipeline"] = still.groupby("account_id")["amount"].sum().reindex(facts.index).fillna(0.0)
+    facts["ev"] = (
+        _deals_a_year(market, facts, settings)
+        * facts["p_win"]
+        * facts["value"]
+        * settings.workload.margin
     )
-    facts["ev"] = _deals_a_year(market, facts, settings) * facts["p_win"] * facts["value"] * settings.workload.margin
     return facts
 
 
@@ -111,7 +119,9 @@ def _deals_a_year(market: Market, facts: pd.DataFrame, settings: Settings) -> pd
     size = status.value_counts()
     known = kappa if market.has("opportunities") else np.inf
     rate = assumed if np.isinf(known) else (seen + kappa * assumed) / (size + kappa)
-    return status.map(rate) if isinstance(rate, pd.Series) else pd.Series(assumed, index=facts.index)
+    return (
+        status.map(rate) if isinstance(rate, pd.Series) else pd.Series(assumed, index=facts.index)
+    )
 
 
 def _tiers(ev: pd.Series) -> pd.Series:
@@ -129,8 +139,8 @@ def unit_measures(facts: pd.DataFrame, units: pd.Index) -> pd.DataFrame:
 
     Examples
     --------
-    >>> facts = pd.DataFrame({"unit_id": ["a", "a"], "workload_h": [1.0, 2.0], "potential": [5.0, 5.0],
-    ...                       "revenue": [3.0, 0.0], "count": [1.0, 1.0]})
+    >>> facts = pd.DataFrame({"unit_id": ["a", "a"], "workload_h": [1.0, 2.0],
+    ...     "potential": [5.0, 5.0], "revenue": [3.0, 0.0], "count": [1.0, 1.0]})
     >>> unit_measures(facts, pd.Index(["a", "b"])).loc["a"].tolist()
     [3.0, 10.0, 3.0, 2.0]
     """

@@ -43,7 +43,9 @@ def road_km(line_km: ArrayLike, workload: Workload) -> NDArray[np.float64]:
     """
     line = np.asarray(line_km, dtype=float)
     along = np.log(np.clip(line, SHORT_KM, LONG_KM) / SHORT_KM) / np.log(LONG_KM / SHORT_KM)
-    return line * (workload.circuity_short + along * (workload.circuity_long - workload.circuity_short))
+    return line * (
+        workload.circuity_short + along * (workload.circuity_long - workload.circuity_short)
+    )
 
 
 def drive_h(km: ArrayLike, workload: Workload) -> NDArray[np.float64]:

@@ -63,7 +63,9 @@ def account_potential(facts: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     out["potential"] = mid
     out["potential_low"] = np.minimum(np.maximum(np.where(given, told, low), revenue), mid)
     out["potential_high"] = np.maximum(np.where(given, told, high), mid)
-    out["potential_src"] = np.where(given, "given", np.where((mid <= revenue) & (src == "revenue"), "revenue", src))
+    out["potential_src"] = np.where(
+        given, "given", np.where((mid <= revenue) & (src == "revenue"), "revenue", src)
+    )
     out["white_space"] = out["potential"] - revenue
     return out
 
@@ -71,7 +73,7 @@ def account_potential(facts: pd.DataFrame, settings: Settings) -> pd.DataFrame:
 def _by_regression(
     facts: pd.DataFrame, buying: pd.Series, levels: tuple[float, ...]
 ) -> list[NDArray[np.float64]]:
-    from sklearn.linear_model import QuantileRegressor  # noqa: PLC0415  # slow to import
+    from sklearn.linear_model import QuantileRegressor  # slow to import
 
     size = np.log(facts["employees"].clip(lower=1).fillna(1.0)).to_numpy(float)
     common = facts.loc[buying, "segment"].value_counts()

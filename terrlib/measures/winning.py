@@ -61,7 +61,7 @@ def incidence(months: NDArray[np.float64], outcome: NDArray[np.int64]) -> NDArra
     >>> incidence(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1, 2, 1, 2]))[-1].tolist()
     [0.5, 0.5]
     """
-    from statsmodels.duration.survfunc import CumIncidenceRight  # noqa: PLC0415  # slow to import
+    from statsmodels.duration.survfunc import CumIncidenceRight  # slow to import
 
     grid = np.arange(HORIZON_M + 1, dtype=float)
     curves = np.zeros((HORIZON_M + 1, 2))
@@ -110,25 +110,47 @@ def win_rates(market: Market, groups: pd.Series, settings: Settings) -> pd.DataF
 
 
 def _rate(
-    name: str, part: pd.DataFrame, curve: NDArray[np.float64], pool: NDArray[np.float64], settings: Settings
+    name: str,
+    part: pd.DataFrame,
+    curve: NDArray[np.float64],
+    pool: NDArray[np.float64],
+    settings: Settings,
 ) -> dict[str, float | str | int]:
     won, lost = int((part["outcome"] == WON).sum()), int((part["outcome"] == LOST).sum())
     closed = won + lost
     kappa = 0.0 if name == "" else settings.customers.kappa
     if not pool[-1].sum():
         assumed, months = settings.customers.win_rate, settings.timeline.cycle_months
-        return {"group": name, "n": len(part), "won": won, "lost": lost, "open": len(part) - closed,
-                "naive": 0.0, "p_win": assumed, "low": assumed / 2, "high": min(1.0, assumed * 2),
-                "cycle_m": months}
+        return {
+            "group": name,
+            "n": len(part),
+            "won": won,
+            "lost": lost,
+            "open": len(part) - closed,
+            "naive": 0.0,
+            "p_win": assumed,
+            "low": assumed / 2,
+            "high": min(1.0, assumed * 2),
+            "cycle_m": months,
+        }
     mixed = (closed * curve + kappa * pool) / (closed + kappa) if closed + kappa else pool
     p = float(mixed[-1, 0] / mixed[-1].sum())
     low, high = wilson(p, closed + kappa)
     steps = np.diff(mixed[:, 0])
     middle = np.arange(HORIZON_M) + 0.5
     cycle = float(steps @ middle / steps.sum()) if steps.sum() else settings.timeline.cycle_months
-    return {"group": name, "n": len(part), "won": won, "lost": lost, "open": len(part) - closed,
-            "naive": won / closed if closed else 0.0, "p_win": p, "low": low, "high": high,
-            "cycle_m": cycle}
+    return {
+        "group": name,
+        "n": len(part),
+        "won": won,
+        "lost": lost,
+        "open": len(part) - closed,
+        "naive": won / closed if closed else 0.0,
+        "p_win": p,
+        "low": low,
+        "high": high,
+        "cycle_m": cycle,
+    }
 
 
 def wilson(p: float, n: float, level: float = 0.80) -> tuple[float, float]:

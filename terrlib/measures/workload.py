@@ -92,7 +92,8 @@ def account_workload(
 
     Notes
     -----
-    Visits, minutes and calls by class are the build-up of Talley (1961). Travel is the additive form
+    Visits, minutes and calls by class are the build-up of Talley (1961). Travel is the additive
+    form
     of Figliozzi's tour length (2008): the way from home shared by the stops of a day, and the hop
     to the next stop, which shrinks as more accounts are due in a week.
     """
@@ -103,8 +104,10 @@ def account_workload(
     from_home = np.zeros(len(accounts))
     if len(homes):
         ways = great_circle_km(
-            accounts["lat"].to_numpy()[:, None], accounts["lon"].to_numpy()[:, None],
-            homes["home_lat"].to_numpy()[None], homes["home_lon"].to_numpy()[None],
+            accounts["lat"].to_numpy()[:, None],
+            accounts["lon"].to_numpy()[:, None],
+            homes["home_lat"].to_numpy()[None],
+            homes["home_lon"].to_numpy()[None],
         )
         from_home = ways.min(axis=1)
     hop = local_hop_km(accounts[["x_km", "y_km"]].to_numpy(float), visits.to_numpy(float), days)

@@ -11,15 +11,25 @@ BLUE, ORANGE, GREY, GREEN = "#4e79a7", "#f28e2b", "#bab0ac", "#59a14f"
 COLORS = (BLUE, ORANGE, GREEN, "#b07aa1", "#76b7b2", "#edc948")
 
 
-def _figure(words: Words, x: str = "", y: str = "", height: int = 380, percent: bool = False) -> go.Figure:  # noqa: FBT001, FBT002
+def _figure(
+    words: Words, x: str = "", y: str = "", height: int = 380, percent: bool = False
+) -> go.Figure:
     title = {"x": words.say(f"chart.{x}") if x else "", "y": words.say(f"chart.{y}") if y else ""}
     figure = go.Figure()
     figure.update_layout(
-        template="plotly_white", height=height, margin={"l": 10, "r": 10, "t": 20, "b": 10},
-        separators=", " if words.locale == "pl" else ".,", font={"family": "system-ui, sans-serif", "size": 13},
-        legend={"orientation": "h", "y": 1.12}, xaxis_title=title["x"], yaxis_title=title["y"],
-        xaxis={"automargin": True}, yaxis={"automargin": True}, barmode="stack",
+        template="plotly_white",
+        height=height,
+        margin={"l": 10, "r": 10, "t": 20, "b": 10},
+        separators=", " if words.locale == "pl" else ".,",
+        font={"family": "system-ui, sans-serif", "size": 13},
+        legend={"orientation": "h", "y": 1.12},
+        xaxis_title=title["x"],
+        yaxis_title=title["y"],
+        xaxis={"automargin": True},
+        yaxis={"automargin": True},
+        barmode="stack",
     )
+    figure.update_layout(xaxis_tickformat=",.0f", yaxis_tickformat=",.0f")
     if percent:
         figure.update_yaxes(tickformat=".0%")
     return figure
@@ -31,9 +41,16 @@ def quality_bars(findings: pd.DataFrame, words: Words) -> go.Figure:
     for severity, color in (("set_aside", ORANGE), ("note", GREY)):
         rows = findings[findings["severity"] == severity]
         figure.add_bar(
-            y=[f"{words.table_label(t)}: {words.label(f'rule.{r}')}" for t, r in zip(rows["table"], rows["rule"], strict=True)],
-            x=rows["n"], orientation="h", name=words.label(severity), marker_color=color,
-            customdata=[words.write(v, "money0") for v in rows["money"]], hovertemplate="%{x}<br>%{customdata}",
+            y=[
+                f"{words.table_label(t)}: {words.label(f'rule.{r}')}"
+                for t, r in zip(rows["table"], rows["rule"], strict=True)
+            ],
+            x=rows["n"],
+            orientation="h",
+            name=words.label(severity),
+            marker_color=color,
+            customdata=[words.write(v, "money0") for v in rows["money"]],
+            hovertemplate="%{x}<br>%{customdata}",
         )
     figure.update_yaxes(autorange="reversed")
     return figure
@@ -48,7 +65,14 @@ def pareto(facts: pd.DataFrame, words: Words) -> go.Figure:
     for name, color in zip(("A", "B", "C"), (BLUE, ORANGE, GREY), strict=True):
         mine = (rows["abc"] == name).to_numpy()
         x = [p for p, here in zip(place, mine, strict=True) if here]
-        figure.add_scatter(x=x, y=share[mine], mode="lines", fill="tozeroy", name=name, line={"color": color, "width": 3})
+        figure.add_scatter(
+            x=x,
+            y=share[mine],
+            mode="lines",
+            fill="tozeroy",
+            name=name,
+            line={"color": color, "width": 3},
+        )
     return figure
 
 
@@ -56,8 +80,13 @@ def segment_bars(profile: pd.DataFrame, words: Words) -> go.Figure:
     """Accounts and share of revenue of each segment: name, n, share_of_revenue."""
     figure = _figure(words, y="accounts_y")
     figure.add_bar(
-        x=profile["name"], y=profile["n"], marker_color=BLUE,
-        text=[f"{words.label('revenue')}: {words.write(v, 'percent')}" for v in profile["share_of_revenue"]],
+        x=profile["name"],
+        y=profile["n"],
+        marker_color=BLUE,
+        text=[
+            f"{words.label('revenue')}: {words.write(v, 'percent')}"
+            for v in profile["share_of_revenue"]
+        ],
     )
     return figure
 
@@ -68,8 +97,15 @@ def win_rates(rates: pd.DataFrame, words: Words) -> go.Figure:
     figure = _figure(words, y="win_y", percent=True)
     figure.add_bar(x=names, y=rates["naive"], name=words.label("naive"), marker_color=GREY)
     figure.add_bar(
-        x=names, y=rates["p_win"], name=words.label("p_win"), marker_color=BLUE,
-        error_y={"type": "data", "array": rates["high"] - rates["p_win"], "arrayminus": rates["p_win"] - rates["low"]},
+        x=names,
+        y=rates["p_win"],
+        name=words.label("p_win"),
+        marker_color=BLUE,
+        error_y={
+            "type": "data",
+            "array": rates["high"] - rates["p_win"],
+            "arrayminus": rates["p_win"] - rates["low"],
+        },
     )
     return figure.update_layout(barmode="group")
 
@@ -77,10 +113,17 @@ def win_rates(rates: pd.DataFrame, words: Words) -> go.Figure:
 def ideal_customers(best: pd.DataFrame, words: Words) -> go.Figure:
     """Expected contribution of a prospect by industry and size, best first."""
     rows = best.head(12)
-    names = [f"{i}, {words.label(s)}" for i, s in zip(rows["industry"], rows["size_class"], strict=True)]
+    names = [
+        f"{i}, {words.label(s)}" for i, s in zip(rows["industry"], rows["size_class"], strict=True)
+    ]
     figure = _figure(words, x="money_y", height=420)
-    figure.add_bar(y=names, x=rows["ev"], orientation="h", marker_color=GREEN,
-                   text=[words.write(n, "account") for n in rows["accounts"]])
+    figure.add_bar(
+        y=names,
+        x=rows["ev"],
+        orientation="h",
+        marker_color=GREEN,
+        text=[words.write(n, "account") for n in rows["accounts"]],
+    )
     return figure.update_yaxes(autorange="reversed")
 
 
@@ -88,8 +131,20 @@ def white_space_bars(where: pd.DataFrame, words: Words) -> go.Figure:
     """Revenue and white space of the places with most of it: name, revenue, white_space."""
     rows = where.head(15)
     figure = _figure(words, x="space_x", height=460)
-    figure.add_bar(y=rows["name"], x=rows["revenue"], orientation="h", name=words.label("revenue"), marker_color=GREY)
-    figure.add_bar(y=rows["name"], x=rows["white_space"], orientation="h", name=words.label("white_space"), marker_color=GREEN)
+    figure.add_bar(
+        y=rows["name"],
+        x=rows["revenue"],
+        orientation="h",
+        name=words.label("revenue"),
+        marker_color=GREY,
+    )
+    figure.add_bar(
+        y=rows["name"],
+        x=rows["white_space"],
+        orientation="h",
+        name=words.label("white_space"),
+        marker_color=GREEN,
+    )
     return figure.update_yaxes(autorange="reversed")
 
 
@@ -97,24 +152,41 @@ def workload_bars(rows: pd.DataFrame, words: Words) -> go.Figure:
     """Hours by class of account: class, visit_h, call_h, travel_h."""
     figure = _figure(words, y="hours_y")
     for column, color in zip(("visit_h", "call_h", "travel_h"), COLORS, strict=False):
-        figure.add_bar(x=rows["class"], y=rows[column], name=words.label(column), marker_color=color)
+        figure.add_bar(
+            x=rows["class"], y=rows[column], name=words.label(column), marker_color=color
+        )
     return figure
 
 
-def balance(card: pd.DataFrame, present: pd.DataFrame, words: Words, tolerance: dict[str, float]) -> go.Figure:
+def balance(
+    card: pd.DataFrame, present: pd.DataFrame, words: Words, tolerance: dict[str, float]
+) -> go.Figure:
     """Index of each balanced measure by territory, today's beside the plan's, with the band allowed."""
     figure = _figure(words, y="index_x", height=420, percent=True)
     for i, (measure, allowed) in enumerate(tolerance.items()):
         column, name = f"{measure}_index", words.label(measure)
         if i == 0:
-            figure.add_hrect(y0=1 - allowed, y1=1 + allowed, fillcolor=BLUE, opacity=0.08, line_width=0)
+            figure.add_hrect(
+                y0=1 - allowed, y1=1 + allowed, fillcolor=BLUE, opacity=0.08, line_width=0
+            )
         if len(present):
             figure.add_scatter(
-                x=present.index.astype(str), y=present[column], mode="markers", name=f"{name} ({words.label('today')})",
-                marker={"symbol": "circle-open", "size": 10, "color": COLORS[i], "line": {"width": 2}},
+                x=present.index.astype(str),
+                y=present[column],
+                mode="markers",
+                name=f"{name} ({words.label('today')})",
+                marker={
+                    "symbol": "circle-open",
+                    "size": 10,
+                    "color": COLORS[i],
+                    "line": {"width": 2},
+                },
             )
         figure.add_scatter(
-            x=card.index.astype(str), y=card[column], mode="markers", name=f"{name} ({words.label('plan')})",
+            x=card.index.astype(str),
+            y=card[column],
+            mode="markers",
+            name=f"{name} ({words.label('plan')})",
             marker={"size": 11, "color": COLORS[i]},
         )
     return figure.update_xaxes(categoryorder="category ascending")
@@ -124,8 +196,12 @@ def load(table: pd.DataFrame, words: Words) -> go.Figure:
     """Share of the hours there are that each territory needs: territory, utilisation."""
     rows = table.dropna(subset="utilisation")
     figure = _figure(words, y="load_y", percent=True)
-    figure.add_bar(x=rows["territory"], y=rows["utilisation"], marker_color=BLUE,
-                   text=[words.write(v, "percent") for v in rows["utilisation"]])
+    figure.add_bar(
+        x=rows["territory"],
+        y=rows["utilisation"],
+        marker_color=BLUE,
+        text=[words.write(v, "percent") for v in rows["utilisation"]],
+    )
     figure.add_hline(y=1.0, line_dash="dot", line_color=ORANGE)
     return figure
 
@@ -133,8 +209,12 @@ def load(table: pd.DataFrame, words: Words) -> go.Figure:
 def costs(rows: pd.DataFrame, words: Words) -> go.Figure:
     """Cost of each pair by what it is for."""
     figure = _figure(words, y="money_y")
-    for column, color in zip(("travel", "relationship", "skill", "capacity", "change"), COLORS, strict=False):
-        figure.add_bar(x=rows["territory"], y=rows[column], name=words.label(column), marker_color=color)
+    for column, color in zip(
+        ("travel", "relationship", "skill", "capacity", "change"), COLORS, strict=False
+    ):
+        figure.add_bar(
+            x=rows["territory"], y=rows[column], name=words.label(column), marker_color=color
+        )
     return figure
 
 
@@ -142,19 +222,37 @@ def reach(rows: pd.DataFrame, words: Words) -> go.Figure:
     """Accounts that each channel can reach, and those without consent."""
     figure = _figure(words, x="accounts_y")
     for column, color in (("reachable", BLUE), ("no_consent", GREY)):
-        figure.add_bar(y=rows["channel_name"], x=rows[column], orientation="h", name=words.label(column), marker_color=color)
+        figure.add_bar(
+            y=rows["channel_name"],
+            x=rows[column],
+            orientation="h",
+            name=words.label(column),
+            marker_color=color,
+        )
     return figure
 
 
-def budget_heat(cells: pd.DataFrame, words: Words, names: dict[str, str] | None = None) -> go.Figure:
+def budget_heat(
+    cells: pd.DataFrame, words: Words, names: dict[str, str] | None = None
+) -> go.Figure:
     """Budget by territory and channel: territory, channel, amount (minor units)."""
-    table = cells.pivot_table(index="territory", columns="channel", values="amount", aggfunc="sum") / 100
+    table = (
+        cells.pivot_table(index="territory", columns="channel", values="amount", aggfunc="sum")
+        / 100
+    )
     figure = _figure(words, height=140 + 26 * len(table))
     if len(table):
         text = [[words.write(v, "short") for v in row] for row in table.to_numpy()]
         figure.add_heatmap(
-            z=table.to_numpy(), x=[(names or {}).get(c, c) for c in table.columns], y=table.index,
-            colorscale="Blues", showscale=False, text=text, texttemplate="%{text}", xgap=2, ygap=2,
+            z=table.to_numpy(),
+            x=[(names or {}).get(c, c) for c in table.columns],
+            y=table.index,
+            colorscale="Blues",
+            showscale=False,
+            text=text,
+            texttemplate="%{text}",
+            xgap=2,
+            ygap=2,
         )
     return figure.update_yaxes(autorange="reversed")
 
@@ -163,11 +261,32 @@ def fan(rows: pd.DataFrame, words: Words) -> go.Figure:
     """Forecast with its range beside the goal: quarter, target, mean, p10, p90."""
     figure = _figure(words, y="fan_y")
     x = rows["quarter"]
-    figure.add_scatter(x=x, y=rows["p90"], mode="lines", line={"width": 0}, showlegend=False, hoverinfo="skip")
-    figure.add_scatter(x=x, y=rows["p10"], mode="lines", line={"width": 0}, fill="tonexty",
-                       fillcolor="rgba(78,121,167,.2)", name=words.say("chart.range"))
-    figure.add_scatter(x=x, y=rows["mean"], mode="lines+markers", line={"color": BLUE, "width": 3}, name=words.say("chart.expected"))
-    figure.add_scatter(x=x, y=rows["target"], mode="lines+markers", line={"color": ORANGE, "dash": "dash", "shape": "hvh"}, name=words.say("chart.goal"))
+    figure.add_scatter(
+        x=x, y=rows["p90"], mode="lines", line={"width": 0}, showlegend=False, hoverinfo="skip"
+    )
+    figure.add_scatter(
+        x=x,
+        y=rows["p10"],
+        mode="lines",
+        line={"width": 0},
+        fill="tonexty",
+        fillcolor="rgba(78,121,167,.2)",
+        name=words.say("chart.range"),
+    )
+    figure.add_scatter(
+        x=x,
+        y=rows["mean"],
+        mode="lines+markers",
+        line={"color": BLUE, "width": 3},
+        name=words.say("chart.expected"),
+    )
+    figure.add_scatter(
+        x=x,
+        y=rows["target"],
+        mode="lines+markers",
+        line={"color": ORANGE, "dash": "dash", "shape": "hvh"},
+        name=words.say("chart.goal"),
+    )
     return figure.update_yaxes(rangemode="tozero")
 
 
@@ -175,8 +294,12 @@ def goals(rows: pd.DataFrame, words: Words) -> go.Figure:
     """Goal and expected sales of every territory over all quarters: territory, target, mean."""
     table = rows.groupby("territory")[["target", "mean"]].sum()
     figure = _figure(words, y="fan_y")
-    figure.add_bar(x=table.index, y=table["mean"], name=words.say("chart.expected"), marker_color=BLUE)
-    figure.add_bar(x=table.index, y=table["target"], name=words.say("chart.goal"), marker_color=ORANGE)
+    figure.add_bar(
+        x=table.index, y=table["mean"], name=words.say("chart.expected"), marker_color=BLUE
+    )
+    figure.add_bar(
+        x=table.index, y=table["target"], name=words.say("chart.goal"), marker_color=ORANGE
+    )
     return figure.update_layout(barmode="group")
 
 
@@ -184,5 +307,10 @@ def budget_categories(rows: pd.DataFrame, words: Words) -> go.Figure:
     """Cost of the plan by category and quarter: category, quarter, amount."""
     figure = _figure(words, y="money_y")
     for i, (category, part) in enumerate(rows.groupby("category")):
-        figure.add_bar(x=part["quarter"], y=part["amount"], name=words.label(str(category)), marker_color=COLORS[i % len(COLORS)])
+        figure.add_bar(
+            x=part["quarter"],
+            y=part["amount"],
+            name=words.label(str(category)),
+            marker_color=COLORS[i % len(COLORS)],
+        )
     return figure

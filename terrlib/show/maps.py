@@ -20,8 +20,12 @@ from terrlib.show.words import Words
 
 PALETTE = ("#4e79a7", "#f28e2b", "#59a14f", "#b07aa1", "#edc948", "#76b7b2", "#e15759", "#9c755f")
 DECISIONS = {
-    "attack": "#1b7837", "grow": "#7fbf7b", "defend": "#4393c3", "partner": "#b07aa1",
-    "test": "#edc948", "not_now": "#e6e6e6",
+    "attack": "#1b7837",
+    "grow": "#7fbf7b",
+    "defend": "#4393c3",
+    "partner": "#b07aa1",
+    "test": "#edc948",
+    "not_now": "#e6e6e6",
 }
 HEIGHT = 460
 DETAIL = 1200
@@ -30,7 +34,7 @@ DETAIL = 1200
 @cache
 def _asset(package: str, name: str) -> str:
     """Return a file of an installed package as a data address."""
-    from importlib import import_module  # noqa: PLC0415
+    from importlib import import_module
 
     content = (Path(import_module(f"xstatic.pkg.{package}").BASE_DIR) / name).read_bytes()
     kind = "text/css" if name.endswith(".css") else "text/javascript"
@@ -48,10 +52,12 @@ class OfflineMap(folium.Map):
         ]
         self.default_css = [("leaflet_css", _asset("leaflet", "leaflet.css"))]
         self.get_root().header.add_child(
-            folium.Element("<style>.leaflet-container{background:#f4f6f8;font:13px system-ui,sans-serif}"
-                           ".t-label,.t-label::before{background:none;border:0;box-shadow:none}"
-                           ".t-label{font-weight:600;font-size:12px;color:#1d2733;text-align:center;padding:0;"
-                           "text-shadow:0 0 3px #fff,0 0 3px #fff,0 0 3px #fff;white-space:nowrap}</style>")
+            folium.Element(
+                "<style>.leaflet-container{background:#f4f6f8!important;font:13px system-ui,sans-serif}"
+                ".t-label,.t-label::before{background:none!important;border:0!important;box-shadow:none!important}"
+                ".t-label{font-weight:600;font-size:12px;color:#1d2733;text-align:center;padding:0;"
+                "line-height:1.2;text-shadow:0 0 3px #fff,0 0 3px #fff,0 0 3px #fff;white-space:nowrap}</style>"
+            )
         )
 
 
@@ -99,14 +105,31 @@ def territory_map(
     colors = territory_colors(shapes)
     if only is not None:
         colors = {name: color if name == only else "#d9dee3" for name, color in colors.items()}
-    fields = [c for c in ("town", "accounts", "customers", "revenue", "potential", "workload_h_index",
-                          "potential_index", "revenue_index") if c in shapes]
+    fields = [
+        c
+        for c in (
+            "town",
+            "accounts",
+            "customers",
+            "revenue",
+            "potential",
+            "workload_h_index",
+            "potential_index",
+            "revenue_index",
+        )
+        if c in shapes
+    ]
     kinds = {"accounts": "number", "customers": "number", "revenue": "short", "potential": "short"}
     rows = {
-        row.territory: _tip(row.territory, {
-            words.label(f): words.write(getattr(row, f), kinds.get(f, "percent")) if f != "town" else row.town
-            for f in fields
-        })
+        row.territory: _tip(
+            row.territory,
+            {
+                words.label(f): words.write(getattr(row, f), kinds.get(f, "percent"))
+                if f != "town"
+                else row.town
+                for f in fields
+            },
+        )
         for row in shapes.itertuples(index=False)
     }
     m = _base(shapes, height)
@@ -118,8 +141,14 @@ def territory_map(
     if homes is not None:
         for home in homes.itertuples(index=False):
             folium.CircleMarker(
-                (home.home_lat, home.home_lon), radius=4, color="#1d2733", weight=2, fill=True,
-                fill_color="#ffffff", fill_opacity=1, tooltip=escape(str(home.name)),
+                (home.home_lat, home.home_lon),
+                radius=4,
+                color="#1d2733",
+                weight=2,
+                fill=True,
+                fill_color="#ffffff",
+                fill_opacity=1,
+                tooltip=escape(str(home.name)),
             ).add_to(m)
     return m
 
@@ -139,17 +168,26 @@ def unit_map(units: gpd.GeoDataFrame, lines: pd.DataFrame, words: Words) -> foli
     shapes = _simple(units.reset_index()[["unit_id", "name", "workload_h", "geometry"]])
     steps = ["#f7fbff", "#deebf7", "#c6dbef", "#9ecae1", "#6baed6", "#3182bd", "#08519c"]
     cuts = [0, 1, 20, 50, 100, 200, 400]
-    level = pd.cut(shapes["workload_h"], [*cuts, float("inf")], labels=steps, right=False).astype(str)
+    level = pd.cut(shapes["workload_h"], [*cuts, float("inf")], labels=steps, right=False).astype(
+        str
+    )
     colors = dict(zip(shapes["unit_id"], level, strict=True))
     rows = {
-        row.unit_id: _tip(row.name, {words.label("workload_h"): words.write(row.workload_h, "hours")})
+        row.unit_id: _tip(
+            row.name, {words.label("workload_h"): words.write(row.workload_h, "hours")}
+        )
         for row in shapes.itertuples(index=False)
     }
     m = _base(shapes, HEIGHT)
-    _layer(m, shapes[["unit_id", "geometry"]], "unit_id", colors, rows, "unit", opacity=0.9, weight=0.5)
+    _layer(
+        m, shapes[["unit_id", "geometry"]], "unit_id", colors, rows, "unit", opacity=0.9, weight=0.5
+    )
     folium.PolyLine(
         [[(a, b), (c, d)] for a, b, c, d in lines.round(3).itertuples(index=False)],
-        color="#e15759", weight=0.6, opacity=0.6, interactive=False,
+        color="#e15759",
+        weight=0.6,
+        opacity=0.6,
+        interactive=False,
     ).add_to(m)
     pairs = zip(steps, cuts, strict=True)
     Legend([(color, f"≥ {words.write(cut, 'hours')}") for color, cut in pairs]).add_to(m)
@@ -162,12 +200,17 @@ def target_map(areas: gpd.GeoDataFrame, words: Words) -> folium.Map:
     shapes["key"] = [str(i) for i in range(len(shapes))]
     colors = dict(zip(shapes["key"], shapes["decision"].map(DECISIONS), strict=True))
     rows = {
-        row.key: _tip(row.area, {
-            words.label("territory"): row.territory,
-            words.label("decision"): words.label(row.decision),
-            words.label("expected_contribution"): words.write(row.expected_contribution, "money0"),
-            words.label("reason"): words.label(row.reason),
-        })
+        row.key: _tip(
+            row.area,
+            {
+                words.label("territory"): row.territory,
+                words.label("decision"): words.label(row.decision),
+                words.label("expected_contribution"): words.write(
+                    row.expected_contribution, "money0"
+                ),
+                words.label("reason"): words.label(row.reason),
+            },
+        )
         for row in shapes.itertuples(index=False)
     }
     m = _base(shapes, HEIGHT)
@@ -207,21 +250,32 @@ def _base(shapes: gpd.GeoDataFrame, height: int) -> folium.Map:
 def _simple(shapes: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Fewer points for the screen; shared borders stay shared."""
     west, south, east, north = shapes.total_bounds
-    lean = shapely.coverage_simplify(shapes.geometry.to_numpy(), max(east - west, north - south) / DETAIL)
+    lean = shapely.coverage_simplify(
+        shapes.geometry.to_numpy(), max(east - west, north - south) / DETAIL
+    )
     lean = shapely.set_precision(lean, 1e-4, mode="pointwise")
     return gpd.GeoDataFrame(shapes.drop(columns="geometry"), geometry=lean, crs=shapes.crs)
 
 
-def _layer(  # noqa: PLR0913
-    m: folium.Map, shapes: gpd.GeoDataFrame, key: str, colors: Mapping[str, str],
-    tips: Mapping[str, str], kind: str, opacity: float = 0.65, weight: float = 1.5,
+def _layer(
+    m: folium.Map,
+    shapes: gpd.GeoDataFrame,
+    key: str,
+    colors: Mapping[str, str],
+    tips: Mapping[str, str],
+    kind: str,
+    opacity: float = 0.65,
+    weight: float = 1.5,
 ) -> None:
     data = json.loads(shapes.assign(tip=shapes[key].map(tips)).to_json())
     folium.GeoJson(
         data,
         style_function=lambda f: {
-            "fillColor": colors[f["properties"][key]], "color": "#ffffff", "weight": weight,
-            "fillOpacity": opacity, "className": kind,
+            "fillColor": colors[f["properties"][key]],
+            "color": "#ffffff",
+            "weight": weight,
+            "fillOpacity": opacity,
+            "className": kind,
         },
         highlight_function=lambda _: {"weight": weight + 1.5, "fillOpacity": min(opacity + 0.2, 1)},
         tooltip=folium.GeoJsonTooltip(["tip"], labels=False, sticky=True),
@@ -234,8 +288,12 @@ def _tip(title: str, rows: Mapping[str, str]) -> str:
 
 
 def _label(m: folium.Map, lat: float, lon: float, name: str, town: str) -> None:
-    text = escape(name) + (f"<br><span style='font-weight:400'>{escape(town)}</span>" if town else "")
-    tip = folium.Tooltip(text, permanent=True, direction="center", class_name="t-label", sticky=False)
+    text = escape(name) + (
+        f"<br><span style='font-weight:400'>{escape(town)}</span>" if town else ""
+    )
+    tip = folium.Tooltip(
+        text, permanent=True, direction="center", class_name="t-label", sticky=False
+    )
     folium.CircleMarker(
         (lat, lon), radius=0, stroke=False, fill=False, interactive=False, tooltip=tip
     ).add_to(m)

@@ -35,18 +35,30 @@ class TerritoryPanel(w.VBox):
     """
 
     def __init__(
-        self, count: int, balance: dict[str, float], draw: Draw, words: Words,
+        self,
+        count: int,
+        balance: dict[str, float],
+        draw: Draw,
+        words: Words,
         first: tuple[gpd.GeoDataFrame, Shown, str],
     ) -> None:
         self._draw, self._words = draw, words
         self.count = w.IntSlider(
-            value=count, min=1, max=max(MOST, count), description=words.say("panel.count"),
+            value=count,
+            min=1,
+            max=max(MOST, count),
+            description=words.say("panel.count"),
             continuous_update=False,
         )
         self.tolerance = {
             measure: w.FloatSlider(
-                value=value, min=0.02, max=0.6, step=0.01, description=words.label(measure),
-                readout_format=".0%", continuous_update=False,
+                value=value,
+                min=0.02,
+                max=0.6,
+                step=0.01,
+                description=words.label(measure),
+                readout_format=".0%",
+                continuous_update=False,
             )
             for measure, value in balance.items()
         }
@@ -72,9 +84,9 @@ class TerritoryPanel(w.VBox):
         territories, table, sentence = found
         count, balance = self._asked()
         html = maps.territory_map(territories, self._words, height=400).get_root().render()
-        self.map.value = (
-            f'<iframe srcdoc="{escape(html, quote=True)}" style="width:560px;height:400px;border:0"></iframe>'
-        )
+        self.map.value = f'<iframe srcdoc="{escape(html, quote=True)}" style="width:560px;height:400px;border:0"></iframe>'
         self.card.value, self.said.value = str(table), escape(sentence)
-        lines = yaml.safe_dump({"territories": {"count": count, "balance": balance}}, sort_keys=False)
+        lines = yaml.safe_dump(
+            {"territories": {"count": count, "balance": balance}}, sort_keys=False
+        )
         self.line.value = f"{escape(self._words.say('panel.settings'))}<pre>{escape(lines)}</pre>"

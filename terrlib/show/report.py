@@ -24,14 +24,15 @@ section{background:var(--paper);border:1px solid var(--line);border-radius:10px;
 h2{font-size:17px;margin:0 0 10px}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(160px,1fr));gap:12px;margin:0 0 18px}
 .tile{background:var(--paper);border:1px solid var(--line);border-radius:10px;padding:12px 14px}
-.tile b{display:block;font-size:21px}.tile span{color:var(--soft);font-size:13px}
-.two{display:grid;grid-template-columns:1fr 1fr;gap:18px}@media(max-width:860px){.two{grid-template-columns:1fr}}
+.tile b{display:block;font-size:19px;white-space:nowrap}.tile span{color:var(--soft);font-size:13px}
+.two{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:18px}@media(max-width:860px){.two{grid-template-columns:1fr}}
 .two section{margin:0}.two{margin:0 0 18px}
 table.terrlib{border-collapse:collapse;width:100%;font-size:13.5px}
 table.terrlib th{text-align:left;color:var(--soft);font-weight:600;border-bottom:1px solid var(--line);padding:5px 8px}
 table.terrlib td{border-bottom:1px solid #eef1f4;padding:5px 8px;vertical-align:top}
 table.terrlib td{max-width:340px}table.terrlib td:first-child{white-space:nowrap}
 table.terrlib th{font-size:12.5px;line-height:1.25;vertical-align:bottom}
+table.terrlib td.t:last-child{min-width:150px}
 table.terrlib td.n{white-space:nowrap}
 table.terrlib .n{text-align:right;font-variant-numeric:tabular-nums}
 iframe{width:100%;border:0;border-radius:6px}
@@ -77,10 +78,15 @@ def render(page: Page, words: Words) -> str:
     >>> "&lt;b&gt;" in render(Page("<b>"), Words("en", "PLN"))
     True
     """
-    tiles = "".join(f"<div class='tile'><b>{escape(b)}</b><span>{escape(s)}</span></div>" for b, s in page.tiles)
+    tiles = "".join(
+        f"<div class='tile'><b>{escape(b)}</b><span>{escape(s)}</span></div>" for b, s in page.tiles
+    )
     body = ""
     for row in page.sections:
-        inner = "".join(f"<section><h2>{escape(h)}</h2><div class='wide'>{html}</div></section>" for h, html in row)
+        inner = "".join(
+            f"<section><h2>{escape(h)}</h2><div class='wide'>{html}</div></section>"
+            for h, html in row
+        )
         body += f"<div class='two'>{inner}</div>" if len(row) > 1 else inner
     links = "".join(f"<a href='{escape(f, quote=True)}'>{escape(n)}</a>" for f, n in page.links)
     return (
@@ -119,13 +125,13 @@ def plain(sentence: str) -> str:
     >>> plain("**T1** &lt; 3")
     'T1 < 3'
     """
-    from html import unescape  # noqa: PLC0415
+    from html import unescape
 
     return unescape(_plain(sentence))
 
 
 def _plain(sentence: str) -> str:
-    import re  # noqa: PLC0415
+    import re
 
     return re.sub(r"\\([\\`*_\[\]|~])", r"\1", sentence.replace("**", ""))
 
@@ -160,7 +166,9 @@ def fan_svg(rows: pd.DataFrame, words: Words) -> str:
     band += " " + " ".join(f"{x(i)},{y(v)}" for i, v in reversed(list(enumerate(rows["p10"]))))
     line = " ".join(f"{x(i)},{y(v)}" for i, v in enumerate(rows["mean"]))
     if n == 1:
-        parts.append(f"<line x1='{x(0)}' x2='{x(0)}' y1='{y(rows['p10'].iloc[0])}' y2='{y(rows['p90'].iloc[0])}' stroke='#4e79a7' stroke-opacity='.3' stroke-width='14'/>")
+        parts.append(
+            f"<line x1='{x(0)}' x2='{x(0)}' y1='{y(rows['p10'].iloc[0])}' y2='{y(rows['p90'].iloc[0])}' stroke='#4e79a7' stroke-opacity='.3' stroke-width='14'/>"
+        )
     parts.append(f"<polygon points='{band}' fill='#4e79a7' fill-opacity='.2'/>")
     parts.append(f"<polyline points='{line}' fill='none' stroke='#4e79a7' stroke-width='3'/>")
     for i, row in enumerate(rows.itertuples(index=False)):
@@ -177,11 +185,15 @@ def fan_svg(rows: pd.DataFrame, words: Words) -> str:
 
 def assumptions_table(rows: pd.DataFrame, words: Words) -> Shown:
     """Defaults in force with their sources, in the reader's language: setting, value, source."""
-    from terrlib.show.tables import table  # noqa: PLC0415
-    from terrlib.show.words import texts  # noqa: PLC0415
+    from terrlib.show.tables import table
+    from terrlib.show.words import texts
 
     said = texts(words.locale)
-    rows = rows.assign(source=[said.get(f"source.{s}", t) for s, t in zip(rows["setting"], rows["source"], strict=True)])
+    rows = rows.assign(
+        source=[
+            said.get(f"source.{s}", t) for s, t in zip(rows["setting"], rows["source"], strict=True)
+        ]
+    )
     return table(rows, words, {"setting": "text", "value": "text", "source": "text"}, limit=100)
 
 
@@ -199,30 +211,39 @@ def notebook_page(nb: Any, words: Words, title: str, links: Sequence[tuple[str, 
     links
         File and name of the pages to link to.
     """
-    from nbconvert import HTMLExporter  # noqa: PLC0415  # slow to import
-    from traitlets.config import Config  # noqa: PLC0415
+    from nbconvert import HTMLExporter  # slow to import
+    from traitlets.config import Config
 
     nb = _with_charts(nb)
     nb.metadata.pop("widgets", None)
     exporter = HTMLExporter(
-        config=Config(), template_name="basic", exclude_input=True, exclude_input_prompt=True,
-        exclude_output_prompt=True, embed_images=True,
+        config=Config(),
+        template_name="basic",
+        exclude_input=True,
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        embed_images=True,
     )
     body, _ = exporter.from_notebook_node(nb)
-    inner = f"<script src='assets/plotly.min.js'></script><section class='notebook'>{body}</section>"
+    body = body.replace('.ipynb">', '.html">')
+    inner = (
+        f"<script src='assets/plotly.min.js'></script><section class='notebook'>{body}</section>"
+    )
     extra = (
         "<style>.notebook img{max-width:100%}.notebook h1{font-size:24px}.notebook h2{margin:26px 0 8px}"
         ".anchor-link{display:none}</style>"
     )
     page = render(Page(title, links=links), words)
-    return page.replace("<header><h1>", "<header hidden><h1>").replace("</nav>", f"</nav>{extra}{inner}", 1)
+    return page.replace("<header><h1>", "<header hidden><h1>").replace(
+        "</nav>", f"</nav>{extra}{inner}", 1
+    )
 
 
 def _with_charts(nb: Any) -> Any:
     """Put each plotly figure in as a small script, and leave out panels that need a kernel."""
-    from copy import deepcopy  # noqa: PLC0415
+    from copy import deepcopy
 
-    import plotly.io as pio  # noqa: PLC0415
+    import plotly.io as pio
 
     nb = deepcopy(nb)
     for cell in nb.cells:
@@ -235,8 +256,12 @@ def _with_charts(nb: Any) -> Any:
                 figure.pop("config", None)
                 data.clear()
                 data["text/html"] = pio.to_html(
-                    figure, include_plotlyjs=False, full_html=False, validate=False,
-                    div_id=f"chart-{cell.get('id', 'x')}-{i}", config={"displayModeBar": False, "responsive": True},
+                    figure,
+                    include_plotlyjs=False,
+                    full_html=False,
+                    validate=False,
+                    div_id=f"chart-{cell.get('id', 'x')}-{i}",
+                    config={"displayModeBar": False, "responsive": True},
                 )
         if "outputs" in cell:
             cell.outputs = [o for o in cell.outputs if o.get("data") or o.get("text")]
@@ -245,6 +270,6 @@ def _with_charts(nb: Any) -> Any:
 
 def plotly_script() -> str:
     """The script that draws the charts of notebook pages, from the installed plotly."""
-    from plotly.offline import get_plotlyjs  # noqa: PLC0415
+    from plotly.offline import get_plotlyjs
 
     return str(get_plotlyjs())

@@ -45,7 +45,7 @@ def table(rows: pd.DataFrame, words: Words, kinds: Mapping[str, str], limit: int
     Examples
     --------
     >>> rows = pd.DataFrame({"name": ["<b>Łódź</b>"], "share": [0.5]})
-    >>> print(table(rows, Words("en", "PLN"), {"name": "text", "share": "percent"})[:22])
+    >>> print(table(rows, Words("en", "PLN"), {"name": "text", "share": "percent"})[:23])
     <table class="terrlib">
     """
     head = "".join(

@@ -53,7 +53,8 @@ class Words(Formatter):
         key
             `<group>.<sentence>` of the locale files.
         **values
-            Numbers are written by the format in the sentence (`{x:money0}`, `{n:account}`, ...); text
+            Numbers are written by the format in the sentence (`{x:money0}`, `{n:account}`, ...);
+            text
             is data and is escaped.
 
         Raises
@@ -68,7 +69,9 @@ class Words(Formatter):
         """
         if key not in self._texts:
             near = difflib.get_close_matches(key, list(self._texts), n=1)
-            raise KeyError(f"no sentence {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            raise KeyError(
+                f"no sentence {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+            )
         return Sentence(self.vformat(str(self._texts[key]), (), values))
 
     def label(self, name: str) -> str:
@@ -99,7 +102,8 @@ class Words(Formatter):
         value
             A number, day or text.
         kind
-            money, money0 (no pennies), short (thousands, millions), percent, number, hours, km, date,
+            money, money0 (no pennies), short (thousands, millions), percent, number, hours, km,
+            date,
             or a noun to count, such as account.
 
         Examples
@@ -129,8 +133,20 @@ class Words(Formatter):
 
     def _money(self, value: Any, digits: str) -> str:
         if self.locale == "pl":
-            return str(format_currency(value, self.currency, f"#,##0{digits} ¤", locale=self._babel, currency_digits=False))
-        return str(format_currency(value, self.currency, f"#,##0{digits} ¤¤", locale=self._babel, currency_digits=False))
+            return str(
+                format_currency(
+                    value,
+                    self.currency,
+                    f"#,##0{digits} ¤",
+                    locale=self._babel,
+                    currency_digits=False,
+                )
+            )
+        return str(
+            format_currency(
+                value, self.currency, f"#,##0{digits} ¤¤", locale=self._babel, currency_digits=False
+            )
+        )
 
     def _short(self, value: float) -> str:
         symbol = self._money(0, "").split()[-1]
@@ -142,15 +158,17 @@ class Words(Formatter):
 
 
 _WRITERS = {
-    "money": lambda w, v: w._money(v, ".00"),  # noqa: SLF001
-    "money0": lambda w, v: w._money(round(float(v)), ""),  # noqa: SLF001
-    "short": lambda w, v: w._short(float(v)),  # noqa: SLF001
-    "percent": lambda w, v: format_percent(v, "#,##0%", locale=w._babel),  # noqa: SLF001
-    "percent1": lambda w, v: format_percent(v, "#,##0.0%", locale=w._babel),  # noqa: SLF001
-    "number": lambda w, v: w._decimal(v, "#,##0" if abs(float(v)) >= 100 or float(v).is_integer() else "#,##0.0"),  # noqa: SLF001
-    "hours": lambda w, v: f"{w._decimal(v, '#,##0')}\u00a0h",  # noqa: SLF001
-    "km": lambda w, v: f"{w._decimal(v, '#,##0')}\u00a0km",  # noqa: SLF001
-    "date": lambda w, v: format_date(v, "long", locale=w._babel),  # noqa: SLF001
+    "money": lambda w, v: w._money(v, ".00"),
+    "money0": lambda w, v: w._money(round(float(v)), ""),
+    "short": lambda w, v: w._short(float(v)),
+    "percent": lambda w, v: format_percent(v, "#,##0%", locale=w._babel),
+    "percent1": lambda w, v: format_percent(v, "#,##0.0%", locale=w._babel),
+    "number": lambda w, v: w._decimal(
+        v, "#,##0" if abs(float(v)) >= 100 or float(v).is_integer() else "#,##0.0"
+    ),
+    "hours": lambda w, v: f"{w._decimal(v, '#,##0')}\u00a0h",
+    "km": lambda w, v: f"{w._decimal(v, '#,##0')}\u00a0km",
+    "date": lambda w, v: format_date(v, "long", locale=w._babel),
 }
 
 
@@ -163,5 +181,7 @@ def texts(locale: str) -> dict[str, Any]:
     >>> set(texts("pl")) == set(texts("en"))
     True
     """
-    raw = yaml.safe_load((resources.files("terrlib.show") / "locale" / f"{locale}.yml").read_text("utf-8"))
+    raw = yaml.safe_load(
+        (resources.files("terrlib.show") / "locale" / f"{locale}.yml").read_text("utf-8")
+    )
     return {f"{group}.{key}": text for group, found in raw.items() for key, text in found.items()}

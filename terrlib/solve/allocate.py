@@ -2,7 +2,8 @@
 
     maximise  sum_i V_i (1 - exp(-r_i x_i))   subject to  sum_i x_i = B,  lo_i <= x_i <= hi_i
 
-The optimum has one marginal return, the multiplier, for every x_i inside its limits; the multiplier is
+The optimum has one marginal return, the multiplier, for every x_i inside its limits; the
+multiplier is
 found by bisection.
 """
 

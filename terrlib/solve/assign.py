@@ -2,7 +2,8 @@
 
     minimise  sum c_ij x_ij + sum v_i y_i   subject to  sum_j x_ij + y_i = 1,  sum_i x_ij <= 1
 
-Solved as a linear assignment problem (Crouse 2016) in which every row has an empty place of its own.
+Solved as a linear assignment problem (Crouse 2016) in which every row has an empty place of its
+own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """A proof that no territories can cost less: the k-median problem without balance and pieces.
 
-Lagrangian relaxation of "each unit once" (Cornuejols, Fisher and Nemhauser 1977): with a reward v_i for
-serving unit i, a centre j is worth  sum_i min(0, w_i d_ij - v_i);  the k cheapest centres and the sum of
+Lagrangian relaxation of "each unit once" (Cornuejols, Fisher and Nemhauser 1977): with a reward
+v_i for
+serving unit i, a centre j is worth  sum_i min(0, w_i d_ij - v_i);  the k cheapest centres and the
+sum of
 the rewards are a lower bound for any v. Rewards follow a subgradient.
 """
 

@@ -1,7 +1,9 @@
 """First solutions: spread-out seeds, prices that even out the load, pieces joined.
 
-Balanced location-allocation: units go to the centre that is cheapest after a price on its load; prices
-rise where a territory is too full and fall where it is too empty; centres move to the middle; repeat.
+Balanced location-allocation: units go to the centre that is cheapest after a price on its load;
+prices
+rise where a territory is too full and fall where it is too empty; centres move to the middle;
+repeat.
 The cells of fixed prices are a power diagram, hence convex and nearly in one piece.
 """
 
@@ -56,7 +58,7 @@ def _seeds(problem: Problem, rng: np.random.Generator) -> NDArray[np.int64]:
         if begin != FREE and begin not in chosen:
             chosen[t] = begin
             nearest = np.minimum(nearest, ((problem.xy - problem.xy[begin]) ** 2).sum(1))
-    for t in np.flatnonzero(chosen == FREE):
+    for t in np.flatnonzero(chosen == FREE).tolist():
         odds = weight * np.where(np.isinf(nearest), 1.0, nearest)
         odds[problem.fixed != FREE] = 0.0
         odds[chosen[chosen != FREE]] = 0.0
@@ -135,8 +137,8 @@ def join_pieces(
                 away = float(((problem.xy[j] - problem.xy[centre[out[i]]]) ** 2).sum())
                 heapq.heappush(heap, (away, int(j), int(out[i])))
 
-    for i in np.flatnonzero(out != FREE):
-        offer(int(i))
+    for i in np.flatnonzero(out != FREE).tolist():
+        offer(i)
     while heap:
         _, j, t = heapq.heappop(heap)
         if out[j] == FREE:

@@ -68,7 +68,9 @@ def improve(
 class _Work:
     """The arrays of a problem in the order the search wants them."""
 
-    def __init__(self, problem: Problem, middle: NDArray[np.float64], free: NDArray[np.bool_]) -> None:
+    def __init__(
+        self, problem: Problem, middle: NDArray[np.float64], free: NDArray[np.bool_]
+    ) -> None:
         self.problem, self.middle, self.free = problem, middle, free
 
     def run(
@@ -82,8 +84,21 @@ class _Work:
     ) -> None:
         p = self.problem
         _anneal(
-            label, centre, p.xy, p.weight, p.load, p.low, p.high, self.middle, p.start, p.touch,
-            self.free, heat, price, np.uint64(seed * 2654435761 + 88172645463325252), proposals,
+            label,
+            centre,
+            p.xy,
+            p.weight,
+            p.load,
+            p.low,
+            p.high,
+            self.middle,
+            p.start,
+            p.touch,
+            self.free,
+            heat,
+            price,
+            np.uint64(seed * 2654435761 + 88172645463325252),
+            proposals,
         )
 
 
@@ -125,7 +140,7 @@ def total_cost(
 
 
 @njit(cache=True, nogil=True)
-def _stays_whole(i, label, start, touch, mark, queue, stamp):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, PLR0913
+def _stays_whole(i, label, start, touch, mark, queue, stamp):  # type: ignore[no-untyped-def]  # noqa: ANN202
     """Tell whether the territory of unit i stays in one piece without it, and does not vanish."""
     home = label[i]
     wanted = 0
@@ -163,7 +178,7 @@ def _stays_whole(i, label, start, touch, mark, queue, stamp):  # type: ignore[no
 
 
 @njit(cache=True, nogil=True)
-def _breach(load, low, high, middle, t, u, plus):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, PLR0913
+def _breach(load, low, high, middle, t, u, plus):  # type: ignore[no-untyped-def]  # noqa: ANN202
     """Breach of the bounds of territory t with (plus = 1, -1) or without (0) the loads u."""
     total = 0.0
     for m in range(low.shape[1]):
@@ -176,8 +191,22 @@ def _breach(load, low, high, middle, t, u, plus):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True)
-def _anneal(  # type: ignore[no-untyped-def]  # noqa: ANN202, C901, PLR0912, PLR0913, PLR0915
-    label, centre, xy, weight, load, low, high, middle, start, touch, free, heat, price, state, proposals  # noqa: ANN001
+def _anneal(  # type: ignore[no-untyped-def]  # noqa: ANN202, C901, PLR0912, PLR0915
+    label,
+    centre,
+    xy,
+    weight,
+    load,
+    low,
+    high,
+    middle,
+    start,
+    touch,
+    free,
+    heat,
+    price,
+    state,
+    proposals,
 ):
     n, m = load.shape
     k = low.shape[0]
@@ -215,8 +244,12 @@ def _anneal(  # type: ignore[no-untyped-def]  # noqa: ANN202, C901, PLR0912, PLR
             delta += weight[j] * (np.sqrt(ex * ex + ey * ey) - np.sqrt(fx * fx + fy * fy))
             for c in range(m):
                 both[c] -= load[j, c]
-        before = _breach(sums, low, high, middle, s, zero, 0) + _breach(sums, low, high, middle, t, zero, 0)
-        after = _breach(sums, low, high, middle, s, both, -1) + _breach(sums, low, high, middle, t, both, 1)
+        before = _breach(sums, low, high, middle, s, zero, 0) + _breach(
+            sums, low, high, middle, t, zero, 0
+        )
+        after = _breach(sums, low, high, middle, s, both, -1) + _breach(
+            sums, low, high, middle, t, both, 1
+        )
         delta += price * (after - before)
         if delta > 0:
             if heat <= 0.0:

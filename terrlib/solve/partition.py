@@ -5,7 +5,8 @@
                 the units of each territory are connected on the touch graph
                 s_i = fixed_i  where a unit is fixed,   every territory holds at least one unit
 
-where s_i is the territory of unit i, and c(t), the centre of t, is the unit of t for which the sum is
+where s_i is the territory of unit i, and c(t), the centre of t, is the unit of t for which the sum
+is
 least (a weighted median).
 """
 
