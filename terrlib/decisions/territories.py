@@ -144,9 +144,12 @@ def impossible(
             at_most = int(np.floor((1 + tolerance) / float(big.iloc[0])))
             needed = float(big.iloc[0]) / float(fair.max()) - 1
             others = f", and {len(big) - 1} more units are too large" if len(big) > 1 else ""
-            help_ = f"split the unit (units: accounts), draw at most {max(at_most, 1)} territories"
+            ways = [f"draw at most {max(at_most, 1)} territories"]
+            if market.units.loc[big.index[0], "n_accounts"] > 1:
+                ways.insert(0, "split the unit (units: accounts)")
             if needed < 1:
-                help_ += f", or allow a balance of {needed:.0%} or more"
+                ways.append(f"or allow a balance of {np.ceil(needed * 100):.0f}% or more")
+            help_ = ", ".join(ways)
             reasons.append(
                 f"{names[big.index[0]]} alone holds {big.iloc[0]:.1%} of {measure}, but a territory may "
                 f"hold at most {most:.1%}{others}: {help_}"

@@ -28,6 +28,7 @@ TABLES = (
     "neighbors",
     "overrides",
 )
+EXAMPLES = {"quarter": "2026Q4", "currency": "PLN", "country": "PL", "plan": "NORTH-1"}
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -371,6 +372,9 @@ def _say(fault: Any) -> str:
         fields = list(_model_at(path[:-1]).model_fields)
         inside = f" in {'.'.join(path[:-1])}" if path[:-1] else ""
         return _unknown("key", path[-1], fields) + (inside and f" ({inside.strip()})")
+    if fault["type"] == "string_pattern_mismatch":
+        example = EXAMPLES.get(path[-1], "letters, digits, - and _")
+        return f"{'.'.join(path)}: {fault['input']!r} should look like {example}"
     message = fault["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     shown = f", not {fault['input']!r}" if fault["type"] != "value_error" else ""

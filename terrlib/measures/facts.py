@@ -92,12 +92,12 @@ def _chances(market: Market, facts: pd.DataFrame, settings: Settings) -> pd.Data
     for column, rate in (("p_win", "p_win"), ("p_win_low", "low"), ("p_win_high", "high")):
         facts[column] = group.map(rates[rate]).fillna(whole[rate]).astype(float)
     deals = market.opportunities
-    won = deals[deals["is_won"] & (deals["amount"] > 0)]
+    won = deals[deals["is_won"].astype(bool) & (deals["amount"] > 0)]
     typical = won["amount"].groupby(won["account_id"].map(group)).median()
     middle = float(won["amount"].median()) if len(won) else np.nan
     value = group.map(typical).astype(float).fillna(middle)
     facts["value"] = np.fmin(value, facts["white_space"]).clip(lower=0.0)
-    still = deals[~deals["is_closed"]]
+    still = deals[~deals["is_closed"].astype(bool)]
     facts["pipeline"] = still.groupby("account_id")["amount"].sum().reindex(facts.index).fillna(0.0)
     facts["ev"] = (
         _deals_a_year(market, facts, settings)

@@ -30,7 +30,7 @@ def deals(market: Market) -> pd.DataFrame:
     if not len(table) or as_of is None:
         columns = {"account_id": str, "months": float, "outcome": int, "amount": float}
         return pd.DataFrame({c: pd.Series(dtype=t) for c, t in columns.items()})
-    closed = table["is_closed"] & (table["close_date"] <= as_of)
+    closed = table["is_closed"].astype(bool) & (table["close_date"] <= as_of)
     end = table["close_date"].where(closed, as_of)
     days = (end - table["created_date"]).dt.days.clip(lower=0)
     return pd.DataFrame(
