@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from tqdm import tqdm
@@ -12,8 +12,21 @@ from tqdm import tqdm
 from terrlib import pages, steps
 from terrlib.inputs.load import load_market
 from terrlib.inputs.settings import Settings
-from terrlib.runs import NOTEBOOKS, execute, note, open_run, publish, resume, run_name
+from terrlib.runs import Run, execute, note, publish, resume, run_name
 from terrlib.show.words import Words
+
+# Which notebooks have to be done before one may begin.
+AFTER = {
+    "01_customers": (),
+    "02_territories": ("01_customers",),
+    "03_reps": ("02_territories",),
+    "04_budget": ("02_territories",),
+    "05_timeline": ("03_reps", "04_budget"),
+    "07_review": ("03_reps",),
+    "06_plan": ("05_timeline", "07_review"),
+    "00_start_here": ("06_plan",),
+}
+KERNELS = 2
 
 
 def make_run(
@@ -57,28 +70,42 @@ def make_run(
     reports = reports.resolve()
     partial = reports / f".{name}.partial"
     done = resume(partial, name, settings, data, last)
-    seconds = dict(done)
     words = Words(settings.locale, settings.currency)
-    with ThreadPoolExecutor(1) as pool:
-        exported = []
-        for notebook in _progress([n for n in NOTEBOOKS if n not in done], settings):
-            began = time.monotonic()
-            execute(notebook, partial, settings.locale, last)
-            seconds[notebook] = round(time.monotonic() - began, 1)
-            note(partial, seconds=seconds)
-            exported.append(pool.submit(pages.write_notebook_page, partial, notebook, words))
+    with ThreadPoolExecutor(1) as exporter:
+        exported = [
+            exporter.submit(pages.write_notebook_page, partial, notebook, words)
+            for notebook in _execute_all(partial, done, settings.locale, last, words)
+        ]
         for page in exported:
             page.result()
     tell(words.say("run.pages"))
-    pages.write_pages(open_run(str(partial)))
+    pages.write_pages(Run(name, partial, None, settings, market, words))
     return publish(partial, reports / name)
 
 
-def _progress(notebooks: list[str], settings: Settings) -> Iterator[str]:
-    words = Words(settings.locale, settings.currency)
-    with tqdm(total=len(notebooks), bar_format="{n_fmt}/{total_fmt} |{bar:24}| {desc}") as bar:
-        for notebook in notebooks:
-            bar.set_description_str(words.say(f"progress.{notebook[:2]}"))
-            yield notebook
-            bar.update()
+def _execute_all(
+    partial: Path, done: dict[str, float], locale: str, last: Path | None, words: Words
+) -> Iterator[str]:
+    """Execute the notebooks that are not done, two at a time where none waits for the other."""
+    todo = [notebook for notebook in AFTER if notebook not in done]
+    finished, running = set(done), {}
+    with ThreadPoolExecutor(KERNELS) as pool, _bar(len(todo)) as bar:
+        while todo or running:
+            for notebook in [n for n in todo if finished.issuperset(AFTER[n])]:
+                todo.remove(notebook)
+                began = time.monotonic()
+                running[pool.submit(execute, notebook, partial, locale, last)] = notebook, began
+            bar.set_description_str(words.say(f"progress.{min(n for n, _ in running.values())[:2]}"))
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                notebook, began = running.pop(future)
+                future.result()
+                finished.add(notebook)
+                done = done | {notebook: round(time.monotonic() - began, 1)}
+                note(partial, seconds=done)
+                bar.update()
+                yield notebook
         bar.set_description_str("")
+
+
+def _bar(total: int) -> tqdm:
+    return tqdm(total=total, bar_format="{n_fmt}/{total_fmt} |{bar:24}| {desc}", mininterval=0)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import geopandas as gpd
@@ -44,6 +45,8 @@ NOTEBOOKS = (
     "07_review",
     "00_start_here",
 )
+FACTS = ".facts.parquet"
+LONGEST_SOCKET = 80
 PACKAGES = ("terrlib", "pandas", "geopandas", "numpy", "scipy", "scikit-learn", "highspy", "numba")
 
 
@@ -328,6 +331,7 @@ def note(folder: Path, **more: Any) -> None:
 
 def publish(partial: Path, final: Path) -> Path:
     """Rename a whole run to its final name; the run it replaces goes only then."""
+    (partial / FACTS).unlink(missing_ok=True)
     old = final.with_name(f".{final.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if final.exists():
@@ -367,25 +371,24 @@ def execute(notebook: str, folder: Path, locale: str, last: Path | None = None) 
     known = papermill.inspect_notebook(str(path))
     if unknown := set(parameters) - set(known):
         raise SettingsError(f"{notebook} has no parameter {', '.join(sorted(unknown))}")
-    try:
-        papermill.execute_notebook(
-            str(path),
-            str(path),
-            parameters=parameters,
-            progress_bar=False,
-            kernel_name="python3",
-            config=Config({"KernelManager": {"transport": _transport()}}),
-        )
-    except papermill.PapermillExecutionError as error:
-        raise _refusal(error.ename, error.evalue) from error
+    with TemporaryDirectory(prefix="terrlib-") as sockets:
+        try:
+            papermill.execute_notebook(
+                str(path),
+                str(path),
+                parameters=parameters,
+                progress_bar=False,
+                kernel_name="python3",
+                config=Config({"KernelManager": _transport(sockets)}),
+            )
+        except papermill.PapermillExecutionError as error:
+            raise _refusal(error.ename, error.evalue) from error
 
 
-def _transport() -> str:
-    from jupyter_core.paths import jupyter_runtime_dir
-
-    # Sockets are files here; a path over about 100 characters is refused by the system.
-    short = len(jupyter_runtime_dir()) < 50  # noqa: PLR2004
-    return "ipc" if os.name == "posix" and short else "tcp"
+def _transport(folder: str) -> dict[str, str]:
+    """Talk to a kernel over files of its own where paths are short enough for that, else over TCP."""
+    short = len(folder) < LONGEST_SOCKET
+    return {"transport": "ipc", "ip": f"{folder}/k"} if os.name == "posix" and short else {}
 
 
 def _refusal(name: str, text: str) -> Exception:
@@ -424,7 +427,7 @@ def _choose(part: str, locale: str) -> str:
     polish, english = part.split(" · ", 1)
     if locale == "pl":
         bold = polish.lstrip().startswith("**") and polish.count("**") == 1
-        return polish + ("**" + (" " if part.endswith(" ") else "") if bold else "")
+        return polish + ("**" if bold else "") + (" " if part.endswith(" ") else "")
     lead = polish[: len(polish) - len(polish.lstrip("# *"))]
     number = polish[len(lead) :].split(" ", 1)[0]
     if lead.startswith("#") and number.rstrip(".").isdigit():
@@ -439,6 +442,17 @@ def write_findings(run: Run) -> None:
     for table, rows in run.market.set_aside.items():
         if len(rows):
             write_table(run.folder, f"set_aside/{table}", rows.astype(str))
+
+
+def write_facts(run: Run, facts: pd.DataFrame) -> None:
+    """Keep what was measured of the accounts for the next notebooks; a finished run has no such file."""
+    facts.to_parquet(run.folder / FACTS)
+
+
+def read_facts(run: Run) -> pd.DataFrame | None:
+    """Read what an earlier notebook of this run measured; None where it is not there."""
+    path = run.folder / FACTS
+    return pd.read_parquet(path) if path.is_file() else None
 
 
 def write_map(run: Run, territories: gpd.GeoDataFrame) -> None:

@@ -19,7 +19,15 @@ from terrlib.measures import facts as measuring
 from terrlib.measures import scorecard as judging
 from terrlib.measures import winning
 from terrlib.measures.workload import capacity_h
-from terrlib.runs import Run, open_run, read_table, write_findings, write_map
+from terrlib.runs import (
+    Run,
+    open_run,
+    read_facts,
+    read_table,
+    write_facts,
+    write_findings,
+    write_map,
+)
 from terrlib.show.words import Sentence
 
 
@@ -63,12 +71,16 @@ def find_segments(run: Run) -> segments.Segments:
 @cache
 def account_facts(run: Run) -> pd.DataFrame:
     """Everything that is measured of an account; segments as decided, else found here."""
+    kept = read_facts(run) if run.has("decisions/segment") else None
+    if kept is not None and kept.index.equals(run.market.accounts.index):
+        return kept
     return measuring.account_facts(run.market, run.settings, _segment(run))
 
 
 def write_segments(run: Run) -> pd.DataFrame:
     """Write `decisions/segment.csv` and every finding about the data."""
     write_findings(run)
+    write_facts(run, measuring.account_facts(run.market, run.settings, find_segments(run).label))
     label = find_segments(run).label
     return run.write(
         "decisions/segment", pd.DataFrame({"account_id": label.index, "segment": label.to_numpy()})

@@ -70,7 +70,7 @@ def test_no_number_of_a_result_is_typed_into_prose():
     for path in PATHS:
         for cell in cells(path, "markdown"):
             prose = re.sub(
-                r"`[^`]*`|\([^)]*\)|^#+ \d\.|^\d\. |\[\d\.|notebooks? \d|notatnika \d|\d (do|to) \d",
+                r"`[^`]*`|\([^)]*\)|^#+ \d\.|^\d\. | · \d\. |\[\d\.|notebooks? \d|notatnika \d|\d (do|to) \d",
                 "",
                 cell.source,
                 flags=re.M,

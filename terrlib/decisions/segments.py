@@ -68,7 +68,11 @@ def find_segments(market: Market, settings: Settings) -> Segments:
         columns=["k", "silhouette", "null_mean", "null_sd", "z", "smallest", "chosen"]
     )
     if len(features) >= FEWEST:
-        selection, best = _select(features.to_numpy(float), settings)
+        from threadpoolctl import threadpool_limits  # comes with scikit-learn
+
+        # One thread: small problems lose by sharing, and sums come out the same everywhere.
+        with threadpool_limits(1):
+            selection, best = _select(features.to_numpy(float), settings)
         if best is not None:
             label = _spread(accounts, _named(best, accounts.loc[buying, "revenue"]))
             return Segments(label, "clusters", selection, _profile(accounts, label))
