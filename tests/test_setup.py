@@ -1,11 +1,11 @@
 """The two commands of the README build from what is listed, and from nothing else."""
 
 import re
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
 import pytest
-import tomllib
 import yaml
 from packaging.requirements import Requirement
 

@@ -305,7 +305,8 @@ def locate(ledger: Ledger, rows: pd.DataFrame, has_areas: bool) -> pd.DataFrame:
     if known.sum() < PILE:
         return rows
     middle = rows.loc[known, ["lat", "lon"]].median()
-    spread = (rows.loc[known, ["lat", "lon"]] - middle).abs().quantile(0.95).clip(lower=1.0)
+    spread = 3 * (rows.loc[known, ["lat", "lon"]] - middle).abs().median()
+    spread = spread.clip(lower=2.0)
     off = ((rows[["lat", "lon"]] - middle).abs() / spread).max(axis=1)
     turned = (rows[["lon", "lat"]].set_axis(["lat", "lon"], axis=1) - middle).abs()
     swapped = known & (off > 4) & ((turned / spread).max(axis=1) < 2)  # noqa: PLR2004
