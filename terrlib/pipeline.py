@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from tqdm import tqdm
@@ -16,7 +16,7 @@ from terrlib.runs import Run, execute, note, publish, resume, run_name
 from terrlib.show.words import Words
 
 # Which notebooks have to be done before one may begin.
-AFTER = {
+AFTER: dict[str, tuple[str, ...]] = {
     "01_customers": (),
     "02_territories": ("01_customers",),
     "03_reps": ("02_territories",),
@@ -88,14 +88,17 @@ def _execute_all(
 ) -> Iterator[str]:
     """Execute the notebooks that are not done, two at a time where none waits for the other."""
     todo = [notebook for notebook in AFTER if notebook not in done]
-    finished, running = set(done), {}
+    finished = set(done)
+    running: dict[Future[None], tuple[str, float]] = {}
     with ThreadPoolExecutor(KERNELS) as pool, _bar(len(todo)) as bar:
         while todo or running:
             for notebook in [n for n in todo if finished.issuperset(AFTER[n])]:
                 todo.remove(notebook)
                 began = time.monotonic()
                 running[pool.submit(execute, notebook, partial, locale, last)] = notebook, began
-            bar.set_description_str(words.say(f"progress.{min(n for n, _ in running.values())[:2]}"))
+            bar.set_description_str(
+                words.say(f"progress.{min(n for n, _ in running.values())[:2]}")
+            )
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 notebook, began = running.pop(future)
                 future.result()

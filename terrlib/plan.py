@@ -16,105 +16,52 @@ from terrlib.measures.facts import planning_year
 from terrlib.measures.workload import capacity_h
 from terrlib.money import split_exact, to_minor
 
+
+def _columns(text: str) -> dict[str, str]:
+    """Read `name kind, name kind, ...`."""
+    return dict(part.split() for part in text.split(","))
+
+
+# What each column of each file is: keys sort the rows; money is whole minor units in memory.
 COLUMNS: dict[str, dict[str, str]] = {
-    "decisions/segment": {"account_id": "key", "segment": "id"},
-    "decisions/territory": {"unit_id": "key", "territory": "id"},
-    "decisions/overrides": {
-        "unit_id": "key",
-        "territory": "id",
-        "reason": "text",
-        "who": "text",
-        "date": "date",
-    },
-    "decisions/rep": {"territory": "key", "rep_id": "key"},
-    "decisions/channel": {"territory": "key", "channel": "id", "distributor_id": "id"},
-    "decisions/budget": {"territory": "key", "channel": "key", "amount": "money"},
-    "decisions/goal": {"territory": "key", "quarter": "quarter", "amount": "money"},
-    "decisions/moves": {
-        "account_id": "key",
-        "from_territory": "id",
-        "to_territory": "id",
-        "from_rep": "id",
-        "to_rep": "id",
-        "reason": "id",
-    },
-    "plan/areas": {
-        "territory": "key",
-        "area_id": "key",
-        "rank": "number",
-        "decision": "id",
-        "expected_contribution": "money",
-        "low": "money",
-        "high": "money",
-        "prob_top": "share",
-        "reason": "id",
-    },
-    "plan/customers": {
-        "territory": "key",
-        "area_id": "key",
-        "n_customers": "number",
-        "n_prospects": "number",
-        "revenue": "money",
-        "potential": "money",
-        "white_space": "money",
-        "abc_a_share": "share",
-        "top_industry": "text",
-        "p_win": "share",
-        "consent_email_rate": "share",
-        "consent_phone_rate": "share",
-    },
-    "plan/reach": {
-        "territory": "key",
-        "area_id": "key",
-        "channel": "key",
-        "wave": "number",
-        "start": "date",
-        "reachable": "number",
-        "no_consent": "number",
-        "contacts": "number",
-        "spend": "money",
-        "leads": "number",
-        "leads_low": "number",
-        "leads_high": "number",
-        "wins": "number",
-        "sales": "money",
-        "evidence": "id",
-    },
-    "plan/budget": {
-        "territory": "key",
-        "area_id": "key",
-        "channel": "key",
-        "category": "key",
-        "quarter": "quarter",
-        "amount": "money",
-    },
-    "plan/timeline": {
-        "territory": "key",
-        "quarter": "quarter",
-        "target": "money",
-        "mean": "money",
-        "p10": "money",
-        "p50": "money",
-        "p90": "money",
-    },
-    "accounts": {
-        "account_id": "key",
-        "territory": "id",
-        "rep_id": "id",
-        "channel": "id",
-        "effective_date": "date",
-    },
-    "quality": {
-        "table": "key",
-        "key": "key",
-        "rule": "key",
-        "severity": "id",
-        "field": "id",
-        "value": "text",
-        "message": "text",
-        "money": "number",
-    },
-    "checks": {"check": "key", "ok": "id", "value": "text", "limit": "text"},
+    "decisions/segment": _columns("account_id key, segment id"),
+    "decisions/territory": _columns("unit_id key, territory id"),
+    "decisions/overrides": _columns("unit_id key, territory id, reason text, who text, date date"),
+    "decisions/rep": _columns("territory key, rep_id key"),
+    "decisions/channel": _columns("territory key, channel id, distributor_id id"),
+    "decisions/budget": _columns("territory key, channel key, amount money"),
+    "decisions/goal": _columns("territory key, quarter quarter, amount money"),
+    "decisions/moves": _columns(
+        "account_id key, from_territory id, to_territory id, from_rep id, to_rep id, reason id"
+    ),
+    "plan/areas": _columns(
+        "territory key, area_id key, rank number, decision id, expected_contribution money, "
+        "low money, high money, prob_top share, reason id"
+    ),
+    "plan/customers": _columns(
+        "territory key, area_id key, n_customers number, n_prospects number, revenue money, "
+        "potential money, white_space money, abc_a_share share, top_industry text, p_win "
+        "share, consent_email_rate share, consent_phone_rate share"
+    ),
+    "plan/reach": _columns(
+        "territory key, area_id key, channel key, wave number, start date, reachable number, "
+        "no_consent number, contacts number, spend money, leads number, leads_low number, "
+        "leads_high number, wins number, sales money, evidence id"
+    ),
+    "plan/budget": _columns(
+        "territory key, area_id key, channel key, category key, quarter quarter, amount money"
+    ),
+    "plan/timeline": _columns(
+        "territory key, quarter quarter, target money, mean money, p10 money, p50 money, p90 money"
+    ),
+    "accounts": _columns(
+        "account_id key, territory id, rep_id id, channel id, effective_date date"
+    ),
+    "quality": _columns(
+        "table key, key key, rule key, severity id, field id, value text, message text, money "
+        "number"
+    ),
+    "checks": _columns("check key, ok id, value text, limit text"),
 }
 TARGETED = ("attack", "grow", "defend")
 DRAWS = 500
@@ -242,11 +189,7 @@ def customer_base(market: Market, facts: pd.DataFrame, territory: pd.Series) -> 
 
 
 def reach(
-    market: Market,
-    facts: pd.DataFrame,
-    territory: pd.Series,
-    areas: pd.DataFrame,
-    spent: Spending,
+    market: Market, facts: pd.DataFrame, territory: pd.Series, areas: pd.DataFrame, spent: Spending
 ) -> pd.DataFrame:
     """Drill the budget of each territory and channel down to its areas, by who can be reached there.
 

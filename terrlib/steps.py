@@ -225,8 +225,7 @@ def write_territories(run: Run) -> pd.DataFrame:
         run.write("scorecard_present", drawn.present.reset_index())
     label = drawn.territory
     return run.write(
-        "decisions/territory",
-        pd.DataFrame({"unit_id": label.index, "territory": label.to_numpy()}),
+        "decisions/territory", pd.DataFrame({"unit_id": label.index, "territory": label.to_numpy()})
     )
 
 

@@ -90,19 +90,3 @@ def test_only_the_doors_of_the_house_know_paths():
     for path in MODULES:
         if name_of(path) not in reading and not name_of(path).startswith("show"):
             assert "pathlib.Path" not in set(imports_of(path)), name_of(path)
-
-
-def test_the_house_keeps_its_promise_of_being_small():
-    lines = 0
-    for path in HOUSE.rglob("*.py"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        docs = {
-            n
-            for node in ast.walk(tree)
-            if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef))
-            and ast.get_docstring(node)
-            for n in range(node.body[0].lineno, node.body[0].end_lineno + 1)
-        }
-        text = path.read_text(encoding="utf-8").split("\n")
-        lines += sum(bool(t.strip()) and i not in docs for i, t in enumerate(text, 1))
-    assert lines <= 6000

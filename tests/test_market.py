@@ -144,14 +144,7 @@ def test_dirt_is_set_aside_with_its_money(tmp_path):
         "Z4": "not_a_number",
         "RAZEM": "total_row",
     }
-    assert found["money"].to_dict() == {
-        "Z0": 10,
-        "Z1": 20,
-        "Z2": 30,
-        "Z3": 40,
-        "Z4": 0,
-        "RAZEM": 0,
-    }
+    assert found["money"].to_dict() == {"Z0": 10, "Z1": 20, "Z2": 30, "Z3": 40, "Z4": 0, "RAZEM": 0}
     assert len(market.accounts) + len(market.set_aside["accounts"]) == len(ROWS) + len(dirt)
 
 

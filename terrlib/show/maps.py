@@ -41,6 +41,14 @@ def _asset(package: str, name: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
+STYLE = (
+    "<style>.leaflet-container{background:#f4f6f8!important;font:13px system-ui,sans-serif}"
+    ".t-label,.t-label::before{background:none!important;border:0!important;box-shadow:none!important}"
+    ".t-label{font-weight:600;font-size:12px;color:#1d2733;text-align:center;padding:0;"
+    "line-height:1.2;text-shadow:0 0 3px #fff,0 0 3px #fff,0 0 3px #fff;white-space:nowrap}</style>"
+)
+
+
 class OfflineMap(folium.Map):
     """A folium map that asks no network for anything."""
 
@@ -51,14 +59,6 @@ class OfflineMap(folium.Map):
             ("jquery", _asset("jquery", "jquery.slim.min.js")),
         ]
         self.default_css = [("leaflet_css", _asset("leaflet", "leaflet.css"))]
-        self.get_root().header.add_child(
-            folium.Element(
-                "<style>.leaflet-container{background:#f4f6f8!important;font:13px system-ui,sans-serif}"
-                ".t-label,.t-label::before{background:none!important;border:0!important;box-shadow:none!important}"
-                ".t-label{font-weight:600;font-size:12px;color:#1d2733;text-align:center;padding:0;"
-                "line-height:1.2;text-shadow:0 0 3px #fff,0 0 3px #fff,0 0 3px #fff;white-space:nowrap}</style>"
-            )
-        )
 
 
 class Legend(MacroElement):
@@ -244,6 +244,8 @@ def _base(shapes: gpd.GeoDataFrame, height: int) -> folium.Map:
     m = OfflineMap(location=[(south + north) / 2, (west + east) / 2])
     m.fit_bounds([[south, west], [north, east]])
     Figure(height=height).add_child(m)
+    # Into the figure's own head: the one a map is born with is left behind.
+    m.get_root().header.add_child(folium.Element(STYLE))
     return m
 
 
