@@ -226,11 +226,11 @@ def _territory(run: Run, name: str) -> Page:
     card = drawn.card.loc[name]
     facts = steps.account_facts(run)
     mine = facts[facts["unit_id"].map(drawn.territory) == name].join(
-        run.market.accounts[["name", "town"]]
+        run.market.accounts[["name", "town"]].rename(columns={"town": "place"})
     )
     money = {
         "name": "text",
-        "town": "text",
+        "place": "text",
         "industry": "text",
         "revenue": "money0",
         "white_space": "money0",
@@ -261,19 +261,19 @@ def _territory(run: Run, name: str) -> Page:
             ),
             (words.say("report.goals"), report.fan_svg(goals, words)),
         ),
+        ((words.say("report.customers"), table(best.head(TOP), words, money)),),
         (
-            (words.say("report.customers"), table(best.head(TOP), words, money)),
             (
                 words.say("report.prospects"),
                 table(
-                    new.head(TOP),
+                    new.head(TOP).rename(columns={"p_win": "chance"}),
                     words,
                     {
                         "name": "text",
-                        "town": "text",
+                        "place": "text",
                         "industry": "text",
                         "white_space": "money0",
-                        "p_win": "percent",
+                        "chance": "percent",
                         "ev": "money0",
                     },
                 ),

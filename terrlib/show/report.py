@@ -24,7 +24,7 @@ section{background:var(--paper);border:1px solid var(--line);border-radius:10px;
 h2{font-size:17px;margin:0 0 10px}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(160px,1fr));gap:12px;margin:0 0 18px}
 .tile{background:var(--paper);border:1px solid var(--line);border-radius:10px;padding:12px 14px}
-.tile b{display:block;font-size:19px;white-space:nowrap}.tile span{color:var(--soft);font-size:13px}
+.tile b{display:block;font-size:19px;line-height:1.25}.tile span{color:var(--soft);font-size:13px}
 .two{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:18px}@media(max-width:860px){.two{grid-template-columns:1fr}}
 .two section{margin:0}.two{margin:0 0 18px}
 table.terrlib{border-collapse:collapse;width:100%;font-size:13.5px}
