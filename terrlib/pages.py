@@ -134,11 +134,10 @@ def _tiles(run: Run) -> list[tuple[str, str]]:
     first = next(iter(steps.rules(run).balance))
     index = drawn.card[f"{first}_index"]
     span = f"{words.write(index.min(), 'percent')} – {words.write(index.max(), 'percent')}"
-    tiles = [
-        (words.write(goal, "short"), words.label("goal")),
-        (words.write(year["mean"], "short"), words.label("expected")),
-        (span, words.label(f"{first}_index")),
-    ]
+    tiles = [(span, words.label(f"{first}_index"))]
+    if year["mean"] > 0:
+        expected = words.write(year["mean"], "short"), words.label("expected")
+        tiles = [(words.write(goal, "short"), words.label("goal")), expected, *tiles]
     if steps.split_budget(run).total:
         tiles.append(
             (words.write(steps.split_budget(run).total / 100, "short"), words.label("budget"))

@@ -126,7 +126,8 @@ def target_areas(
     draws = expected[None] * own * whole - served[None]
     top = max(1, round(n * TOP_SHARE))
     rank_of = np.argsort(np.argsort(-draws, axis=1, kind="stable"), axis=1, kind="stable")
-    prob = (rank_of < top).mean(axis=0)
+    known = expected.sum() > 0
+    prob = (rank_of < top).mean(axis=0) * known
     mean = expected - served
     low, high = np.quantile(draws, [0.1, 0.9], axis=0)
     table = keys.assign(
@@ -150,7 +151,7 @@ def target_areas(
     table["reason"] = np.select(
         choices,
         ["sold_by_partner", "surely_among_best", "maybe_among_best", "large_customers_here"],
-        "others_promise_more",
+        "others_promise_more" if known else "nothing_known",
     )
     return table[list(COLUMNS["plan/areas"])]
 

@@ -20,27 +20,26 @@ def _join(*sentences: str) -> Sentence:
 
 def headline(run: Run) -> Sentence:
     """Say the whole plan in a sentence: territories, expected sales with their range, the goal."""
-    say, forecast = run.words.say, steps.forecast_sales(run).total
-    card = steps.territories(run).card
-    goal = int(steps.set_goals(run).table["amount"].sum()) / 100
-    year = steps.forecast_sales(run).year
-    return _join(
-        say(
-            "headline.territories",
-            n=len(card),
-            accounts=int(card["accounts"].sum()),
-            revenue=float(card["revenue"].sum()),
-        ),
-        say(
-            "headline.forecast",
-            quarters=len(forecast),
-            mean=year["mean"],
-            low=year["p10"],
-            high=year["p90"],
-            goal=goal,
-            chance=chance(run),
-        ),
+    say, card = run.words.say, steps.territories(run).card
+    drawn_ = say(
+        "headline.territories",
+        n=len(card),
+        accounts=int(card["accounts"].sum()),
+        revenue=float(card["revenue"].sum()),
     )
+    year = steps.forecast_sales(run).year
+    if year["mean"] <= 0:
+        return _join(drawn_, say("headline.no_forecast"))
+    expected = say(
+        "headline.forecast",
+        quarters=len(steps.forecast_sales(run).total),
+        mean=year["mean"],
+        low=year["p10"],
+        high=year["p90"],
+        goal=int(steps.set_goals(run).table["amount"].sum()) / 100,
+        chance=chance(run),
+    )
+    return _join(drawn_, expected)
 
 
 def chance(run: Run) -> float:
@@ -154,6 +153,8 @@ def ideal_customer(run: Run) -> Sentence:
 
 def white_space(run: Run) -> Sentence:
     """Say how much more could be bought, and where most of it lies."""
+    if not steps.account_facts(run)["white_space"].sum():
+        return run.words.say("headline.no_forecast")
     facts = steps.account_facts(run)
     where = steps.white_space(run)
     prospects = facts.loc[facts["status"] != "customer", "white_space"].sum()
@@ -335,12 +336,16 @@ def next_zloty(run: Run) -> Sentence:
 
 def forecast(run: Run) -> Sentence:
     """Say the expected new sales of the whole horizon with their range."""
+    if steps.forecast_sales(run).year["mean"] <= 0:
+        return run.words.say("headline.no_forecast")
     year = steps.forecast_sales(run).year
     return run.words.say("forecast.year", mean=year["mean"], low=year["p10"], high=year["p90"])
 
 
 def goals(run: Run) -> Sentence:
     """Say the goal, where it comes from, and how likely it is."""
+    if steps.forecast_sales(run).year["mean"] <= 0:
+        return run.words.say("headline.no_forecast")
     found = steps.set_goals(run)
     total = int(found.table["amount"].sum()) / 100
     mean = steps.forecast_sales(run).year["mean"]

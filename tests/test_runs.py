@@ -148,3 +148,10 @@ def test_money_keeps_its_last_grosz_through_a_file(tmp_path):
 def test_a_missing_column_is_refused(tmp_path):
     with pytest.raises(PlanError, match="lacks the columns amount"):
         write_table(tmp_path, "decisions/goal", pd.DataFrame({"territory": [], "quarter": []}))
+
+
+def test_where_nothing_is_known_of_potential_nothing_is_promised(smallest):
+    page = (smallest / "index.html").read_text(encoding="utf-8")
+    assert "No new sales can be forecast" in page
+    areas = read_table(smallest, "plan/areas")
+    assert not areas["decision"].eq("attack").any() and areas["prob_top"].eq(0).all()
