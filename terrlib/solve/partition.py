@@ -1,18 +1,26 @@
 """The problem of dividing units among territories, and its answer.
 
-    minimise    sum_i  w_i * d(i, c(s_i))          travel to the centre of one's territory
-    subject to  low_tm <= sum_{i: s_i = t} load_im <= high_tm      each measure of each territory
-                the units of each territory are connected on the touch graph
-                s_i = fixed_i  where a unit is fixed,   every territory holds at least one unit
+    minimise    sum_i  w_i * d(i, c(s_i))  +  sum_i  p_i * [s_i is not the slot of i today]
 
-where s_i is the territory of unit i, and c(t), the centre of t, is the unit of t for which the sum
-is
-least (a weighted median).
+    subject to  low_tm <= sum_{i: s_i = t} load_im <= high_tm      each measure m of each slot t
+                the units of each slot are connected on the touch graph     (where `whole`)
+                every slot holds at least one unit
+                s_i = fixed_i  where a unit is fixed,   s_i is not t  for (i, t) in `banned`
+                s_i = s_j  in one block,                s_i is not s_j  for (i, j) in `apart`
+                sum_i moved_ic * [s_i is not the slot of i today] <= cap_c
+
+where s_i is the slot (a territory without its name yet) of unit i, d is the travel to the centre c of
+a slot, squared where `square`, and the centre is
+
+    given   home[:, t] holds the travel to it (a rep's home),
+    unit    else the unit of the slot for which the sum is least (a weighted median; Hess et al. 1965),
+    mean    else, where `square` and no matrix is given, the weighted mean of the slot's positions.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,39 +29,72 @@ from scipy.sparse.csgraph import connected_components
 
 FREE = -1
 TOLERANCE = 1e-9
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Give each of n units to one of k territories.
+    """Give each of n units to one of k slots; the formulas are in the module's docstring.
 
     Attributes
     ----------
     xy
         (n, 2) positions, km.
     weight
-        (n,) how often a unit is travelled to, >= 0.
+        (n,) how often a unit is travelled to, w >= 0.
     load
         (n, m) measures to balance, >= 0.
     low, high
-        (k, m) bounds on the measures of each territory.
+        (k, m) bounds on the measures of each slot.
     start, touch
         Touch graph: unit i touches touch[start[i]:start[i + 1]].
     fixed
-        (n,) territory of a unit, -1 where it is free.
+        (n,) slot of a unit, -1 where it is free.
     seed
-        (k,) unit around which a territory is begun, -1 where any will do.
+        (k,) unit around which a slot is begun, -1 where any will do; a hint, not a rule.
+    square
+        Whether travel counts squared: rounder shapes.
+    matrix
+        (n, n) travel from unit i to a centre at unit j; straight lines between `xy` where None.
+    home
+        (n, k) travel from unit i to the given centre of slot t; None where centres are free.
+    whole
+        Whether slots must be in one piece; False where units are not places.
+    banned
+        (b, 2) unit and a slot it may not be in.
+    block
+        (n,) units with the same number stay together; None where each is on its own.
+    apart
+        (a, 2) units that may not be in one slot.
+    present
+        (n,) slot of a unit today, -1 where it has none; None where nobody has one.
+    price
+        (n,) p >= 0, cost of leaving today's slot, in the unit of weight times travel.
+    moved, cap
+        (n, c) amounts that count as moved with a unit; (c,) at most so much may move.
     """
 
-    xy: NDArray[np.float64]
-    weight: NDArray[np.float64]
-    load: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    start: NDArray[np.int64]
-    touch: NDArray[np.int64]
-    fixed: NDArray[np.int64]
-    seed: NDArray[np.int64]
+    xy: Floats
+    weight: Floats
+    load: Floats
+    low: Floats
+    high: Floats
+    start: Ints
+    touch: Ints
+    fixed: Ints
+    seed: Ints
+    square: bool = False
+    matrix: Floats | None = None
+    home: Floats | None = None
+    whole: bool = True
+    banned: Ints | None = None
+    block: Ints | None = None
+    apart: Ints | None = None
+    present: Ints | None = None
+    price: Floats | None = None
+    moved: Floats | None = None
+    cap: Floats | None = None
 
     @property
     def n(self) -> int:
@@ -62,33 +103,65 @@ class Problem:
 
     @property
     def k(self) -> int:
-        """Number of territories."""
+        """Number of slots."""
         return len(self.low)
+
+    @property
+    def centre_kind(self) -> Literal["given", "unit", "mean"]:
+        """What the centre of a slot is."""
+        if self.home is not None:
+            return "given"
+        return "mean" if self.square and self.matrix is None else "unit"
+
+    def allowed(self) -> NDArray[np.bool_]:
+        """(n, k) where a unit may be: `fixed` and `banned` as one table."""
+        may = np.ones((self.n, self.k), dtype=bool)
+        held = np.flatnonzero(self.fixed != FREE)
+        may[held] = False
+        may[held, self.fixed[held]] = True
+        if self.banned is not None and len(self.banned):
+            may[self.banned[:, 0], self.banned[:, 1]] = False
+        return may
+
+    def leaves(self, label: Ints) -> NDArray[np.bool_]:
+        """(n,) whether a unit leaves the slot it is in today."""
+        if self.present is None:
+            return np.zeros(self.n, dtype=bool)
+        return (self.present != FREE) & (label != self.present)
 
 
 @dataclass(frozen=True)
 class Solution:
-    """Territories that keep every rule of a problem.
+    """Slots that keep every rule of a problem.
 
     Attributes
     ----------
     label
-        (n,) territory of each unit.
+        (n,) slot of each unit.
     cost
-        Travel, in the unit of weight times km.
+        Travel and price of change, in the unit of weight times travel.
     bound
-        No answer can cost less than this.
-    proposals
-        Work done: moves tried.
+        Proven: no answer can cost less than this.
+    status
+        "optimal" where `bound` proves that nothing is cheaper, else "feasible".
+    relaxed
+        The rules that the proof of the bound leaves out, such as "pieces"; () where none.
+    bound_here
+        Proven: no answer with these same centres can cost less; nan where it was not asked.
+    work
+        Work done, in moves tried.
     """
 
-    label: NDArray[np.int64]
+    label: Ints
     cost: float
     bound: float
-    proposals: int
+    status: Literal["optimal", "feasible"]
+    relaxed: tuple[str, ...]
+    bound_here: float
+    work: int
 
 
-def touch_graph(n: int, pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def touch_graph(n: int, pairs: Ints) -> tuple[Ints, Ints]:
     """Turn pairs of touching units into the lists `start`, `touch`.
 
     Examples
@@ -104,15 +177,80 @@ def touch_graph(n: int, pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], ND
     return graph.indptr.astype(np.int64), graph.indices.astype(np.int64)
 
 
-def excess(problem: Problem, label: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How far each measure of each territory is outside its bounds, (k, m), 0 where it is inside."""
+def travel(problem: Problem, centre: Ints) -> Floats:
+    """Cost of travel from every unit to centres at the units `centre`, (n, len(centre))."""
+    if problem.matrix is not None:
+        away = problem.matrix[:, centre]
+    else:
+        gap = problem.xy[:, None, :] - problem.xy[centre][None]
+        away = np.sqrt((gap**2).sum(2))
+    return problem.weight[:, None] * (away**2 if problem.square else away)
+
+
+def travel_home(problem: Problem) -> Floats:
+    """Cost of travel from every unit to the given centres, (n, k)."""
+    assert problem.home is not None  # noqa: S101
+    return problem.weight[:, None] * (problem.home**2 if problem.square else problem.home)
+
+
+def slot_cost(problem: Problem, units: Ints, slot: int) -> tuple[float, int]:
+    """Least travel of a slot that holds these units, and its centre (-1 where it is no unit)."""
+    weight = problem.weight[units]
+    if problem.home is not None:
+        away = problem.home[units, slot]
+        return float((weight * (away**2 if problem.square else away)).sum()), FREE
+    if problem.centre_kind == "mean":
+        xy, total = problem.xy[units], weight.sum()
+        mean = (weight[:, None] * xy).sum(0) / total if total > 0 else xy.mean(0)
+        return float((weight * ((xy - mean) ** 2).sum(1)).sum()), FREE
+    best, centre = np.inf, FREE
+    block = 512  # centres at a time: a slot may hold thousands of units
+    for begin in range(0, len(units), block):
+        chosen = units[begin : begin + block]
+        if problem.matrix is not None:
+            away = problem.matrix[np.ix_(units, chosen)]
+        else:
+            gap = problem.xy[units][:, None, :] - problem.xy[chosen][None]
+            away = np.sqrt((gap**2).sum(2))
+        total = (weight[:, None] * (away**2 if problem.square else away)).sum(0)
+        at = int(total.argmin())
+        if total[at] < best:
+            best, centre = float(total[at]), int(chosen[at])
+    return best, centre
+
+
+def evaluate(problem: Problem, label: Ints) -> tuple[float, Ints]:
+    """Cost of labels by the definition, and the unit at the centre of every slot (-1: no unit).
+
+    Examples
+    --------
+    >>> start, touch = touch_graph(3, np.array([[0, 1], [1, 2]]))
+    >>> one = Problem(np.array([[0.0, 0], [1, 0], [5, 0]]), np.ones(3), np.ones((3, 1)),
+    ...     np.zeros((2, 1)), np.full((2, 1), 9.0), start, touch, np.full(3, -1), np.full(2, -1))
+    >>> evaluate(one, np.array([0, 0, 1]))
+    (1.0, array([0, 2]))
+    """
+    order = np.argsort(label, kind="stable")
+    ends = np.searchsorted(label[order], np.arange(problem.k + 1))
+    cost, centre = 0.0, np.full(problem.k, FREE)
+    for t in range(problem.k):
+        if ends[t] < ends[t + 1]:
+            value, centre[t] = slot_cost(problem, order[ends[t] : ends[t + 1]], t)
+            cost += value
+    if problem.price is not None:
+        cost += float(problem.price[problem.leaves(label)].sum())
+    return cost, centre
+
+
+def excess(problem: Problem, label: Ints) -> Floats:
+    """How far each measure of each slot is outside its bounds, (k, m), 0 where it is inside."""
     load = np.zeros_like(problem.low)
     np.add.at(load, label, problem.load)
     return np.maximum(np.maximum(problem.low - load, load - problem.high), 0.0)
 
 
-def pieces(problem: Problem, label: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Count the connected pieces of every territory, (k,)."""
+def pieces(problem: Problem, label: Ints) -> Ints:
+    """Count the connected pieces of every slot, (k,)."""
     i = np.repeat(np.arange(problem.n), np.diff(problem.start))
     same = label[i] == label[problem.touch]
     graph = csr_array(
@@ -124,12 +262,33 @@ def pieces(problem: Problem, label: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.bincount(of_part, minlength=problem.k)
 
 
-def feasible(problem: Problem, label: NDArray[np.int64]) -> bool:
-    """Tell whether labels keep every rule; says nothing of their cost."""
-    fixed = problem.fixed != FREE
+def broken(problem: Problem, label: Ints) -> tuple[str, ...]:
+    """Names of the rules that labels break: () where they keep every one.
+
+    The names: balance, pieces, empty, fixed, banned, together, apart, cap.
+    """
+    size = np.bincount(label, minlength=problem.k)
     scale = np.maximum(np.abs(problem.high), 1.0)
-    return bool(
-        (excess(problem, label) <= TOLERANCE * scale).all()
-        and (pieces(problem, label) == 1).all()
-        and (label[fixed] == problem.fixed[fixed]).all()
-    )
+    may = problem.allowed()[np.arange(problem.n), label]
+    held = problem.fixed != FREE
+    found = {
+        "balance": bool((excess(problem, label) > TOLERANCE * scale).any()),
+        "pieces": problem.whole and bool((pieces(problem, label) > 1).any()),
+        "empty": bool((size == 0).any()),
+        "fixed": bool((~may & held).any()),
+        "banned": bool((~may & ~held).any()),
+    }
+    if problem.block is not None:
+        first = np.unique(problem.block, return_index=True, return_inverse=True)
+        found["together"] = bool((label != label[first[1]][first[2]]).any())
+    if problem.apart is not None and len(problem.apart):
+        found["apart"] = bool((label[problem.apart[:, 0]] == label[problem.apart[:, 1]]).any())
+    if problem.moved is not None and problem.cap is not None:
+        total = problem.moved[problem.leaves(label)].sum(0)
+        found["cap"] = bool((total > problem.cap + TOLERANCE * np.maximum(problem.cap, 1.0)).any())
+    return tuple(name for name, is_broken in found.items() if is_broken)
+
+
+def feasible(problem: Problem, label: Ints) -> bool:
+    """Tell whether labels keep every rule; says nothing of their cost."""
+    return not broken(problem, label)
