@@ -32,8 +32,18 @@ check: $(READY)  ## ruff, format and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(READY)  ## time the whole plan of the sample against starting the same kernels
+bench: $(READY)  ## draw the published instances; then time the whole plan of the sample
+	@$(BIN)/python tests/bench_territories.py
 	@$(BIN)/python tests/bench.py
+
+bench-peers: .venv-peers/.ready  ## the same instances by other open tools, in a .venv-peers of their own
+	@.venv-peers/bin/python tests/bench_peers.py
+
+.venv-peers/.ready: requirements.lock pyproject.toml
+	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.lock --editable '.[peers]'
+	@touch $@
 
 sample: $(READY)  ## make data/sample again (needs npm)
 	@$(BIN)/python data/make_sample.py
@@ -42,5 +52,5 @@ clean:  ## remove .venv, caches and unfinished runs
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis reports/.*.partial
 	find terrlib tests data -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup plan lab test check bench sample clean
+.PHONY: help setup plan lab test check bench bench-peers sample clean
 .DEFAULT_GOAL := help

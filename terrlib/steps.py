@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
@@ -11,8 +12,9 @@ import pandas as pd
 from terrlib import plan, review
 from terrlib.checks import Check, as_table, require
 from terrlib.decisions import channels, goals, moves, segments, spending, staffing, timeline
+from terrlib.decisions import rules as asking
 from terrlib.decisions import territories as drawing
-from terrlib.errors import InfeasibleError, SettingsError
+from terrlib.errors import SettingsError
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures import facts as measuring
@@ -109,15 +111,45 @@ def rules_of(market: Market, settings: Settings) -> drawing.Rules:
     SettingsError
         If there is neither a number of territories nor a table of reps to count.
     """
+    return range_of(market, settings)[-1]
+
+
+def range_of(market: Market, settings: Settings) -> list[drawing.Rules]:
+    """Make the rules for every number of territories that is asked: one, or each of a range.
+
+    Raises
+    ------
+    SettingsError
+        If there is neither a number of territories nor a table of reps to count.
+    """
     count = settings.territories.count or len(market.reps)
     if not count:
         raise SettingsError(
             "how many territories? Put 'territories: {count: 8}' into the settings, say "
             "--territories 8, or give a table of reps to draw one for each"
         )
-    fte = market.reps["fte"] if settings.territories.fair_share_by_fte else pd.Series(dtype=float)
-    shares = tuple(sorted(fte, reverse=True)) if len(fte) == count else ()
-    return drawing.Rules(count, balance_of(market, settings), shares)
+    low, high = count if isinstance(count, tuple) else (count, count)
+    by_fte = settings.territories.fair_share_by_fte
+    fte = tuple(sorted(market.reps["fte"], reverse=True)) if by_fte else ()
+    change = settings.territories.change
+    return [
+        drawing.Rules(
+            n_territories=k,
+            balance=balance_of(market, settings),
+            shares=fte if len(fte) == k else (),
+            together=asking.groups_of(market, "together"),
+            apart=asking.groups_of(market, "apart"),
+            forbidden=tuple(
+                market.forbidden[["unit_id", "territory"]].itertuples(index=False, name=None)
+            ),
+            protected=asking.protected_units(market),
+            max_accounts=change.max_accounts,
+            max_revenue=change.max_revenue,
+            whole=market.places,
+            terms=asking.terms_of(market, settings),
+        )
+        for k in range(low, high + 1)
+    ]
 
 
 def balance_of(market: Market, settings: Settings) -> dict[str, float]:
@@ -130,9 +162,28 @@ def balance_of(market: Market, settings: Settings) -> dict[str, float]:
     return {"count": DEFAULT_TOLERANCE}
 
 
+@cache
+def try_range(run: Run) -> drawing.Curve | None:
+    """Draw every number of a range and pick one; None where one number is asked for."""
+    asked = range_of(run.market, run.settings)
+    if len(asked) == 1:
+        return None
+    how, seed = run.settings.territories, run.settings.seed
+    return drawing.curve(run.market, unit_measures(run), asked, how, seed, fixed(run.market))
+
+
 def rules(run: Run) -> drawing.Rules:
-    """Rules that the territories of a run have to satisfy."""
-    return rules_of(run.market, run.settings)
+    """Rules that the territories of a run have to satisfy; of a range, those of the number decided."""
+    asked = {one.n_territories: one for one in range_of(run.market, run.settings)}
+    if len(asked) == 1:
+        return next(iter(asked.values()))
+    if run.has("decisions/territory"):
+        count = run.read("decisions/territory")["territory"].nunique()
+        if count in asked:
+            return asked[count]
+    picked = try_range(run)
+    assert picked is not None
+    return asked[picked.picked]
 
 
 def refuse_impossible(market: Market, settings: Settings) -> None:
@@ -145,14 +196,11 @@ def refuse_impossible(market: Market, settings: Settings) -> None:
     """
     label = pd.Series("", index=market.accounts.index)
     facts = measuring.account_facts(market, settings, label)
-    reasons = drawing.impossible(
-        market,
-        measuring.unit_measures(facts, market.units.index),
-        rules_of(market, settings),
-        fixed(market),
-    )
-    if reasons:
-        raise InfeasibleError("; ".join(reasons))
+    measures = measuring.unit_measures(facts, market.units.index)
+    asked = range_of(market, settings)
+    if all(drawing.impossible(market, measures, one, fixed(market)) for one in asked):
+        how, seed = settings.territories, settings.seed
+        drawing.refuse_impossible(market, measures, asked[0], how, seed, fixed(market))
 
 
 @cache
@@ -164,8 +212,11 @@ def unit_measures(run: Run) -> pd.DataFrame:
 @cache
 def draw_territories(run: Run) -> Territories:
     """Draw the territories, keep their names, and have them measured (notebook 02)."""
-    market = run.market
+    market, picked = run.market, try_range(run)
     asked = rules(run)
+    if picked is not None and asked.n_territories == picked.picked:
+        design = picked.designs[picked.picked]
+        return _measured(run, design, design.territory, asked)
     design = drawing.draw(
         market,
         unit_measures(run),
@@ -191,8 +242,7 @@ def territories(run: Run) -> Territories:
 
 def fixed(market: Market) -> pd.Series:
     """Overrides as unit_id -> territory, the last one where a unit has several."""
-    rows = market.overrides.drop_duplicates("unit_id", keep="last")
-    return rows.set_index("unit_id")["territory"]
+    return drawing.overrides(market)
 
 
 def _measured(
@@ -200,7 +250,11 @@ def _measured(
 ) -> Territories:
     market, facts = run.market, account_facts(run)
     of_account = facts["unit_id"].map(territory)
-    shares = drawing.fair_shares(territory, unit_measures(run), asked)
+    shares = (
+        drawing.fair_shares(territory, unit_measures(run), asked, market)
+        if design is None
+        else design.share
+    )
     card = judging.scorecard(market, facts, of_account, territory, shares)
     present = pd.DataFrame()
     if market.has("assignments"):
@@ -239,8 +293,9 @@ def try_territories(
     InfeasibleError
         If there are none.
     """
-    same = count == rules(run).n_territories
-    asked = drawing.Rules(count, balance, rules(run).shares if same else ())
+    now = rules(run)
+    shares = now.shares if count == now.n_territories else ()
+    asked = replace(now, n_territories=count, balance=balance, shares=shares)
     design = drawing.draw(
         run.market,
         unit_measures(run),

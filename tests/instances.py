@@ -12,15 +12,30 @@ from terrlib.solve.partition import FREE, Problem, touch_graph
 
 # Instances are facts of others and not part of the product.
 FOLDER = Path(os.environ.get("TERRLIB_INSTANCES", Path(__file__).parents[2] / "shared" / "bench"))
-SMALL = (
-    "ctdp_2DU60-05-1 ctdp_2DU60-05-2 ctdp_2DU80-05-1 ctdp_2DU80-05-2 ctdp_2DU100-05-1 "
-    "ctdp_2DU100-05-2 ctdp_2DU100-05-3"
-).split()
-MIDDLE = "ctdp_2DU120-05-1 ctdp_2DU120-05-2 ctdp_DU150-05-1 ctdp_DU200-05-1 ctdp_DU200-05-2".split()
-TRACTS = "hess_OK hess_IA hess_NE hess_WV hess_NV".split()
-TOWNS = (
-    "towns_pl500_k10 towns_pl2000_k40 towns_pl2000_k100 towns_de10000_k100 towns_eu50000_k500"
-).split()
+SMALL = [
+    "ctdp_2DU60-05-1",
+    "ctdp_2DU60-05-2",
+    "ctdp_2DU80-05-1",
+    "ctdp_2DU80-05-2",
+    "ctdp_2DU100-05-1",
+    "ctdp_2DU100-05-2",
+    "ctdp_2DU100-05-3",
+]
+MIDDLE = [
+    "ctdp_2DU120-05-1",
+    "ctdp_2DU120-05-2",
+    "ctdp_DU150-05-1",
+    "ctdp_DU200-05-1",
+    "ctdp_DU200-05-2",
+]
+TRACTS = ["hess_OK", "hess_IA", "hess_NE", "hess_WV", "hess_NV"]
+TOWNS = [
+    "towns_pl500_k10",
+    "towns_pl2000_k40",
+    "towns_pl2000_k100",
+    "towns_de10000_k100",
+    "towns_eu50000_k500",
+]
 ALL = [*SMALL, *MIDDLE, *TRACTS, *TOWNS]
 
 

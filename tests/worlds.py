@@ -31,6 +31,9 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "assignments": ("", "account_id territory rep_id"),
     "targets": ("", "quarter amount"),
     "overrides": ("", "unit_id territory reason who date"),
+    "groups": ("", "rule group unit_id"),
+    "forbidden": ("", "unit_id territory reason"),
+    "travel": ("", "unit_id to km minutes"),
     "quality": ("", "table key rule severity field value message money"),
 }
 LAT, LON, STEP = 52.0, 19.0, 0.1

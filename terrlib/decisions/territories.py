@@ -2,71 +2,49 @@
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.sparse.csgraph import connected_components
 
 from terrlib.checks import Check
+from terrlib.decisions.impossible import Named, changed, conflict, impossible, named_rules, without
 from terrlib.decisions.naming import keep_names
-from terrlib.errors import InfeasibleError, SettingsError
+from terrlib.decisions.rules import (
+    Rules,
+    Terms,
+    compile_problem,
+    money,
+    present_territory,
+    slots,
+)
+from terrlib.errors import InfeasibleError
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Territories
-from terrlib.measures.facts import MEASURES
-from terrlib.measures.geometry import great_circle_km
 from terrlib.measures.scorecard import pieces
-from terrlib.solve.bound import median_bound
-from terrlib.solve.construct import first_labels
-from terrlib.solve.improve import improve
-from terrlib.solve.partition import FREE, Problem, Solution, excess, touch_graph
+from terrlib.solve.partition import Problem, Solution, evaluate, excess
+from terrlib.solve.solver import NotFound, solve
 
-PROPOSALS_PER_UNIT = 4_000
-RELAXED = "balance_and_pieces"
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What every acceptable set of territories must satisfy.
-
-    Attributes
-    ----------
-    n_territories
-        How many, >= 1.
-    balance
-        Measure -> tolerance: 0.15 allows 85% to 115% of a fair share.
-    shares
-        Fair share of each slot, largest first, in any unit; () means equal.
-    """
-
-    n_territories: int
-    balance: dict[str, float] = field(default_factory=dict)
-    shares: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.n_territories < 1:
-            raise SettingsError(
-                f"the number of territories must be at least 1, not {self.n_territories}"
-            )
-        for measure, tolerance in self.balance.items():
-            if measure not in MEASURES:
-                near = difflib.get_close_matches(measure, MEASURES, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(MEASURES)}"
-                raise SettingsError(f"unknown measure {measure!r} to balance: {hint}")
-            if not 0 < tolerance < 1:
-                raise SettingsError(
-                    f"a tolerance must lie between 0 and 1, like 0.15, not {tolerance}"
-                )
-        if self.shares and len(self.shares) != self.n_territories:
-            raise SettingsError(
-                f"{len(self.shares)} fair shares for {self.n_territories} territories"
-            )
-
-    def fair(self) -> np.ndarray:
-        """Fair share of each slot, adding up to 1."""
-        share = np.array(self.shares or [1.0] * self.n_territories)
-        return share / share.sum()
+__all__ = [
+    "Curve",
+    "Design",
+    "Rules",
+    "Terms",
+    "checks",
+    "curve",
+    "draw",
+    "fair_shares",
+    "frontier",
+    "impossible",
+    "lock_prices",
+    "present_territory",
+    "refuse_impossible",
+]
+WIDER = (1.25, 1.5, 2.0, 3.0, 5.0)
+WIDEST = 0.95
+HALVINGS = 4
+OFF = 1e-9
 
 
 @dataclass(frozen=True)
@@ -80,178 +58,89 @@ class Design:
     share
         territory -> fair share, adding up to 1.
     cost_km
-        Workload-weighted straight km to the centres.
+        Travel: workload hours times km by road (or minutes of the matrix) to the centres.
+    change
+        Expected loss of the accounts that change hands, currency, times the price of change.
+    moved_accounts, moved_revenue
+        How many accounts are held by another territory today, and their revenue.
+    cost
+        What was minimised: travel (squared where asked) and change, in the unit of travel.
     bound_km, gap
-        No territories can have less than `bound_km`; gap = (cost - bound) / cost.
+        Proven: no territories under these rules cost less than `bound_km`, in the unit of `cost`;
+        gap = (cost - bound) / cost.
+    bound_here
+        The same for these centres; nan where it was not asked.
     status
         optimal (proven) or feasible.
     relaxed
-        What the bound leaves out.
+        The rules that the proof leaves out, like pieces; () where none.
     work
         Moves tried.
+    centre
+        territory -> unit at its centre, or the rep whose home it is; "" where it is no unit.
     """
 
     territory: pd.Series
     share: pd.Series
     cost_km: float
+    change: float
+    moved_accounts: int
+    moved_revenue: float
+    cost: float
     bound_km: float
     gap: float
+    bound_here: float
     status: str
-    relaxed: str
+    relaxed: tuple[str, ...]
     work: int
+    centre: pd.Series
 
 
-def impossible(
-    market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series | None = None
-) -> list[str]:
-    """Reasons of plain arithmetic why no such territories can exist; none is no promise.
+@dataclass(frozen=True)
+class Curve:
+    """Several numbers of territories, and the one that was picked.
 
-    Parameters
+    Attributes
     ----------
-    market
-        Units and who touches whom.
-    measures
-        unit_id x measures.
-    rules
-        What is asked.
-    fixed
-        unit_id -> territory it must be in.
-
-    Returns
-    -------
-    list of str
-        Sentences with numbers and what would help.
+    table
+        n_territories, cost, travel_km, bound, gap, status, utilisation (workload over the hours
+        there are), travel_money, rep_money, change_money, total (currency a year), fits (whether the
+        utilisation is within the limit), refused (the reason where there are none).
+    picked
+        The number of territories.
+    reason
+        least_total: the cheapest of those whose utilisation fits; fullest: none fits, so the most
+        territories; no_capacity: hours are unknown, so the cheapest of all.
+    designs
+        Number -> design.
     """
-    k, n = rules.n_territories, len(measures)
-    if k > n:
-        return [
-            f"{k} territories cannot be made of {n} units: draw at most {n}, or use smaller units"
-        ]
-    reasons = []
-    names = market.units["name"]
-    fair = rules.fair()
-    for measure, tolerance in rules.balance.items():
-        total = float(measures[measure].sum())
-        if total <= 0:
-            reasons.append(
-                f"{measure} is 0 everywhere, so it cannot be balanced: balance another measure"
-            )
-            continue
-        most = (1 + tolerance) * float(fair.max())
-        share = measures[measure] / total
-        big = share[share > most].sort_values(ascending=False, kind="stable")
-        if len(big):
-            at_most = int(np.floor((1 + tolerance) / float(big.iloc[0])))
-            needed = float(big.iloc[0]) / float(fair.max()) - 1
-            others = f", and {len(big) - 1} more units are too large" if len(big) > 1 else ""
-            ways = [f"draw at most {max(at_most, 1)} territories"]
-            if market.units.loc[big.index[0], "n_accounts"] > 1:
-                ways.insert(0, "split the unit (units: accounts)")
-            if needed < 1:
-                ways.append(f"or allow a balance of {np.ceil(needed * 100):.0f}% or more")
-            help_ = ", ".join(ways)
-            reasons.append(
-                f"{names[big.index[0]]} alone holds {big.iloc[0]:.1%} of {measure}, but a territory may "
-                f"hold at most {most:.1%}{others}: {help_}"
-            )
-        reasons += _locked(measures[measure] / total, most, measure, fixed)
-    if fixed is not None and fixed.nunique() > k:
-        reasons.append(
-            f"the overrides name {fixed.nunique()} territories, but only {k} are asked for"
-        )
-    return reasons + _islands(market, measures, rules)
+
+    table: pd.DataFrame
+    picked: int
+    reason: str
+    designs: dict[int, Design]
 
 
-def _locked(share: pd.Series, most: float, measure: str, fixed: pd.Series | None) -> list[str]:
-    if fixed is None or fixed.empty:
-        return []
-    held = share.reindex(fixed.index).fillna(0.0).groupby(fixed).sum()
-    return [
-        f"the units placed by hand in {name} hold {value:.1%} of {measure}, but a territory may hold at "
-        f"most {most:.1%}: take some of them out of the overrides"
-        for name, value in held[held > most].items()
-        if (fixed == name).sum() > 1
-    ]
+def refuse_impossible(
+    market: Market,
+    measures: pd.DataFrame,
+    rules: Rules,
+    how: Territories,
+    seed: int,
+    fixed: pd.Series | None = None,
+) -> None:
+    """Refuse what arithmetic alone shows to be impossible, with the widening that was tried and works.
 
-
-def _islands(market: Market, measures: pd.DataFrame, rules: Rules) -> list[str]:
-    """A part of the map that touches nothing else must hold whole territories."""
-    graph = _graph(market, measures.index)
-    from scipy.sparse import csr_array
-
-    n = len(measures)
-    count, part = connected_components(
-        csr_array((np.ones(len(graph[1])), graph[1], graph[0]), shape=(n, n)), directed=False
-    )
-    if count == 1:
-        return []
-    reasons = []
-    fair = rules.fair()
-    for measure, tolerance in rules.balance.items():
-        total = float(measures[measure].sum())
-        load = np.bincount(part, weights=measures[measure].to_numpy()) / max(total, 1e-12)
-        low = (1 - tolerance) * float(fair.min())
-        for c in np.flatnonzero(load < low):
-            inside = measures.index[part == c]
-            reasons.append(
-                f"{market.units['name'][inside[0]]} and what it touches ({len(inside)} units) touch "
-                f"nothing else and hold {load[c]:.1%} of {measure}, but a territory must hold at least "
-                f"{low:.1%}: put a ferry or bridge into the table neighbors"
-            )
-    return reasons[:3]
-
-
-def _graph(market: Market, units: pd.Index) -> tuple[np.ndarray, np.ndarray]:
-    place = pd.Series(np.arange(len(units)), index=units)
-    pairs = np.column_stack(
-        [place[market.neighbors["unit_a"]].to_numpy(), place[market.neighbors["unit_b"]].to_numpy()]
-    ).astype(np.int64)
-    return touch_graph(len(units), pairs)
-
-
-def compile_problem(
-    market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series
-) -> tuple[Problem, list[str]]:
-    """Turn tables into arrays; return the problem and the names that overrides gave to slots."""
-    units = measures.index
-    fair = rules.fair()
-    names = sorted(fixed.unique())
-    slot = fixed.map({name: i for i, name in enumerate(names)}).reindex(units)
-    chosen = [m for m in rules.balance if measures[m].sum() > 0] or ["count"]
-    load = measures[chosen].to_numpy(float)
-    total = load.sum(axis=0)
-    tolerance = np.array([rules.balance.get(m, 0.999999) for m in chosen])
-    target = fair[:, None] * total[None]
-    weight = measures["workload_h"].to_numpy(float)
-    if not weight.sum():
-        weight = measures["count"].to_numpy(float)
-    start, touch = _graph(market, units)
-    problem = Problem(
-        xy=market.units.loc[units, ["x_km", "y_km"]].to_numpy(float),
-        weight=weight,
-        load=load,
-        low=target * (1 - tolerance),
-        high=target * (1 + tolerance),
-        start=start,
-        touch=touch,
-        fixed=slot.fillna(FREE).to_numpy(np.int64),
-        seed=_begin_at_homes(market, rules),
-    )
-    return problem, names
-
-
-def _begin_at_homes(market: Market, rules: Rules) -> np.ndarray:
-    """Begin the small territory of a part-time rep around that rep's home; others anywhere."""
-    seed = np.full(rules.n_territories, FREE)
-    if not rules.shares or len(market.reps) != rules.n_territories:
-        return seed
-    reps = market.reps.sort_index().sort_values("fte", ascending=False, kind="stable")
-    place = market.units.sort_index()[["lat", "lon"]].to_numpy()
-    for slot, rep in enumerate(reps.itertuples()):
-        if rep.fte < max(rules.shares):
-            away = great_circle_km(place[:, 0], place[:, 1], rep.home_lat, rep.home_lon)
-            seed[slot] = int(np.argmin(away))
-    return seed
+    Raises
+    ------
+    InfeasibleError
+        With every reason, its numbers and what would help.
+    """
+    fixed = pd.Series(dtype=str) if fixed is None else fixed
+    if reasons := impossible(market, measures, rules, fixed):
+        tried = " balance of " in " ".join(reasons)
+        works = _wider(market, measures, rules, how, seed, fixed) if tried else ""
+        raise InfeasibleError("; ".join([*reasons, works] if works else reasons))
 
 
 def draw(
@@ -261,6 +150,8 @@ def draw(
     how: Territories,
     seed: int,
     fixed: pd.Series | None = None,
+    *,
+    explain: bool = True,
 ) -> Design:
     """Draw territories that keep every rule.
 
@@ -271,13 +162,15 @@ def draw(
     measures
         unit_id x workload_h, potential, revenue, count.
     rules
-        How many, and how balanced.
+        How many, how balanced, and what else must hold.
     how
-        `starts`: how many first solutions to try.
+        `starts`, `effort`: how much to search.
     seed
         Same seed, same map.
     fixed
         unit_id -> territory it must be in.
+    explain
+        Whether a refusal looks for the rules that conflict and for a wider balance that works.
 
     Returns
     -------
@@ -286,77 +179,406 @@ def draw(
     Raises
     ------
     InfeasibleError
-        With the arithmetic where that decides; else with the nearest that was found.
+        With the arithmetic where that decides; else with the smallest set of rules found that cannot
+        hold together, the nearest miss, and the smallest wider balance found that works.
     """
     fixed = pd.Series(dtype=str) if fixed is None else fixed
     measures = measures.sort_index()
-    if reasons := impossible(market, measures, rules, fixed):
+    if explain:
+        refuse_impossible(market, measures, rules, how, seed, fixed)
+    elif reasons := impossible(market, measures, rules, fixed):
         raise InfeasibleError("; ".join(reasons))
-    problem, forced = compile_problem(market, measures, rules, fixed)
-    found = _solve(problem, how, seed, list(rules.balance))
-    slot = pd.Series(found.label, index=measures.index)
-    names = keep_names(
-        slot,
-        present_territory(market),
-        measures["revenue"] + measures["count"] * 1e-6,
-        dict[object, str](enumerate(forced)),
-    )
-    share = pd.Series(rules.fair()).groupby(names.groupby(slot).first()).sum()
+    problem, slot = compile_problem(market, measures, rules, fixed)
+    try:
+        found = solve(problem, seed, how.effort, how.starts)
+    except NotFound as none:
+        said = _nearest(rules, problem, none)
+        if explain:
+            said = _why_not(market, measures, rules, how, seed, fixed, said, none.work)
+        raise InfeasibleError(said) from none
+    return _design(market, measures, rules, fixed, problem, slot, found)
+
+
+def _design(
+    market: Market,
+    measures: pd.DataFrame,
+    rules: Rules,
+    fixed: pd.Series,
+    problem: Problem,
+    slot: pd.DataFrame,
+    found: Solution,
+) -> Design:
+    """Translate slots back to names, and measure what moves from the labels alone."""
+    label = pd.Series(found.label, index=measures.index)
+    names = _names(market, measures, rules, fixed, slot, label)
+    of_slot = names.groupby(label).first()
+    share = slot["share"].groupby(of_slot).sum().rename_axis("territory")
+    plain = replace(problem, square=False, price=None)
+    travel, _ = evaluate(plain, found.label)
+    _, centre = evaluate(replace(problem, price=None), found.label)
+    at = [
+        slot["rep_id"][t] if problem.home is not None else ("" if c < 0 else str(measures.index[c]))
+        for t, c in enumerate(centre)
+    ]
+    moved, revenue = moves(market, names)
     gap = (found.cost - found.bound) / found.cost if found.cost > 0 else 0.0
     return Design(
         territory=names,
         share=share,
-        cost_km=found.cost,
+        cost_km=travel,
+        change=rules.terms.price * (rules.terms.loss * revenue + rules.terms.switch * moved),
+        moved_accounts=moved,
+        moved_revenue=revenue,
+        cost=found.cost,
         bound_km=found.bound,
         gap=max(gap, 0.0),
-        status="optimal" if gap < 1e-9 else "feasible",  # noqa: PLR2004
-        relaxed=RELAXED,
-        work=found.proposals,
+        bound_here=found.bound if problem.home is not None else found.bound_here,
+        status=found.status,
+        relaxed=found.relaxed,
+        work=found.work,
+        centre=pd.Series(at, index=of_slot.reindex(range(problem.k)).to_numpy()),
     )
 
 
-def _solve(problem: Problem, how: Territories, seed: int, measures: list[str]) -> Solution:
-    best: Solution | None = None
-    nearest, tried = np.inf, 0
-    worst = (0, 0)
-    for start in range(how.starts):
-        label = first_labels(problem, np.random.default_rng([seed, start]))
-        proposals = PROPOSALS_PER_UNIT * problem.n
-        label, cost, ok, work = improve(problem, label, seed * 1000 + start * 100, proposals)
-        tried += work
-        if ok and (best is None or cost < best.cost - 1e-9):
-            best = Solution(label, cost, 0.0, tried)
-        if not ok:
-            off = excess(problem, label) / np.maximum(problem.low + problem.high, 1e-12) * 2
-            if off.max() < nearest:
-                nearest = float(off.max())
-                where = np.unravel_index(int(off.argmax()), off.shape)
-                worst = (int(where[0]), int(where[1]))
-    if best is None:
-        measure = measures[worst[1]] if measures else "count"
-        half = float(
-            (problem.high[worst] - problem.low[worst]) / (problem.high[worst] + problem.low[worst])
-        )
-        raise InfeasibleError(
-            f"no {problem.k} territories were found that are in one piece and within the tolerance of "
-            f"each measure ({how.starts} starts, {tried:,} moves tried); the nearest misses {measure} by "
-            f"{nearest:.1%} of a fair share: allow {measure}: {half + nearest + 0.005:.2f}, fewer "
-            "territories, or more starts (territories.starts)"
-        )
-    bound = median_bound(problem.xy, problem.weight, problem.k, best.cost)
-    return Solution(best.label, best.cost, min(bound, best.cost), tried)
+def _names(
+    market: Market,
+    measures: pd.DataFrame,
+    rules: Rules,
+    fixed: pd.Series,
+    slot: pd.DataFrame,
+    label: pd.Series,
+) -> pd.Series:
+    """Name the slots; where no rule and no price speaks of today's names, match them by overlap."""
+    terms = rules.terms
+    bound = terms.price > 0 or terms.homes or len(set(rules.shares)) > 1
+    bound = bound or bool(rules.caps or rules.forbidden or rules.protected)
+    if bound or not len(market.assignments):
+        return label.map(slot["name"]).rename("territory")
+    forced = {t: name for t, name in slot["name"].items() if name in set(fixed)}
+    weight = measures["revenue"] + measures["count"] * 1e-6
+    return keep_names(label, present_territory(market), weight, forced)
 
 
-def present_territory(market: Market) -> pd.Series:
-    """Territory that holds most revenue of each unit today: unit_id -> territory."""
-    if not len(market.assignments):
-        return pd.Series(dtype=str)
+def moves(market: Market, territory: pd.Series) -> tuple[int, float]:
+    """Count the accounts whose territory is another than today, and add up their revenue."""
     held = market.assignments.drop_duplicates("account_id").set_index("account_id")["territory"]
-    rows = market.accounts[["unit_id", "revenue"]].assign(territory=held).dropna(subset="territory")
-    rows["revenue"] = rows["revenue"].clip(lower=0) + 1.0
-    load = rows.groupby(["unit_id", "territory"], as_index=False)["revenue"].sum()
-    load = load.sort_values(["unit_id", "revenue", "territory"], ascending=[True, False, True])
-    return load.drop_duplicates("unit_id").set_index("unit_id")["territory"]
+    held = held.reindex(market.accounts.index).dropna()
+    gone = held.index[(market.accounts.loc[held.index, "unit_id"].map(territory) != held)]
+    return len(gone), float(market.accounts.loc[gone, "revenue"].clip(lower=0).sum())
+
+
+# ---------------------------------------------------------------------------- when there are none
+
+
+def _why_not(
+    market: Market,
+    measures: pd.DataFrame,
+    rules: Rules,
+    how: Territories,
+    seed: int,
+    fixed: pd.Series,
+    nearest: str,
+    work: int,
+) -> str:
+    """Say which rules cannot hold together, how near the nearest came, and what works."""
+    clash = conflict(market, measures, rules, fixed)
+    if clash:
+        said = f"these rules cannot hold together: {', '.join(_called(rule) for rule in clash)}"
+    else:
+        said = (
+            f"no {rules.n_territories} territories were found that keep every rule "
+            f"({work:,} moves tried)"
+        )
+    works = _wider(market, measures, rules, how, seed, fixed)
+    fewer = _fewer(market, measures, rules, how, seed, fixed, clash)
+    return "; ".join(text for text in (said, nearest, works, fewer) if text)
+
+
+def _fewer(
+    market: Market,
+    measures: pd.DataFrame,
+    rules: Rules,
+    how: Territories,
+    seed: int,
+    fixed: pd.Series,
+    clash: tuple[Named, ...],
+) -> str:
+    """Try without each of the rules that conflict, and say which of them it is enough to give up."""
+    enough = []
+    for rule in clash:
+        if rule[0] == "balance":
+            continue
+        fewer, held = without(rules, fixed, rule)
+        try:
+            draw(market, measures, fewer, how, seed, held, explain=False)
+        except InfeasibleError:
+            continue
+        enough.append(_called(rule))
+    return f"territories were found without {', or without '.join(enough)}" if enough else ""
+
+
+def _called(rule: Named) -> str:
+    """Name a rule in a sentence."""
+    kind, which = rule
+    return {
+        "balance": f"balance of {which}",
+        "together": f"{which} together",
+        "apart": f"{which} apart",
+        "cap": f"the limit on {which} that change hands",
+        "forbidden": "the table forbidden",
+        "protected": "the protected accounts",
+        "overrides": "the overrides",
+        "one piece": "territories in one piece",
+    }[kind]
+
+
+def _nearest(rules: Rules, problem: Problem, none: NotFound) -> str:
+    """How near the nearest labels came."""
+    if none.label is None or not rules.balance or "balance" not in none.broken:
+        return f"the nearest break {', '.join(none.broken)}" if none.broken else ""
+    off = excess(problem, none.label) / np.maximum(problem.low + problem.high, 1e-12) * 2
+    measures = list(rules.balance)
+    measure = measures[int(off.max(axis=0).argmax())]
+    return f"the nearest misses {measure} by {off.max():.1%} of a fair share"
+
+
+def _wider(
+    market: Market,
+    measures: pd.DataFrame,
+    rules: Rules,
+    how: Territories,
+    seed: int,
+    fixed: pd.Series,
+) -> str:
+    """Find by trial the smallest wider balance with which territories exist, and say it.
+
+    All tolerances are widened alike until territories are found; then the factor is halved in
+    towards the last that failed. The tolerances named are those that the territories found need.
+    """
+
+    def needed(factor: float) -> dict[str, float] | None:
+        wide = {m: min(t * factor, WIDEST) for m, t in rules.balance.items()}
+        asked = replace(rules, balance=wide)
+        if impossible(market, measures, asked, fixed):
+            return None
+        problem, slot = compile_problem(market, measures, asked, fixed)
+        try:
+            label = solve(problem, seed, 1, how.starts).label
+        except NotFound:
+            return None
+        index = _index(measures[list(wide)], label, slot["share"].to_numpy())
+        off = np.abs(index - 1).max(axis=0)
+        return {
+            m: max(t, float(np.ceil(round(x * 100, 6))) / 100)
+            for (m, t), x in zip(rules.balance.items(), off, strict=True)
+        }
+
+    low, best = 1.0, None
+    largest = WIDEST / min(rules.balance.values(), default=1.0)
+    for factor in sorted({*(f for f in WIDER if f < largest), 10.0, largest}):
+        high, best = factor, needed(factor)
+        if best:
+            break
+        low = factor
+    if not best:
+        return "no wider balance was found with which the other rules hold"
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        closer = needed(middle)
+        high, low, best = (middle, low, closer) if closer else (high, middle, best)
+    wide = ", ".join(f"{m}: {t:.2f}" for m, t in best.items() if t > rules.balance[m])
+    return f"territories were found with {wide}"
+
+
+def _index(load: pd.DataFrame, label: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Measures of each slot over its fair share, (k, m)."""
+    sums = np.zeros((len(share), load.shape[1]))
+    np.add.at(sums, label, load.to_numpy(float))
+    return sums / np.maximum(share[:, None] * load.to_numpy(float).sum(axis=0)[None], 1e-12)
+
+
+# ---------------------------------------------------------------------------- comparing
+
+
+def curve(
+    market: Market,
+    measures: pd.DataFrame,
+    asked: Sequence[Rules],
+    how: Territories,
+    seed: int,
+    fixed: pd.Series | None = None,
+) -> Curve:
+    """Draw every number of territories that is asked, and pick one.
+
+    total = travel in money + number * cost of a rep + change; picked is the least total among the
+    numbers whose utilisation (hours of work over hours there are) is within the limit.
+
+    Parameters
+    ----------
+    market, measures, how, seed, fixed
+        As in `draw`.
+    asked
+        The rules for each number.
+
+    Raises
+    ------
+    InfeasibleError
+        If there are territories for none of the numbers.
+    """
+    rows, designs = [], {}
+    for rules in asked:
+        k, terms = rules.n_territories, rules.terms
+        try:
+            found = draw(market, measures, rules, how, seed, fixed, explain=False)
+        except InfeasibleError as reason:
+            rows.append({"n_territories": k, "status": "none", "refused": str(reason)})
+            continue
+        designs[k] = found
+        fte = sum(rules.shares) if rules.shares else float(k)
+        hours = fte * terms.capacity_h
+        travel = found.cost_km * money(market, terms) if market.places else 0.0
+        used = float(measures["workload_h"].sum()) / hours if hours else np.nan
+        row = {
+            "n_territories": k,
+            "cost": found.cost,
+            "travel_km": found.cost_km,
+            "bound": found.bound_km,
+            "gap": found.gap,
+            "status": found.status,
+            "utilisation": used,
+            "travel_money": travel,
+            "rep_money": fte * terms.rep_cost,
+            "change_money": found.change,
+            "total": travel + fte * terms.rep_cost + found.change,
+            "refused": "",
+        }
+        rows.append(row | {"fits": not used > terms.limit})
+    table = pd.DataFrame(rows)
+    if not designs:
+        raise InfeasibleError(
+            f"no number of territories from {asked[0].n_territories} to {asked[-1].n_territories} "
+            f"works; {asked[-1].n_territories}: {rows[-1]['refused']}"
+        )
+    drawn = table[table["n_territories"].isin(designs)]
+    fits = drawn[drawn["fits"].astype(bool)]
+    if not len(fits):
+        return Curve(table, int(drawn["n_territories"].max()), "fullest", designs)
+    best = fits.loc[fits["total"].astype(float).idxmin(), "n_territories"]
+    known = bool(drawn["utilisation"].notna().any())
+    return Curve(table, int(best), "least_total" if known else "no_capacity", designs)
+
+
+def frontier(
+    market: Market,
+    measures: pd.DataFrame,
+    rules: Rules,
+    how: Territories,
+    seed: int,
+    tolerances: Sequence[float],
+    fixed: pd.Series | None = None,
+) -> pd.DataFrame:
+    """Draw with one tolerance after another for every measure: what balance costs in travel.
+
+    What keeps a tight tolerance keeps a wide one, so the cheapest of the tighter ones counts too;
+    what is proven for a wide tolerance holds for a tight one, so the highest of these bounds counts.
+
+    Returns
+    -------
+    DataFrame, a row for each tolerance, ascending
+        tolerance, cost, bound (in the unit of travel), gap, status (none where there are none)
+    """
+    rows = []
+    for tolerance in sorted(tolerances):
+        tight = replace(rules, balance=dict.fromkeys(rules.balance, tolerance))
+        try:
+            found = draw(market, measures, tight, how, seed, fixed, explain=False)
+        except InfeasibleError:
+            rows.append((tolerance, np.inf, -np.inf))
+        else:
+            rows.append((tolerance, found.cost, found.bound_km))
+    table = pd.DataFrame(rows, columns=["tolerance", "cost", "bound"])
+    table["cost"] = table["cost"].cummin()
+    table["bound"] = table["bound"][::-1].cummax()[::-1]
+    there = np.isfinite(table["cost"])
+    table["gap"] = ((table["cost"] - table["bound"]) / table["cost"].where(table["cost"] > 0)).clip(
+        lower=0
+    )
+    proven = table["cost"] - table["bound"] <= OFF * table["cost"].abs()
+    table["status"] = np.select([~there, proven], ["none", "optimal"], "feasible")
+    return table.assign(
+        cost=table["cost"].where(there),
+        bound=table["bound"].where(there & (table["bound"] > -np.inf)),
+    )
+
+
+def lock_prices(
+    market: Market,
+    measures: pd.DataFrame,
+    rules: Rules,
+    how: Territories,
+    seed: int,
+    fixed: pd.Series | None = None,
+    present: Design | None = None,
+) -> pd.DataFrame:
+    """Price every lock: what the territories cost with all rules, less what they cost without that one.
+
+    The territories with all rules keep the others too, so they count as an answer without the lock
+    and no price is below 0; a price is at most what is proven for the rules without the lock.
+
+    Parameters
+    ----------
+    market, measures, rules, how, seed, fixed
+        As in `draw`.
+    present
+        The design with all rules; drawn here where None.
+
+    Returns
+    -------
+    DataFrame, a row for each override, protected unit, forbidden pair, group and limit
+        lock      overrides, protected, forbidden, together, apart or cap
+        which     the unit and territory, or the units of the group
+        price     in the unit of travel
+        at_most   proven: it is not more
+        money     currency a year (price in money; nan where travel is squared)
+    """
+    fixed = pd.Series(dtype=str) if fixed is None else fixed
+    base = present or draw(market, measures, rules, how, seed, fixed)
+    rows = []
+    for lock, which, fewer, held in _locks(rules, fixed):
+        try:
+            free = draw(market, measures, fewer, how, seed, held, explain=False)
+            cost, bound = min(free.cost, base.cost), min(free.bound_km, base.cost)
+        except InfeasibleError:
+            cost, bound = base.cost, 0.0
+        rows.append((lock, which, base.cost - cost, base.cost - bound))
+    table = pd.DataFrame(rows, columns=["lock", "which", "price", "at_most"])
+    one = np.nan if rules.terms.square else money(market, rules.terms)
+    return table.assign(money=table["price"].astype(float) * one)
+
+
+def _locks(rules: Rules, fixed: pd.Series) -> list[tuple[str, str, Rules, pd.Series]]:
+    """Every lock, with the rules and overrides that are left without it."""
+    found = [
+        ("overrides", f"{unit}: {name}", rules, fixed.drop(unit)) for unit, name in fixed.items()
+    ]
+    for kind in ("protected", "forbidden"):
+        pairs = getattr(rules, kind)
+        found += [
+            (
+                kind,
+                f"{unit}: {name}",
+                changed(rules, kind, tuple(p for p in pairs if p != (unit, name))),
+                fixed,
+            )
+            for unit, name in pairs
+        ]
+    for kind, which in named_rules(rules, fixed):
+        if kind in ("together", "apart", "cap"):
+            found.append((kind, which, *without(rules, fixed, (kind, which))))
+    return found
+
+
+# ---------------------------------------------------------------------------- checking
 
 
 def checks(
@@ -375,7 +597,7 @@ def checks(
     territory
         unit_id -> territory.
     share
-        territory -> fair share; matched by size where None.
+        territory -> fair share; by name, else matched by size, where None.
     """
     k = territory.nunique()
     found = [
@@ -389,9 +611,10 @@ def checks(
             str(len(measures)),
         ),
     ]
-    split = pieces(territory, market.neighbors)
-    found.append(Check("one_piece", bool((split == 1).all()), str(int(split.max())), "1"))
-    share = fair_shares(territory, measures, rules) if share is None else share
+    if rules.whole and market.places:
+        split = pieces(territory, market.neighbors)
+        found.append(Check("one_piece", bool((split == 1).all()), str(int(split.max())), "1"))
+    share = fair_shares(territory, measures, rules, market) if share is None else share
     for measure, tolerance in rules.balance.items():
         load = measures[measure].groupby(territory).sum()
         index = load / (share.reindex(load.index) * max(float(load.sum()), 1e-12))
@@ -399,21 +622,63 @@ def checks(
         found.append(
             Check(
                 f"balance_{measure}",
-                bool(off.max() <= tolerance + 1e-9),
+                bool(off.max() <= tolerance + OFF),
                 f"{off.idxmax()}: {index[off.idxmax()]:.4f}",
                 f"{1 - tolerance:.4f} - {1 + tolerance:.4f}",
             )
         )
-    fixed = market.overrides.drop_duplicates("unit_id", keep="last").set_index("unit_id")[
-        "territory"
-    ]
+    fixed = overrides(market)
     kept = int((territory.reindex(fixed.index) == fixed).sum())
     found.append(Check("overrides_kept", kept == len(fixed), str(kept), str(len(fixed))))
+    return found + _rule_checks(market, territory, rules)
+
+
+def _rule_checks(market: Market, territory: pd.Series, rules: Rules) -> list[Check]:
+    """Checks of the rules that were given: none for a rule that nobody asked for."""
+    label = territory.to_dict()
+    held = {
+        "together_kept": [len({label[u] for u in group}) == 1 for group in rules.together],
+        "apart_kept": [len({label[u] for u in group}) == len(group) for group in rules.apart],
+        "forbidden_kept": [label[unit] != name for unit, name in rules.forbidden],
+        "protected_kept": [label[unit] == name for unit, name in rules.protected],
+    }
+    found = [
+        Check(name, all(kept), str(sum(kept)), str(len(kept)))
+        for name, kept in held.items()
+        if kept
+    ]
+    moved = dict(zip(("accounts", "revenue"), moves(market, territory), strict=True))
+    for kind, cap in rules.caps.items():
+        ok = moved[kind] <= cap * (1 + OFF)
+        found.append(Check(f"moved_{kind}", bool(ok), f"{moved[kind]:.0f}", f"{cap:.0f}"))
     return found
 
 
-def fair_shares(territory: pd.Series, measures: pd.DataFrame, rules: Rules) -> pd.Series:
-    """Match the slots' fair shares to territories by size of their first balanced measure."""
+def overrides(market: Market) -> pd.Series:
+    """Overrides as unit_id -> territory, the last one where a unit has several."""
+    rows = market.overrides.drop_duplicates("unit_id", keep="last")
+    return rows.set_index("unit_id")["territory"]
+
+
+def fair_shares(
+    territory: pd.Series, measures: pd.DataFrame, rules: Rules, market: Market | None = None
+) -> pd.Series:
+    """Give each territory its fair share: by the name of its slot, else by size.
+
+    Parameters
+    ----------
+    territory
+        unit_id -> territory.
+    measures, rules
+        What was asked.
+    market
+        Whose reps and present alignment name the slots; None matches the slots' shares to the
+        territories by size of their first balanced measure.
+    """
+    if market is not None and territory.nunique() == rules.n_territories:
+        slot = slots(market, measures.sort_index(), rules, overrides(market)).set_index("name")
+        if set(slot.index) == set(territory):
+            return slot["share"].sort_index()
     first = next(iter(rules.balance), "count")
     load = measures[first].groupby(territory).sum()
     order = load.sort_index().sort_values(ascending=False, kind="stable").index

@@ -26,6 +26,7 @@ NAMES = {
     "potential": ("potential", "potencjal"),
 }
 UNDATED = "undated"
+PLACES = ("accounts", "areas")
 
 
 def load_market(settings: Settings, folder: Path) -> Market:
@@ -166,6 +167,9 @@ def _assemble(
         assignments=rows["assignments"].sort_values("account_id").reset_index(drop=True),
         targets=rows["targets"].sort_values("quarter").reset_index(drop=True),
         overrides=_overrides(rows["overrides"], unit),
+        groups=_groups(rows["groups"], unit),
+        forbidden=_known_units("forbidden", rows["forbidden"], unit),
+        travel=_known_units("travel", rows["travel"], unit),
         given=given,
         quality=ledger.table(),
         set_aside={table: pd.concat(parts) for table, parts in sorted(ledger.aside.items())},
@@ -173,6 +177,7 @@ def _assemble(
         quarter=quarter,
         currency=settings.currency,
         country=settings.country,
+        places=settings.units in PLACES,
     )
 
 
@@ -281,6 +286,10 @@ def _units(
             )
         unit, neighbors = units.area_units(areas, crs)
         accounts = accounts.assign(unit_id=accounts["area_id"])
+    elif settings.units not in PLACES:
+        unit_of = (units.segments if settings.units == "segments" else units.volumes)(accounts)
+        accounts = accounts.assign(unit_id=unit_of)
+        return units.class_units(accounts, crs), units.no_pairs(), accounts
     else:
         land = shapely.union_all(areas.geometry.to_crs(crs).to_numpy()) if len(areas) else None
         unit, neighbors, unit_of = units.location_units(accounts, land, crs)
@@ -299,12 +308,23 @@ def _note_owners(ledger: Ledger, rows: dict[str, pd.DataFrame]) -> None:
 
 
 def _overrides(rows: pd.DataFrame, unit: gpd.GeoDataFrame) -> pd.DataFrame:
+    return _known_units("overrides", rows, unit)
+
+
+def _known_units(table: str, rows: pd.DataFrame, unit: gpd.GeoDataFrame) -> pd.DataFrame:
     unknown = rows.loc[~rows["unit_id"].isin(unit.index), "unit_id"]
     if len(unknown):
         raise DataError(
-            f"overrides: {len(unknown)} units do not exist, such as {', '.join(unknown.head(3))}"
+            f"{table}: {len(unknown)} units do not exist, such as {', '.join(unknown.head(3))}"
         )
     return rows.sort_values("unit_id", kind="stable").reset_index(drop=True)
+
+
+def _groups(rows: pd.DataFrame, unit: gpd.GeoDataFrame) -> pd.DataFrame:
+    odd = rows.loc[~rows["rule"].isin(["together", "apart"]), "rule"]
+    if len(odd):
+        raise DataError(f"groups: a rule is together or apart, not {odd.iloc[0]!r}")
+    return _known_units("groups", rows.drop_duplicates(), unit)
 
 
 def _reps(rows: pd.DataFrame) -> pd.DataFrame:

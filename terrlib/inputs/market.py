@@ -25,7 +25,8 @@ class Market:
         Indexed by unit_id, sorted: name, lat, lon, x_km, y_km, n_accounts, geometry (polygon in
         EPSG:4326; the cells of all units tile the outline).
     neighbors
-        unit_a, unit_b: who touches whom, each pair once, unit_a < unit_b.
+        unit_a, unit_b: who touches whom, each pair once, unit_a < unit_b; empty where units are no
+        places.
     reps
         Indexed by rep_id: name, home_lat, home_lon, role, fte, seniority, skills, cost_year.
     sales
@@ -49,6 +50,12 @@ class Market:
         quarter, amount (currency): what has to be sold in all.
     overrides
         unit_id, territory, reason, who, date.
+    groups
+        rule (together or apart), group, unit_id.
+    forbidden
+        unit_id, territory, reason: where a unit may not be.
+    travel
+        unit_id, to, km, minutes: the user's own matrix; `to` is a unit, or a rep.
     given
         Names of the tables that were given.
     quality
@@ -61,6 +68,9 @@ class Market:
         The quarter planned for, like 2026Q4, or "undated".
     currency, country
         ISO codes.
+    places
+        Whether units are places; not where they are segments or volume classes, which need no travel
+        and touch nobody.
     """
 
     accounts: pd.DataFrame
@@ -76,6 +86,9 @@ class Market:
     assignments: pd.DataFrame
     targets: pd.DataFrame
     overrides: pd.DataFrame
+    groups: pd.DataFrame
+    forbidden: pd.DataFrame
+    travel: pd.DataFrame
     given: frozenset[str]
     quality: pd.DataFrame
     set_aside: Mapping[str, pd.DataFrame]
@@ -83,6 +96,7 @@ class Market:
     quarter: str
     currency: str
     country: str
+    places: bool = True
 
     def has(self, table: str) -> bool:
         """Tell whether a table was given and holds at least one trusted row."""

@@ -27,6 +27,9 @@ TABLES = (
     "targets",
     "neighbors",
     "overrides",
+    "groups",
+    "forbidden",
+    "travel",
 )
 EXAMPLES = {"quarter": "2026Q4", "currency": "PLN", "country": "PL", "plan": "NORTH-1"}
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -120,13 +123,39 @@ class Workload(_Strict):
     margin: Share = _assumed(0.35, "assumption: contribution margin of sales")
 
 
+class Change(_Strict):
+    """What it costs when accounts change hands, and how many may."""
+
+    price: float = _assumed(
+        1.0, "assumption: the expected loss of a handover counts in full; 0 redraws freely", ge=0
+    )
+    max_accounts: int | None = Field(None, ge=0)
+    max_revenue: float | None = Field(None, ge=0)
+
+
 class Territories(_Strict):
     """How territories are drawn."""
 
-    count: int | None = Field(None, ge=1)
+    count: int | tuple[int, int] | None = None
     balance: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
-    starts: int = Field(8, ge=1, le=200)
+    travel: Literal["distance", "square"] = "distance"
+    centres: Literal["free", "homes"] = "free"
+    change: Change = Change()
+    starts: int = Field(0, ge=0, le=200)
+    effort: int = Field(1, ge=1, le=20)
     fair_share_by_fte: bool = True
+
+    @field_validator("count", mode="before")
+    @classmethod
+    def _one_or_range(cls, count: Any) -> Any:
+        low, high, *more = [*count, *count] if isinstance(count, list | tuple) else [count] * 4
+        fits = len(more) == 2 and all(type(end) is int for end in (low, high))  # noqa: PLR2004
+        if count is not None and not (fits and 1 <= low <= high):
+            raise ValueError(
+                "territories.count: a number from 1 up, or the ends of a range like [12, 18], "
+                f"not {count!r}"
+            )
+        return count
 
 
 class Staffing(_Strict):
@@ -193,7 +222,7 @@ class Settings(_Strict):
     country: str = Field("PL", pattern=r"^[A-Z]{2}$")
     crs: int | None = None
     seed: int = Field(1, ge=0)
-    units: Literal["accounts", "areas"] = "accounts"
+    units: Literal["accounts", "areas", "segments", "volume"] = "accounts"
     tables: dict[str, TableFile] = {}
     customers: Customers = Customers()
     workload: Workload = Workload()

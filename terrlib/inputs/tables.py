@@ -155,6 +155,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
     "neighbors": _table("""
         unit_a! | key | a unit | jednostka
         unit_b! | key | a unit that counts as touching it (a ferry, a bridge) | jednostka uznana za sąsiednią (prom, most)
+        kind | text | touch or bridge joins the two, cut parts them; touch where blank | touch lub bridge łączy, cut rozdziela; puste znaczy touch
     """),
     "overrides": _table("""
         unit_id! | key | the unit placed by hand | jednostka przypisana ręcznie
@@ -162,6 +163,22 @@ COLUMNS: dict[str, dict[str, Column]] = {
         reason | text | why | powód
         who | text | who decided | kto zdecydował
         date | date | when | kiedy
+    """),
+    "groups": _table("""
+        rule! | text | together: one territory for all; apart: no two in one | together: jedno terytorium dla wszystkich; apart: żadne dwie w jednym
+        group! | key | units with the same name of a group belong to it | jednostki o tej samej nazwie grupy należą do niej
+        unit_id! | key | the unit | jednostka
+    """),
+    "forbidden": _table("""
+        unit_id! | key | the unit | jednostka
+        territory! | key | where it may not be | terytorium, w którym nie może być
+        reason | text | why | powód
+    """),
+    "travel": _table("""
+        unit_id! | key | the unit travelled to | jednostka, do której się jedzie
+        to! | key | the unit at the centre, or the rep where centres are homes | jednostka w centrum albo przedstawiciel, gdy centrum to dom
+        km | number 0.. | one way by road; every pair of them, or minutes | w jedną stronę drogą; dla każdej pary albo minuty
+        minutes | number 0.. | one way; used instead of km where given | w jedną stronę; zamiast km, gdy podano
     """),
 }
 

@@ -208,23 +208,90 @@ def _shared_edges(made: np.ndarray, cells: np.ndarray, offshore: np.ndarray) -> 
     return np.vstack([i, j])[:, long & on_land]
 
 
+VOLUME_STEPS = 20
+SIZES = ((10, "micro"), (50, "small"), (250, "medium"), (np.inf, "large"))
+
+
+def segments(accounts: pd.DataFrame) -> pd.Series:
+    """Name the market segment of every account: industry/size, size by the classes of the EU.
+
+    Source: Commission Recommendation 2003/361/EC, by number of employees alone.
+
+    Examples
+    --------
+    >>> segments(pd.DataFrame({"industry": ["food", ""], "employees": [30.0, np.nan]})).tolist()
+    ['food/small', '-/-']
+    """
+    size = pd.Series("-", index=accounts.index)
+    for limit, name in reversed(SIZES):
+        size = size.mask(accounts["employees"] < limit, name)
+    return accounts["industry"].replace("", "-").fillna("-") + "/" + size
+
+
+def volumes(accounts: pd.DataFrame) -> pd.Series:
+    """Name the volume class of every account: steps V01, V02, ... down the accounts by revenue.
+
+    A step holds a twentieth of revenue and number together (the mean of both shares), so that
+    neither a large account nor many small ones make a step too large to balance.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"revenue": [60.0, 30, 10, 0]}, index=list("abcd"))
+    >>> volumes(rows).tolist()
+    ['V05', 'V12', 'V16', 'V19']
+    """
+    ranked = (
+        accounts["revenue"].clip(lower=0).sort_index().sort_values(ascending=False, kind="stable")
+    )
+    share = ranked / max(float(ranked.sum()), 1e-12) / 2 + 1 / len(ranked) / 2
+    step = np.ceil((share.cumsum() - share / 2) * VOLUME_STEPS).clip(1, VOLUME_STEPS).astype(int)
+    return step.map("V{:02d}".format).reindex(accounts.index)
+
+
+def class_units(accounts: pd.DataFrame, crs: CRS) -> gpd.GeoDataFrame:
+    """Make every class of accounts a unit; its geometry is a disc of 500 m around each account."""
+    by = accounts.groupby("unit_id")
+    points = shapely.points(accounts["x_km"].to_numpy() * 1000, accounts["y_km"].to_numpy() * 1000)
+    discs = pd.Series(shapely.buffer(points, 500, quad_segs=2), index=accounts.index)
+    middle = by[["lat", "lon", "x_km", "y_km"]].mean()
+    shapes = [shapely.union_all(discs[rows].to_numpy()) for rows in by.groups.values()]
+    return gpd.GeoDataFrame(
+        middle.assign(name=middle.index)[["name", "lat", "lon", "x_km", "y_km"]],
+        geometry=shapes,
+        crs=crs,
+    ).to_crs(4326)
+
+
+def no_pairs() -> pd.DataFrame:
+    """Nobody touches anybody."""
+    return _pairs(np.array([]), np.array([]))
+
+
 def join_islands(
     ledger: Ledger, units: gpd.GeoDataFrame, neighbors: pd.DataFrame, given: pd.DataFrame
 ) -> pd.DataFrame:
-    """Add the pairs a user gave, and note units that touch nobody.
+    """Add the pairs a user gave, part those marked `cut`, and note units that touch nobody.
 
     Raises
     ------
     DataError
-        If a given pair names a unit that does not exist.
+        If a given pair names a unit that does not exist, or is of an unknown kind.
     """
+    odd = given.loc[~given["kind"].fillna("").isin(["", "touch", "bridge", "cut"]), "kind"]
+    if len(odd):
+        raise DataError(f"neighbors: a kind is touch, bridge or cut, not {odd.iloc[0]!r}")
     unknown = sorted(set(given["unit_a"]).union(given["unit_b"]) - set(units.index))
     if unknown:
         raise DataError(
             f"neighbors: {len(unknown)} units do not exist, such as {', '.join(unknown[:3])}"
         )
-    both = pd.concat([neighbors, _pairs(given["unit_a"].to_numpy(), given["unit_b"].to_numpy())])
-    both = both.drop_duplicates().sort_values(["unit_a", "unit_b"]).reset_index(drop=True)
+    cut = (given["kind"] == "cut").to_numpy()
+    joined, parted = (
+        _pairs(*given.loc[rows, ["unit_a", "unit_b"]].to_numpy().T) for rows in (~cut, cut)
+    )
+    both = pd.concat([neighbors, joined]).drop_duplicates()
+    both = both.merge(parted, how="left", indicator=True).query("_merge == 'left_only'")
+    both = both[["unit_a", "unit_b"]].sort_values(["unit_a", "unit_b"]).reset_index(drop=True)
     touched = set(both["unit_a"]).union(both["unit_b"])
     alone = units.index[~units.index.isin(touched)]
     if len(alone) and len(units) > 1:

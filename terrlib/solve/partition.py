@@ -189,7 +189,7 @@ def travel(problem: Problem, centre: Ints) -> Floats:
 
 def travel_home(problem: Problem) -> Floats:
     """Cost of travel from every unit to the given centres, (n, k)."""
-    assert problem.home is not None  # noqa: S101
+    assert problem.home is not None
     return problem.weight[:, None] * (problem.home**2 if problem.square else problem.home)
 
 
@@ -287,6 +287,23 @@ def broken(problem: Problem, label: Ints) -> tuple[str, ...]:
         total = problem.moved[problem.leaves(label)].sum(0)
         found["cap"] = bool((total > problem.cap + TOLERANCE * np.maximum(problem.cap, 1.0)).any())
     return tuple(name for name, is_broken in found.items() if is_broken)
+
+
+def misses(problem: Problem, label: Ints) -> float:
+    """How far labels are from keeping every rule, in fair shares and counts; 0 where they do."""
+    middle = np.maximum((problem.low + problem.high) / 2, 1e-12)
+    total = float((excess(problem, label) / middle).sum())
+    rules = broken(problem, label)
+    if not rules:
+        return 0.0
+    if "pieces" in rules:
+        total += float((pieces(problem, label) - 1).clip(0).sum())
+    if "apart" in rules and problem.apart is not None:
+        total += float((label[problem.apart[:, 0]] == label[problem.apart[:, 1]]).sum())
+    if "cap" in rules and problem.moved is not None and problem.cap is not None:
+        over = problem.moved[problem.leaves(label)].sum(0) - problem.cap
+        total += float((over.clip(0) / np.maximum(problem.cap, 1e-9)).sum())
+    return total + len({"empty", "fixed", "banned", "together"} & set(rules))
 
 
 def feasible(problem: Problem, label: Ints) -> bool:

@@ -1,0 +1,425 @@
+"""Why no such territories can exist: arithmetic before any solver runs, then the smallest set of rules.
+
+With u_1 >= u_2 >= ... the units' shares of a measure, k territories and a limit `most` of each:
+
+    u_1 <= most                                  else one unit alone is too large
+    u_(jk-j+1) + ... + u_(jk+1) <= most          the j + 1 smallest of the jk + 1 largest units: some
+                                                 territory holds j + 1 of these (pigeonhole)
+    some set of units adds up to within each territory's limits      (subset sums)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from terrlib.decisions.rules import (
+    Rules,
+    blocks,
+    compile_problem,
+    graph,
+    holdings,
+    slots,
+    sure_moves,
+)
+from terrlib.inputs.market import Market
+from terrlib.solve.milp import assign_units
+
+FEW_UNITS = 16
+SUMS = 2_000_000  # subset sums that are listed at most
+TINY = 1e-9
+PAIRS = 20_000  # units times slots up to which a conflict is looked for
+NODES = 2_000
+
+
+def impossible(
+    market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series | None = None
+) -> list[str]:
+    """Reasons of plain arithmetic why no such territories can exist; none is no promise.
+
+    Parameters
+    ----------
+    market
+        Units, who touches whom, and who holds them today.
+    measures
+        unit_id x measures.
+    rules
+        What is asked.
+    fixed
+        unit_id -> territory it must be in.
+
+    Returns
+    -------
+    list of str
+        Sentences with numbers and what would help.
+    """
+    fixed = pd.Series(dtype=str) if fixed is None else fixed
+    k, n = rules.n_territories, len(measures)
+    if k > n:
+        return [
+            f"{k} territories cannot be made of {n} units: draw at most {n}, or use smaller units"
+        ]
+    named = set(fixed) | {name for _, name in rules.protected}
+    if len(named) > k:
+        what = "overrides" if not rules.protected else "overrides and protected accounts"
+        return [
+            f"the {what} name {len(named)} territories, but only {k} are asked for: ask for "
+            f"{len(named)}, or let {len(named) - k} of them go"
+        ]
+    reasons = list(_contradictions(market, measures, rules, fixed))
+    for measure, tolerance in rules.balance.items():
+        total = float(measures[measure].sum())
+        if total <= 0:
+            reasons.append(
+                f"{measure} is 0 everywhere, so it cannot be balanced: balance another measure"
+            )
+            continue
+        share = measures[measure] / total
+        found = _too_large(market, share, rules, measure, tolerance)
+        found += _sets_too_large(market, measures, share, rules, measure, tolerance, fixed)
+        reasons += found or _too_coarse(measures[measure], share, rules, measure, tolerance)
+    return reasons + _islands(market, measures, rules) + _caps(market, measures, rules, fixed)
+
+
+def _allow(needed: float) -> str:
+    """Say the tolerance that would do, rounded up to a whole per cent."""
+    return f"{np.ceil(round(needed * 100, 6)):.0f}%"
+
+
+def _contradictions(  # noqa: C901
+    market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series
+) -> Iterator[str]:
+    """Rules that say two things of one unit."""
+    names, k = market.units["name"], rules.n_territories
+    kept: dict[str, str] = dict(fixed)
+    for unit, territory in rules.protected:
+        if kept.setdefault(unit, territory) != territory:
+            why = "an override puts it" if unit in fixed else "another protected account keeps it"
+            yield (
+                f"{names[unit]} holds a protected account of {territory}, but {why} in {kept[unit]}: "
+                "take one of the two away, or split the unit"
+            )
+    banned = set(rules.forbidden)
+    for unit, territory in kept.items():
+        if (unit, territory) in banned:
+            yield (
+                f"{names[unit]} has to be in {territory} and may not be there: take it out of the "
+                "table forbidden, or out of the overrides"
+            )
+    called = set(slots(market, measures, rules, fixed)["name"])
+    for unit in sorted({unit for unit, _ in banned}):
+        if called <= {territory for who, territory in banned if who == unit}:
+            yield f"{names[unit]} is forbidden in all {k} territories: allow it in one of them"
+    for group in rules.together:
+        wanted = sorted({kept[unit] for unit in group if unit in kept})
+        if len(wanted) > 1:
+            yield (
+                f"{names[group[0]]} and {len(group) - 1} more units have to be together, but are placed "
+                f"in {' and '.join(wanted)}: place them in one, or take one out of the group"
+            )
+    block = blocks({unit: i for i, unit in enumerate(measures.index)}, rules.together)
+    of_unit = pd.Series(block, index=measures.index)
+    for group in rules.apart:
+        if len(group) > k:
+            yield (
+                f"{len(group)} units have to be apart ({names[group[0]]}, {names[group[1]]}, ...), but "
+                f"there are only {k} territories: draw {len(group)}, or take {len(group) - k} out of "
+                "the group"
+            )
+        for a, b in combinations(group, 2):
+            if of_unit[a] == of_unit[b] or (a in kept and kept.get(a) == kept.get(b)):
+                where = kept.get(a, "one territory by another rule")
+                yield (
+                    f"{names[a]} and {names[b]} have to be apart, but both are bound to {where}: take "
+                    "one of them out of the group"
+                )
+
+
+def _too_large(
+    market: Market, share: pd.Series, rules: Rules, measure: str, tolerance: float
+) -> list[str]:
+    """One unit, or the units that must share a territory, above the upper limit."""
+    fair = float(rules.fair().max())
+    most, names = (1 + tolerance) * fair, market.units["name"]
+    big = share[share > most * (1 + TINY)].sort_values(ascending=False, kind="stable")
+    if len(big):
+        at_most = max(int(np.floor((1 + tolerance) / float(big.iloc[0]))), 1)
+        needed = float(big.iloc[0]) / fair - 1
+        others = f", and {len(big) - 1} more units are too large" if len(big) > 1 else ""
+        ways = [f"draw at most {at_most} territories"]
+        if market.units.loc[big.index[0], "n_accounts"] > 1:
+            ways.insert(0, "split the unit (units: accounts)")
+        if needed < 1:
+            ways.append(f"or allow a balance of {_allow(needed)} or more")
+        return [
+            f"{names[big.index[0]]} alone holds {big.iloc[0]:.1%} of {measure}, but a territory may "
+            f"hold at most {most:.1%}{others}: {', '.join(ways)}"
+        ]
+    ranked, k = share.sort_values(ascending=False, kind="stable"), rules.n_territories
+    for j in range(1, (len(ranked) - 1) // k + 1):
+        least = float(ranked.iloc[j * k - j : j * k + 1].sum())
+        if least > most * (1 + TINY):
+            needed = least / fair - 1
+            return [
+                f"of the {j * k + 1} largest units some territory holds {j + 1}, which is at least "
+                f"{least:.1%} of {measure}, but a territory may hold at most {most:.1%}: allow a "
+                f"balance of {_allow(needed)} or more, or draw fewer territories"
+            ]
+    return []
+
+
+def _sets_too_large(
+    market: Market,
+    measures: pd.DataFrame,
+    share: pd.Series,
+    rules: Rules,
+    measure: str,
+    tolerance: float,
+    fixed: pd.Series,
+) -> list[str]:
+    """Units locked into one territory by hand, by protection or by a group, above its limit."""
+    slot = slots(market, measures, rules, fixed)
+    most = dict(zip(slot["name"], (1 + tolerance) * slot["share"], strict=True))
+    largest = float(slot["share"].max()) * (1 + tolerance)
+    kept = dict(rules.protected) | dict(fixed)
+    block = blocks({unit: i for i, unit in enumerate(measures.index)}, rules.together)
+    of_unit = pd.Series(block, index=measures.index)
+    where = of_unit.map({of_unit[unit]: name for unit, name in kept.items()}).dropna()
+    reasons = []
+    for name, value in share.reindex(where.index).groupby(where).sum().items():
+        if value > most[str(name)] * (1 + TINY) and (where == name).sum() > 1:
+            fair = most[str(name)] / (1 + tolerance)
+            reasons.append(
+                f"the units placed by hand in {name} hold {value:.1%} of {measure}, but a territory "
+                f"may hold at most {most[str(name)]:.1%}: take at least "
+                f"{value - most[str(name)]:.1%} out of the overrides, or allow a balance of "
+                f"{_allow(value / fair - 1)} or more"
+            )
+    for group in rules.together:
+        value = float(share[of_unit == of_unit[group[0]]].sum())
+        if value > largest * (1 + TINY):
+            reasons.append(
+                f"{market.units['name'][group[0]]} and the units it has to be together with hold "
+                f"{value:.1%} of {measure}, but a territory may hold at most {largest:.1%}: take at "
+                f"least {value - largest:.1%} out of the group, or allow a balance of "
+                f"{_allow(value * (1 + tolerance) / largest - 1)} or more"
+            )
+    return reasons
+
+
+def _too_coarse(
+    load: pd.Series, share: pd.Series, rules: Rules, measure: str, tolerance: float
+) -> list[str]:
+    """A tolerance finer than the units allow: no set of them adds up to a fair share."""
+    reach, k = _sums(load.to_numpy(float)), rules.n_territories
+    if reach is None or k == 1:
+        return []
+    total = float(load.sum())
+    shares = np.unique(rules.fair())
+    offs = [np.abs(reach / (fair * total) - 1) for fair in shares]
+    worst = int(np.argmax([off.min() for off in offs]))
+    fair, off = shares[worst], offs[worst]
+    if off.min() > tolerance * (1 + TINY) + TINY:
+        low, high = (1 - tolerance) * fair, (1 + tolerance) * fair
+        return [
+            f"no set of units holds between {low:.1%} and {high:.1%} of {measure}, the nearest holds "
+            f"{reach[off.argmin()] / total:.1%}: the tolerance is finer than the {len(share)} units "
+            f"allow; allow a balance of {_allow(off.min())} or more, or use smaller units"
+        ]
+    if rules.shares and len(set(rules.shares)) > 1:
+        return []
+    # Equal shares: the largest sums within the limit, k times, must reach the total; so the smallest.
+    inside = reach[np.abs(reach * k / total - 1) <= tolerance * (1 + TINY) + TINY]
+    low, high = float(inside.min()), float(inside.max())
+    if low * k <= total * (1 + TINY) and high * k >= total * (1 - TINY):
+        return []
+    short = high * k < total
+    side, near = ("most", high) if short else ("least", low)
+    next_ = reach[reach > high].min() if short else reach[reach < low].max()
+    return [
+        f"{k} territories within the tolerance hold at {side} {near / total:.1%} of {measure} each, "
+        "which does not add up to all of it: the tolerance is finer than the units allow; allow a "
+        f"balance of {_allow(abs(float(next_) * k / total - 1))} or more"
+    ]
+
+
+def _sums(load: np.ndarray) -> np.ndarray | None:
+    """Every sum that some set of units has, not 0; None where they are too many to list."""
+    whole = np.round(load)
+    if np.abs(load - whole).max() < TINY and load.sum() <= SUMS:
+        step = int(np.gcd.reduce(whole.astype(np.int64))) or 1
+        bits = 1
+        for w in (whole.astype(np.int64) // step).tolist():
+            bits |= bits << w
+        text = np.frombuffer(bin(bits)[:1:-1].encode(), dtype=np.uint8)
+        return np.flatnonzero(text == ord("1"))[1:] * float(step)
+    if len(load) > FEW_UNITS:
+        return None
+    sums = np.zeros(1)
+    for w in load:
+        sums = np.concatenate([sums, sums + w])
+    return np.sort(sums)[1:]
+
+
+def _islands(market: Market, measures: pd.DataFrame, rules: Rules) -> list[str]:
+    """A part of the map that touches nothing else must hold whole territories."""
+    if not (rules.whole and market.places):
+        return []
+    start, touch = graph(market, measures.index)
+    n = len(measures)
+    count, part = connected_components(
+        csr_array((np.ones(len(touch)), touch, start), shape=(n, n)), directed=False
+    )
+    if count == 1:
+        return []
+    if count > rules.n_territories:
+        return [
+            f"the map falls into {count} parts that do not touch, but only {rules.n_territories} "
+            f"territories are asked for: draw at least {count}, or put ferries or bridges into the "
+            "table neighbors"
+        ]
+    reasons = []
+    fair = float(rules.fair().min())
+    for measure, tolerance in rules.balance.items():
+        total = float(measures[measure].sum())
+        load = np.bincount(part, weights=measures[measure].to_numpy()) / max(total, 1e-12)
+        low = (1 - tolerance) * fair
+        for c in np.flatnonzero(load < low * (1 - TINY)):
+            inside = measures.index[part == c]
+            reasons.append(
+                f"{market.units['name'][inside[0]]} and what it touches ({len(inside)} units) touch "
+                f"nothing else and hold {load[c]:.1%} of {measure}, but a territory must hold at least "
+                f"{low:.1%}: put a ferry or bridge into the table neighbors, or allow a balance of "
+                f"{_allow(1 - load[c] / fair)} or more"
+            )
+    return reasons[:3]
+
+
+def _caps(market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series) -> list[str]:
+    """A limit on change that is below what the balance alone makes move."""
+    if not rules.caps or not len(market.assignments):
+        return []
+    held = holdings(market).reindex(measures.index)
+    slot = slots(market, measures, rules, fixed).set_index("name")
+    sure = sure_moves(held, slot.index)
+    reasons = []
+    for kind, cap in rules.caps.items():
+        needed, why = sure[kind], "of territories that vanish, and of units that several hold"
+        for measure, tolerance in rules.balance.items():
+            total = float(measures[measure].sum())
+            moved = sure[kind] + sum(
+                _least_moved(
+                    measures.loc[held["territory"] == name, measure],
+                    held.loc[held["territory"] == name, kind],
+                    (1 + tolerance) * share * total,
+                )
+                for name, share in slot["share"].items()
+            )
+            if moved > needed:
+                needed, why = moved, f"so that {measure} is in balance"
+        if needed > cap * (1 + TINY) + TINY:
+            more = int(np.ceil(round(needed, 6)))
+            reasons.append(
+                f"at least {more:,} of {kind} have to change hands {why}, but at most {cap:,.0f} may: "
+                f"allow {more:,} or more (territories.change.max_{kind}), or wider balance"
+            )
+    return reasons
+
+
+def _least_moved(load: pd.Series, amount: pd.Series, most: float) -> float:
+    """Least amount that leaves with a load of `load.sum() - most`, units split as one likes."""
+    surplus = float(load.sum()) - most
+    if surplus <= most * TINY:
+        return 0.0
+    rate = (amount / load.where(load > 0)).dropna().sort_values(kind="stable")
+    took = np.minimum(
+        load[rate.index], (surplus - (load[rate.index].cumsum().shift(fill_value=0))).clip(lower=0)
+    )
+    return float((took * rate).sum())
+
+
+Named = tuple[str, str]
+
+
+def named_rules(rules: Rules, fixed: pd.Series) -> list[Named]:
+    """List the rules that may be taken away one at a time, as kind and which."""
+    found = [("balance", measure) for measure in rules.balance]
+    found += [("together", ", ".join(group)) for group in rules.together]
+    found += [("apart", ", ".join(group)) for group in rules.apart]
+    found += [("cap", kind) for kind in rules.caps]
+    for kind, there in (
+        ("forbidden", bool(rules.forbidden)),
+        ("protected", bool(rules.protected)),
+        ("overrides", bool(len(fixed))),
+        ("one piece", rules.whole),
+    ):
+        found += [(kind, "")] if there else []
+    return found
+
+
+def without(  # noqa: PLR0911
+    rules: Rules, fixed: pd.Series, gone: Named
+) -> tuple[Rules, pd.Series]:
+    """Return the rules and overrides without one of `named_rules`."""
+    kind, which = gone
+    if kind == "balance":
+        left = {m: t for m, t in rules.balance.items() if m != which}
+        return replace(rules, balance=left), fixed
+    if kind == "together":
+        groups = tuple(g for g in rules.together if ", ".join(g) != which)
+        return replace(rules, together=groups), fixed
+    if kind == "apart":
+        return replace(rules, apart=tuple(g for g in rules.apart if ", ".join(g) != which)), fixed
+    if kind == "cap":
+        return changed(rules, f"max_{which}", None), fixed
+    if kind == "overrides":
+        return rules, fixed.iloc[:0]
+    if kind == "one piece":
+        return replace(rules, whole=False), fixed
+    return changed(rules, kind, ()), fixed
+
+
+def changed(rules: Rules, name: str, value: object) -> Rules:
+    """Return the rules with one of them replaced."""
+    return replace(rules, **{name: value})  # type: ignore[arg-type]
+
+
+def conflict(
+    market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series
+) -> tuple[Named, ...]:
+    """Find the smallest set of rules that cannot hold together, by taking away one after another.
+
+    A set is only left smaller where a branch and bound proves that what is left cannot hold, so
+    the set returned is proven; taking away any one of it was not proven to be impossible.
+
+    Returns
+    -------
+    tuple
+        Of (kind, which); () where it could not be proven that the rules conflict.
+
+    Notes
+    -----
+    The deletion filter of Chinneck and Dravnieks (1991).
+    """
+
+    def cannot(asked: Rules, held: pd.Series) -> bool:
+        problem, _ = compile_problem(market, measures, asked, held)
+        free = np.zeros((problem.n, problem.k))
+        return assign_units(problem, free, NODES).proven_none
+
+    if len(measures) * rules.n_territories > PAIRS or not cannot(rules, fixed):
+        return ()
+    kept = []
+    for name in named_rules(rules, fixed):
+        fewer = without(rules, fixed, name)
+        if cannot(*fewer):
+            rules, fixed = fewer
+        else:
+            kept.append(name)
+    return tuple(kept)

@@ -1,0 +1,236 @@
+"""Search for cheap labels: many starts, their best parts combined, then region after region.
+
+    start      units merged to a few a slot (`coarsen`), seeds and prices (`construct`), annealed
+               while large and again while small (`improve`)
+    combine    two answers: units that both put together stay together, the rest is annealed again
+               (the multilevel crossover of Sanders and Schulz 2012)
+    region     a slot and those around it are solved again, the rest as it is (`region`)
+
+Each task has a seed of its own and tasks of one round do not see each other, so the labels are the
+same on one thread as on two. Work is counted in moves tried: about n times a constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from terrlib.solve.coarsen import coarsen
+from terrlib.solve.construct import first_labels, join_pieces
+from terrlib.solve.improve import Schedule, improve
+from terrlib.solve.partition import FREE, Floats, Ints, Problem, evaluate, misses
+from terrlib.solve.region import restrict, slots_around
+
+THREADS = 2
+PER_SLOT = 14  # merged units of a slot
+AROUND = 6  # slots of a region
+COARSE, FINE = 40_000, 12_000  # moves tried for each merged unit, for each unit
+HOT = Schedule(COARSE, heat=2.0, cool=0.005)
+WARM = Schedule(COARSE, heat=0.25, cool=0.02)
+BORDER = Schedule(FINE, heat=0.25, cool=0.02)
+MERGED = 0.7  # of the units: with more left, merging is not worth it
+
+
+@dataclass(frozen=True)
+class Found:
+    """Labels with what they miss and what they cost; the least of several is the best."""
+
+    label: Ints
+    misses: float
+    cost: float
+    toll: Floats | None = None
+    work: int = 0
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Order: first what is missed, then the cost."""
+        return round(self.misses, 9), self.cost
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much to search.
+
+    Attributes
+    ----------
+    starts
+        Answers to begin with.
+    combine
+        Rounds of combining, each of as many pairs as there are threads.
+    passes
+        Times that every slot is the middle of a region.
+    """
+
+    starts: int
+    combine: int
+    passes: int
+
+
+def search(problem: Problem, seed: int, effort: Effort) -> Found:
+    """Find cheap labels.
+
+    Parameters
+    ----------
+    problem
+        What to divide.
+    seed
+        Same seed, same answer.
+    effort
+        How much to search.
+
+    Returns
+    -------
+    Found
+        The best labels; `misses` is 0 where they keep every rule.
+    """
+    work = 0
+    pool = _all(_start(problem, seed, i) for i in range(effort.starts))
+    for turn in range(effort.combine if effort.starts > 1 else 0):
+        rng = np.random.default_rng([seed, 2, turn])
+        pairs = [rng.choice(len(pool), 2, replace=False) for _ in range(THREADS)]
+        tasks = [
+            _combine(problem, pool[min(a, b)], pool[max(a, b)], (seed, turn, at))
+            for at, (a, b) in enumerate(pairs)
+        ]
+        pool = _survivors(pool, _all(tasks))
+    best = min(pool, key=lambda found: found.rank)
+    work += sum(found.work for found in pool)
+    if problem.k > AROUND:
+        for turn in range(effort.passes):
+            best = _pass(problem, best, (seed, turn))
+    return best
+
+
+def _all(tasks: list[Callable[[], Found]] | object) -> list[Found]:
+    """Do tasks side by side; the kernels of the search let go of the interpreter's lock."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(lambda task: task(), tasks))  # type: ignore[call-overload]
+
+
+def _start(problem: Problem, seed: int, number: int) -> Callable[[], Found]:
+    def task() -> Found:
+        rng = np.random.default_rng([seed, 1, number])
+        if number == 0 and problem.present is not None:
+            return _from_today(problem, rng)
+        return _levels(problem, None, None, rng)
+
+    return task
+
+
+def _from_today(problem: Problem, rng: np.random.Generator) -> Found:
+    """Begin with the labels of today, joined where they are in pieces; change little."""
+    assert problem.present is not None
+    label = problem.present.copy()
+    held = label != FREE
+    at = np.tile(problem.xy.mean(0), (problem.k, 1))
+    for t in range(problem.k):
+        mine = held & (label == t)
+        if mine.any():
+            middle = problem.xy[mine].mean(0)
+            own = np.flatnonzero(mine)
+            at[t] = problem.xy[own[((problem.xy[own] - middle) ** 2).sum(1).argmin()]]
+    label = join_pieces(problem, label, at) if problem.whole else first_labels(problem, rng)
+    return _anneal(problem, label, rng, WARM)
+
+
+def _combine(
+    problem: Problem, one: Found, other: Found, seed: tuple[int, int, int]
+) -> Callable[[], Found]:
+    def task() -> Found:
+        rng = np.random.default_rng([seed[0], 3, *seed[1:]])
+        apart = one.label * problem.k + other.label
+        return _levels(problem, one, apart, rng)
+
+    return task
+
+
+def _levels(
+    problem: Problem, begin: Found | None, apart: Ints | None, rng: np.random.Generator
+) -> Found:
+    """Anneal with merged units, from labels or from a first solution, then with the units."""
+    merged, group = coarsen(problem, min(PER_SLOT * problem.k, problem.n // 2), rng, apart)
+    if merged.n > MERGED * problem.n:
+        if begin is None:
+            return _anneal(problem, first_labels(problem, rng), rng, HOT)
+        return _anneal(problem, begin.label, rng, WARM, begin.toll)
+    if begin is None:
+        rough = _anneal(merged, first_labels(merged, rng), rng, HOT)
+    else:
+        label = np.zeros(merged.n, dtype=np.int64)
+        label[group] = begin.label
+        rough = _anneal(merged, label, rng, WARM, begin.toll)
+    fine = _anneal(problem, rough.label[group], rng, BORDER, rough.toll)
+    return replace(fine, work=rough.work + fine.work)
+
+
+def _anneal(
+    problem: Problem,
+    label: Ints,
+    rng: np.random.Generator,
+    plan: Schedule,
+    toll: Floats | None = None,
+) -> Found:
+    label, cost, toll, work = improve(
+        problem, label, int(rng.integers(2**31)), plan.times(problem.n), toll
+    )
+    return Found(label, misses(problem, label), cost, toll, work)
+
+
+def _survivors(pool: list[Found], children: list[Found]) -> list[Found]:
+    """Let a child that is better than the worst, and new, take its place."""
+    pool = list(pool)
+    for child in children:
+        worst = max(range(len(pool)), key=lambda i: pool[i].rank)
+        known = any((child.label == found.label).all() for found in pool)
+        if child.rank < pool[worst].rank and not known:
+            pool[worst] = child
+    return pool
+
+
+def _pass(problem: Problem, best: Found, seed: tuple[int, int]) -> Found:
+    """Make every slot the middle of a region once; regions that do not meet go side by side."""
+    order = np.random.default_rng([seed[0], 4, seed[1]]).permutation(problem.k).tolist()
+    label, work, number = best.label.copy(), best.work, 0
+    toll = None if best.toll is None else best.toll.copy()
+    while order:
+        batch: list[Ints] = []
+        used: set[int] = set()
+        for middle in order[: 4 * THREADS]:
+            slots = slots_around(problem, label, middle, AROUND)
+            if used.isdisjoint(slots.tolist()):
+                batch.append(slots)
+                used |= set(slots.tolist())
+                order.remove(middle)
+            if len(batch) == THREADS:
+                break
+        tasks = []
+        for slots in batch:
+            number += 1
+            rng = np.random.default_rng([seed[0], 5, seed[1], number])
+            tasks.append(_region(problem, replace(best, label=label), slots, rng))
+        for found, slots in zip(_all(tasks), batch, strict=True):
+            work += found.work
+            label[np.isin(label, slots)] = slots[found.label]
+            if toll is not None and found.toll is not None:
+                toll[:, slots] = found.toll
+    return Found(label, misses(problem, label), evaluate(problem, label)[0], toll, work)
+
+
+def _region(
+    problem: Problem, best: Found, slots: Ints, rng: np.random.Generator
+) -> Callable[[], Found]:
+    """Solve a region again, from nothing or from what stands there; what stands if nothing is won."""
+    part, units = restrict(problem, best.label, slots)
+    label = np.searchsorted(slots, best.label[units])
+    toll = None if best.toll is None else best.toll[:, slots]
+    now = Found(label, misses(part, label), evaluate(part, label)[0], toll)
+
+    def task() -> Found:
+        afresh = bool(rng.random() < 0.5)
+        found = _levels(part, None if afresh else now, None if afresh else label, rng)
+        return min(now, found, key=lambda each: each.rank)
+
+    return task

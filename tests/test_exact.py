@@ -1,0 +1,134 @@
+"""Proofs of small problems, against trying every answer and against published optima."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+
+from terrlib.solve.exact import prove
+from terrlib.solve.milp import assign_units, polish, slot_costs
+from terrlib.solve.partition import FREE, Problem, evaluate, feasible, touch_graph
+from tests.instances import FOLDER, as_problem, read_instance
+
+
+def random_problem(seed: int) -> Problem:
+    """Up to six places, joined by a tree and some more pairs, within wide bounds."""
+    rng = np.random.default_rng(seed)
+    n, k, m = int(rng.integers(4, 7)), int(rng.integers(2, 4)), int(rng.integers(1, 3))
+    tree = [(i, int(rng.integers(i))) for i in range(1, n)]
+    more = [tuple(rng.choice(n, 2, replace=False)) for _ in range(2)]
+    load = rng.integers(1, 6, (n, m)).astype(float)
+    share = load.sum(0) / k
+    return Problem(
+        xy=rng.random((n, 2)) * 10,
+        weight=rng.random(n) + 0.1,
+        load=load,
+        low=np.tile(share * 0.5, (k, 1)),
+        high=np.tile(share * 1.6, (k, 1)),
+        **dict(zip(("start", "touch"), touch_graph(n, np.array(tree + more)), strict=True)),
+        fixed=np.full(n, FREE),
+        seed=np.full(k, FREE),
+    )
+
+
+def ruled(problem: Problem, seed: int, rule: str) -> Problem:
+    """The problem with one more rule."""
+    rng = np.random.default_rng(seed)
+    n, k = problem.n, problem.k
+    a, b = rng.choice(n, 2, replace=False)
+    change = {
+        "none": {},
+        "square": {"square": True, "matrix": rng.random((n, n)) * 9},
+        "loose": {"whole": False},
+        "banned": {"banned": np.array([[a, 0], [b, 1]])},
+        "fixed": {"fixed": np.where(np.arange(n) == a, 1, FREE)},
+        "together": {"block": np.where(np.arange(n) == a, b, np.arange(n))},
+        "apart": {"apart": np.array([[a, b]])},
+        "uneven": {"high": problem.high * np.linspace(0.8, 1.3, k)[:, None]},
+        "cap": {
+            "present": rng.integers(-1, k, n),
+            "price": rng.random(n),
+            "moved": np.ones((n, 1)),
+            "cap": np.array([n / 2]),
+        },
+    }
+    return replace(problem, **change[rule])
+
+
+RULES = ["none", "square", "loose", "banned", "fixed", "together", "apart", "uneven", "cap"]
+
+
+def every_answer(problem: Problem) -> list[np.ndarray]:
+    """All labels that keep every rule."""
+    labels = map(np.array, product(range(problem.k), repeat=problem.n))
+    return [label for label in labels if feasible(problem, label)]
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("rule", RULES)
+def test_proof_equals_trying_every_answer(rule: str, given: bool) -> None:
+    for seed in range(2):
+        problem = ruled(random_problem(seed), seed, rule)
+        if given:
+            rng = np.random.default_rng(seed)
+            problem = replace(problem, home=rng.random((problem.n, problem.k)) * 10)
+        answers = every_answer(problem)
+        if not answers:
+            if given:
+                with pytest.raises(ValueError, match="no territories"):
+                    prove(problem, None, 1_000)
+            continue
+        costs = [evaluate(problem, label)[0] for label in answers]
+        found = prove(problem, answers[int(np.argmax(costs))], 1_000)
+        assert feasible(problem, found.label)
+        assert found.cost == pytest.approx(min(costs), rel=1e-6)
+        assert found.bound <= min(costs) * (1 + 1e-9)
+        assert found.status == "optimal"
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_assignment_equals_trying_every_answer(rule: str) -> None:
+    for seed in range(2):
+        problem = ruled(random_problem(seed), seed, rule)
+        cost = np.random.default_rng(seed).random((problem.n, problem.k))
+        answers = every_answer(problem)
+        found = assign_units(problem, cost, 1_000)
+        if not answers:
+            assert found.label is None
+            assert found.proven_none
+            continue
+        least = min(cost[np.arange(problem.n), label].sum() for label in answers)
+        assert found.label is not None
+        assert feasible(problem, found.label)
+        assert found.cost == pytest.approx(least, rel=1e-6)
+        assert found.bound <= least * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_polish_never_makes_worse(rule: str) -> None:
+    problem = ruled(random_problem(5), 5, rule)
+    for label in every_answer(problem)[::7]:
+        better, cost = polish(problem, label, 100)
+        assert feasible(problem, better)
+        assert cost == pytest.approx(evaluate(problem, better)[0])
+        assert cost <= evaluate(problem, label)[0] + 1e-9
+
+
+def test_means_are_polished_by_squared_distance() -> None:
+    problem = replace(random_problem(1), square=True)
+    label = every_answer(problem)[0]
+    cost = slot_costs(problem, label, np.full(problem.k, FREE))
+    assert cost[np.arange(problem.n), label].sum() == pytest.approx(evaluate(problem, label)[0])
+
+
+@pytest.mark.parametrize("name", ["ctdp_2DU60-05-1", "ctdp_2DU80-05-2"])
+def test_published_optimum_is_proven(name: str) -> None:
+    if not (FOLDER / f"{name}.json").exists():
+        pytest.skip(f"the instance {name} is not here")
+    instance = read_instance(name)
+    found = prove(as_problem(instance), None, 5_000)
+    assert found.status == "optimal"
+    assert found.cost == pytest.approx(instance["known"]["optimum"], rel=1e-6)
