@@ -1,13 +1,13 @@
 """Draw the published instances with what a user would pick instead, ours and theirs in one run.
 
 Run by `make bench-peers`. Every answer comes from a child process of its own and goes through
-tests/judge.py; a tool that is not installed is named and skipped. Options: names of instances,
-`--large` to add towns_de10000_k100.
+tests/judge.py. Options: names of instances, `--large` to add towns_de10000_k100.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import json
 import math
 import random
@@ -22,9 +22,9 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # run as a script, `tests` is no package yet
 
+from terrlib.solve.partition import slot_cost  # noqa: E402
 from tests import instances  # noqa: E402
 from tests.bench_territories import OUT, reference, tiny, write  # noqa: E402
-from terrlib.solve.partition import slot_cost  # noqa: E402
 from tests.judge import Verdict, judge  # noqa: E402
 
 COLUMNS = [
@@ -37,6 +37,7 @@ COLUMNS = [
     "broken_territories",
     "ok",
     "seconds",
+    "cpu_seconds",
     "settings",
 ]
 NAMES = [
@@ -48,8 +49,8 @@ NAMES = [
     "towns_pl2000_k100",
 ]
 LARGE = "towns_de10000_k100"
-LIMIT = 240.0  # seconds after which a peer is given up; steps are chosen for about 160
-STEPS = 4_000_000  # of ReCom: steps x units in two territories
+LIMIT = 240.0  # seconds after which a peer is given up
+STEPS = 2_500_000  # of ReCom: steps x units in two territories, one to three minutes
 BURST = 10
 
 
@@ -96,9 +97,9 @@ def k_means_constrained(instance: dict):
 
     n, k = instance["n"], instance["k"]
     model = KMeansConstrained(
-        k, size_min=n // k, size_max=math.ceil(n / k), n_init=1, random_state=1, n_jobs=1
+        k, size_min=n // k, size_max=math.ceil(n / k), n_init=10, random_state=1, n_jobs=1
     )
-    return model.fit_predict(np.c_[instance["x"], instance["y"]]), "equal counts, n_init 1"
+    return model.fit_predict(np.c_[instance["x"], instance["y"]]), "equal counts, n_init 10"
 
 
 def max_p(instance: dict):
@@ -107,10 +108,18 @@ def max_p(instance: dict):
 
     table, near = frame(instance)
     model = MaxPHeuristic(
-        table, near, ["x", "y"], "load", instance["lower"][0], 2, max_iterations_construction=20
+        table,
+        near,
+        ["x", "y"],
+        "load",
+        instance["lower"][0],
+        max_iterations_construction=5,
+        max_iterations_sa=1,
     )
+    np.random.seed(1)  # noqa: NPY002 (what the tool draws from)
     model.solve()
-    return np.asarray(model.labels_), "threshold = lower bound, top_n 2, 20 constructions"
+    settings = "threshold = lower bound, 5 starts, 1 annealing each"
+    return np.asarray(model.labels_).astype(int), settings
 
 
 def skater(instance: dict):
@@ -121,7 +130,7 @@ def skater(instance: dict):
     floor = max(instance["n"] // instance["k"] // 2, 1)
     model = Skater(table, near, ["x", "y"], n_clusters=instance["k"], floor=floor)
     model.solve()
-    return np.asarray(model.labels_), f"floor {floor} units"
+    return np.asarray(model.labels_).astype(int), f"floor {floor} units"
 
 
 def metis(instance: dict):
@@ -140,7 +149,7 @@ def metis(instance: dict):
     slack, answers = max(round(1000 * centre_and_slack(instance)[1]), 1), []
     for factor in sorted({1, max(slack // 5, 1), max(slack // 2, 1), slack}):
         for eweights in (None, weight.tolist()):
-            for seed in range(5):
+            for seed in range(20):
                 options = pymetis.Options(ufactor=factor, seed=seed, contig=1, niter=50)
                 _, part = pymetis.part_graph(
                     instance["k"],
@@ -151,7 +160,8 @@ def metis(instance: dict):
                     options=options,
                 )
                 label = np.asarray(part)
-                settings = f"contiguous, ufactor {factor}, {'1/distance' if eweights else 'no'} edge weights"
+                edges = "1/distance" if eweights else "no"
+                settings = f"contiguous, ufactor {factor}, {edges} edge weights"
                 answers.append((rank(instance, judge(instance, label)), seed, settings, label))
     best = min(answers, key=lambda answer: answer[:3])
     return best[3], f"{best[2]}, best of {len(answers)}"
@@ -199,38 +209,45 @@ def recom(instance: dict):
         maximize=False,
         rng=draw,
     )
-    bursts = int(np.clip(STEPS * instance["k"] / 2 / instance["n"], 500, 20_000)) // BURST
+    bursts = int(np.clip(STEPS / (2 * instance["n"] / instance["k"]), 500, 50_000)) // BURST
     for _ in search.short_bursts(BURST, bursts):
         pass
     settings = f"{bursts} short bursts of {BURST} steps, epsilon {slack:.4f}"
-    return np.asarray(search.best_part.assignment_vector(), dtype=int), settings
+    return np.asarray(search.best_part.assignment_vector, dtype=int), settings
 
 
 TOOLS = {
     "terrlib": ("terrlib", ours),
     "k-means-constrained": ("k-means-constrained", k_means_constrained),
-    "spopt max-p": ("spopt", max_p),
-    "spopt SKATER": ("spopt", skater),
     "METIS": ("pymetis", metis),
     "gerrychain ReCom": ("gerrychain", recom),
+    "spopt max-p": ("spopt", max_p),
+    "spopt SKATER": ("spopt", skater),
 }
 
 
 def child(name: str, tool: str, labels: str) -> None:
     """Draw one instance with one tool; the labels to a file, figures as one line of JSON."""
     instance, draw = instances.read_instance(name), TOOLS[tool][1]
+    began = time.perf_counter()
     if tool == "terrlib":
         draw(tiny(instance))  # compiling is not drawing
-    began = time.perf_counter()
+    begun, busy = time.perf_counter(), time.process_time()
     label, settings = draw(instance)
-    seconds = time.perf_counter() - began
+    seconds, cpu = time.perf_counter() - begun, time.process_time() - busy
+    if tool == "terrlib":
+        settings += f"; compiled in {begun - began:.1f} s before"
     np.savetxt(labels, label, fmt="%d")
-    print(json.dumps({"seconds": seconds, "settings": settings}))
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "settings": settings}))
 
 
-def measure(name: str, tool: str, version: str) -> dict:
-    """One row of peers.csv."""
-    row = dict.fromkeys(COLUMNS, "") | {"instance": name, "tool": tool, "version": version}
+def measure(name: str, tool: str) -> dict:
+    """One row of peers.csv; not ok, with the reason as settings, where there is no answer."""
+    row, package = dict.fromkeys(COLUMNS, "") | {"instance": name, "tool": tool}, TOOLS[tool][0]
+    try:
+        row["version"] = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return row | {"ok": False, "settings": f"{package} is not installed"}
     with tempfile.TemporaryDirectory() as folder:
         labels = str(Path(folder) / "labels.txt")
         command = [sys.executable, __file__, "--child", name, tool, labels]
@@ -257,19 +274,9 @@ def measure(name: str, tool: str, version: str) -> dict:
         "broken_territories": verdict.broken,
         "ok": verdict.ok,
         "seconds": f"{found['seconds']:.2f}",
+        "cpu_seconds": f"{found['cpu']:.2f}",
         "settings": settings,
     }
-
-
-def installed() -> dict[str, str]:
-    """Version of each tool that is there; names those that are not."""
-    found = {}
-    for tool, (package, _) in TOOLS.items():
-        try:
-            found[tool] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            print(f"{tool}: not installed ({package}); skipped")
-    return found
 
 
 def main(arguments: list[str]) -> None:
@@ -277,21 +284,19 @@ def main(arguments: list[str]) -> None:
     names = [a for a in arguments if a != "--large"] or NAMES
     if "--large" in arguments and LARGE not in names:
         names = [*names, LARGE]
-    versions, rows = installed(), []
-    for name in names:
-        if not (instances.FOLDER / f"{name}.json").exists():
-            print(f"{name}: absent from {instances.FOLDER} (set TERRLIB_INSTANCES)")
-            continue
-        for tool, version in versions.items():
-            row = measure(name, tool, version)
-            rows.append(row)
-            write(OUT / "peers.csv", COLUMNS, rows)
-            print(
-                f"{name:20}{tool:22}{row['ratio']:>9}{row['worst_breach']:>10}"
-                f"{row['broken_territories']!s:>5}{row['ok']!s:>7}{row['seconds']:>9}"
-                f"  {row['settings']}",
-                flush=True,
-            )
+    if absent := [name for name in names if not (instances.FOLDER / f"{name}.json").exists()]:
+        print(f"absent from {instances.FOLDER} (set TERRLIB_INSTANCES): {', '.join(absent)}")
+    names, rows = [name for name in names if name not in absent], []
+    for tool, name in itertools.product(TOOLS, names):
+        rows.append(row := measure(name, tool))
+        rows.sort(key=lambda row: names.index(row["instance"]))
+        write(OUT / "peers.csv", COLUMNS, rows)
+        print(
+            f"{name:20}{tool:20}{row['ratio']:>9}{row['worst_breach']:>9}"
+            f"{row['broken_territories']!s:>4}{row['ok']!s:>6}{row['seconds']:>8}"
+            f"{row['cpu_seconds']:>8}  {row['settings']}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

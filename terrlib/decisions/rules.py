@@ -295,7 +295,7 @@ def compile_problem(
         apart=np.array(apart, dtype=np.int64) if apart else None,
         **_change(market, units, rules, number),
     )
-    if problem.price is not None and rules.terms.square:
+    if problem.price is not None and rules.terms.square and market.places:
         factor = typical_km(problem)
         problem = Problem(**{**vars(problem), "price": problem.price * factor})
     return problem, slot
@@ -355,8 +355,8 @@ def _ways(
     market: Market, units: pd.Index, rules: Rules, slot: pd.DataFrame
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Return the user's matrix between units, and the ways to given homes; None where there is none."""
-    if not market.places:
-        return None, None
+    if not market.places:  # nowhere is a centre, and every way there is none
+        return None, np.zeros((len(units), len(slot)))
     if not rules.terms.homes:
         return (_table(market, units, units) if len(market.travel) else None), None
     if (slot["rep_id"] == "").any():

@@ -100,7 +100,9 @@ def improve(
     for stage in range(STAGES):
         cold = stage >= hot
         heat = schedule.heat * typical * schedule.cool ** (stage / hot) * (not cold)
-        price = slot * schedule.price_from * growth ** min(stage, hot) * FIRM ** max(stage - hot + 1, 0)
+        price = (
+            slot * schedule.price_from * growth ** min(stage, hot) * FIRM ** max(stage - hot + 1, 0)
+        )
         if stage == hot and np.isfinite(best_cost):
             label = best.copy()
         work.run(label, centre, heat, price, toll, seed * 1_000 + stage, each)

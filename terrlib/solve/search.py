@@ -24,7 +24,8 @@ from terrlib.solve.improve import Schedule, improve
 from terrlib.solve.partition import FREE, Floats, Ints, Problem, evaluate, misses
 from terrlib.solve.region import restrict, slots_around
 
-THREADS = 2
+WORKERS = 2  # threads; the answer does not depend on it
+TOGETHER = 2  # pairs combined, or regions solved, that do not see each other
 PER_SLOT = 14  # merged units of a slot
 AROUND = 6  # slots of a region
 COARSE, FINE = 40_000, 12_000  # moves tried for each merged unit, for each unit
@@ -90,7 +91,7 @@ def search(problem: Problem, seed: int, effort: Effort) -> Found:
     pool = _all(_start(problem, seed, i) for i in range(effort.starts))
     for turn in range(effort.combine if effort.starts > 1 else 0):
         rng = np.random.default_rng([seed, 2, turn])
-        pairs = [rng.choice(len(pool), 2, replace=False) for _ in range(THREADS)]
+        pairs = [rng.choice(len(pool), 2, replace=False) for _ in range(TOGETHER)]
         tasks = [
             _combine(problem, pool[min(a, b)], pool[max(a, b)], (seed, turn, at))
             for at, (a, b) in enumerate(pairs)
@@ -106,7 +107,7 @@ def search(problem: Problem, seed: int, effort: Effort) -> Found:
 
 def _all(tasks: list[Callable[[], Found]] | object) -> list[Found]:
     """Do tasks side by side; the kernels of the search let go of the interpreter's lock."""
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(WORKERS) as pool:
         return list(pool.map(lambda task: task(), tasks))  # type: ignore[call-overload]
 
 
@@ -198,13 +199,13 @@ def _pass(problem: Problem, best: Found, seed: tuple[int, int]) -> Found:
     while order:
         batch: list[Ints] = []
         used: set[int] = set()
-        for middle in order[: 4 * THREADS]:
+        for middle in order[: 4 * TOGETHER]:
             slots = slots_around(problem, label, middle, AROUND)
             if used.isdisjoint(slots.tolist()):
                 batch.append(slots)
                 used |= set(slots.tolist())
                 order.remove(middle)
-            if len(batch) == THREADS:
+            if len(batch) == TOGETHER:
                 break
         tasks = []
         for slots in batch:

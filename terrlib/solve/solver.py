@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 
 from terrlib.solve.bound import lower_bound
+from terrlib.solve.construct import first_labels
 from terrlib.solve.exact import prove
 from terrlib.solve.milp import assign_units, polish, slot_costs
 from terrlib.solve.partition import Ints, Problem, Solution, broken, evaluate
 from terrlib.solve.search import Effort, search
+from terrlib.solve.subsets import best_of_all, may_enumerate
 
 TINY = 1e-6
 POLISH_PAIRS = 20_000  # units times slots up to which a MILP is asked
@@ -80,6 +82,8 @@ def solve(problem: Problem, seed: int = 1, effort: int = 1, starts: int = 0) -> 
     >>> found.cost, sorted(found.label.tolist())
     (4.0, [0, 0, 0, 1, 1, 1])
     """
+    if may_enumerate(problem):
+        return _enumerate(problem, seed)
     found = search(problem, seed, plan_effort(problem, effort, starts))
     label, cost, here = found.label, found.cost, float("nan")
     if problem.n * problem.k <= POLISH_PAIRS:
@@ -104,6 +108,17 @@ def solve(problem: Problem, seed: int = 1, effort: int = 1, starts: int = 0) -> 
         relaxed=bound.relaxed,
         bound_here=here,
         work=found.work,
+    )
+
+
+def _enumerate(problem: Problem, seed: int) -> Solution:
+    label = best_of_all(problem)
+    if label is None:
+        near = first_labels(problem, np.random.default_rng(seed))
+        raise NotFound(near, broken(problem, near), 0, proven=True)
+    cost, _ = evaluate(problem, label)
+    return Solution(
+        label, cost, cost, "optimal", (), cost if problem.home is not None else np.nan, 0
     )
 
 
