@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 help:  ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 $(READY): requirements.lock pyproject.toml
 	@echo "Building .venv from requirements.lock (a minute or two, once) ..."
@@ -48,8 +48,8 @@ bench-peers: .venv-peers/.ready  ## the same instances by other open tools, in a
 sample: $(READY)  ## make data/sample again (needs npm)
 	@$(BIN)/python data/make_sample.py
 
-clean:  ## remove .venv, caches and unfinished runs
-	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis reports/.*.partial
+clean:  ## remove .venv and .venv-peers, caches and unfinished runs
+	rm -rf .venv .venv-peers .pytest_cache .ruff_cache .mypy_cache .hypothesis reports/.*.partial
 	find terrlib tests data -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help setup plan lab test check bench bench-peers sample clean

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 import geopandas as gpd
 import pandas as pd
+from tqdm.auto import tqdm
 
 from terrlib import plan, review
 from terrlib.checks import Check, as_table, require
@@ -17,14 +18,17 @@ from terrlib.decisions import territories as drawing
 from terrlib.errors import SettingsError
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
+from terrlib.inputs.settings import Territories as Asked
 from terrlib.measures import facts as measuring
 from terrlib.measures import scorecard as judging
 from terrlib.measures import winning
 from terrlib.measures.workload import capacity_h
 from terrlib.runs import (
     Run,
+    note,
     open_run,
     read_facts,
+    read_notes,
     read_table,
     write_facts,
     write_findings,
@@ -42,6 +46,20 @@ class Territories(NamedTuple):
     present: pd.DataFrame
     map: gpd.GeoDataFrame
     checks: pd.DataFrame
+
+
+class Proof(NamedTuple):
+    """What is proven of a design, and what it moves: see `decisions.territories.Design`."""
+
+    status: str
+    cost: float
+    cost_km: float
+    bound_km: float
+    gap: float
+    relaxed: tuple[str, ...]
+    change: float
+    moved_accounts: int
+    moved_revenue: float
 
 
 def before(run: Run, *decisions: str) -> Sentence:
@@ -274,6 +292,8 @@ def write_territories(run: Run) -> pd.DataFrame:
     require([Check(*row) for row in drawn.checks.itertuples(index=False)])
     run.write("decisions/overrides", run.market.overrides)
     write_map(run, drawn.map)
+    if drawn.design is not None:
+        note(run.folder, proof=proof_of(drawn.design)._asdict())
     run.write("scorecard", drawn.card.reset_index())
     if len(drawn.present):
         run.write("scorecard_present", drawn.present.reset_index())
@@ -306,6 +326,117 @@ def try_territories(
     )
     drawn = _measured(run, design, design.territory, asked)
     return drawn.card, drawn.map, design
+
+
+WIDTHS = (0.5, 0.75, 1.5, 2.0)  # times the tolerance asked
+AROUND = (-2, -1, 1, 2)  # territories more than asked
+LOCKS = 12  # priced at most
+
+
+@cache
+def trade_frontier(run: Run) -> pd.DataFrame:
+    """Draw with tighter and wider tolerances: what balance costs (see `decisions.frontier`)."""
+    asked = rules(run)
+    first = next(iter(asked.balance.values()))
+    return drawing.frontier(
+        run.market,
+        unit_measures(run),
+        asked,
+        _quick(run),
+        run.settings.seed,
+        [round(first * width, 4) for width in WIDTHS if first * width < 1],
+        fixed(run.market),
+        drawn_design(run),
+        _bar(run, "frontier"),
+    )
+
+
+@cache
+def trade_counts(run: Run) -> drawing.Curve:
+    """Draw more and fewer territories than asked; the range itself where one is asked."""
+    if (curve := try_range(run)) is not None:
+        return curve
+    asked, reps = rules(run), run.market.reps["fte"].sort_values(ascending=False)
+    k, most = asked.n_territories, len(run.market.units)
+    near = [] if asked.terms.homes else [k + more for more in AROUND if 1 <= k + more <= most]
+    equal = len(reps) if run.settings.territories.fair_share_by_fte else 0
+    shares = {equal: tuple(reps), k: asked.shares}
+    return drawing.curve(
+        run.market,
+        unit_measures(run),
+        [replace(asked, n_territories=n, shares=shares.get(n, ())) for n in sorted([k, *near])],
+        _quick(run),
+        run.settings.seed,
+        fixed(run.market),
+        {k: drawn_design(run)},
+        _bar(run, "counts"),
+    )
+
+
+@cache
+def trade_locks(run: Run) -> pd.DataFrame:
+    """Price every lock, by name: how much less it would cost without (see `decisions.lock_prices`)."""
+    table = drawing.lock_prices(
+        run.market,
+        unit_measures(run),
+        rules(run),
+        _quick(run),
+        run.settings.seed,
+        fixed(run.market),
+        drawn_design(run),
+        LOCKS,
+        _bar(run, "locks"),
+    )
+    name = run.market.units["name"].to_dict()
+    return table.assign(
+        name=[
+            _lock_name(lock, which, name)
+            for lock, which in zip(table["lock"], table["which"], strict=True)
+        ]
+    )
+
+
+def _lock_name(lock: str, which: str, name: dict[str, str]) -> str:
+    """Name a lock by the names of its units, not by their ids."""
+    if lock not in ("overrides", "protected", "forbidden"):
+        return ", ".join(name.get(unit, unit) for unit in which.split(", "))
+    unit, _, territory = which.rpartition(": ")
+    return f"{name.get(unit, unit)} {'↛' if lock == 'forbidden' else '→'} {territory}"
+
+
+def proof_of(design: drawing.Design) -> Proof:
+    """Take from a design what is proven of it."""
+    return Proof(*(getattr(design, name) for name in Proof._fields))
+
+
+def proof(run: Run) -> Proof | None:
+    """What is proven of the territories: as drawn here, or as noted when they were written."""
+    if (design := territories(run).design) is not None:
+        return proof_of(design)
+    noted = read_notes(run.folder).get("proof")
+    return None if noted is None else Proof(**noted)
+
+
+def worth(run: Run) -> float:
+    """What one unit of a design's cost is in currency a year; nan where travel is squared."""
+    terms = rules(run).terms
+    return float("nan") if terms.square else asking.money(run.market, terms)
+
+
+def drawn_design(run: Run) -> drawing.Design:
+    """Draw the territories, with what is proven about them."""
+    design = draw_territories(run).design
+    assert design is not None
+    return design
+
+
+def _quick(run: Run) -> Asked:
+    """Search once: the trade asks for many maps, each only for its cost."""
+    return run.settings.territories.model_copy(update={"starts": 1, "effort": 1})
+
+
+def _bar(run: Run, what: str) -> drawing.Follow:
+    return partial(tqdm, desc=run.words.say(f"progress.{what}"), leave=False)
 
 
 # ---------------------------------------------------------------------------- 03 reps, channels

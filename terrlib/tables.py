@@ -177,6 +177,44 @@ def neighbor_lines(run: Run) -> pd.DataFrame:
     )
 
 
+def gain_table(run: Run) -> pd.DataFrame:
+    """What the territories cost and what is proven: part (travel, change, bound), cost, kind."""
+    found = steps.proof_of(steps.drawn_design(run))
+    split = [("travel", found.cost_km), ("change", max(found.cost - found.cost_km, 0.0))]
+    if steps.rules(run).terms.square:
+        split = [("all_units", found.cost)]
+    rows = pd.DataFrame([*split, ("bound", found.bound_km)], columns=["part", "cost"])
+    return _priced(run, rows[(rows["cost"] > 0) | (rows["part"] == "bound")])
+
+
+def frontier_table(run: Run) -> pd.DataFrame:
+    """Cost by tolerance: tolerance, cost, bound, gap, status, chosen, kind (see `_priced`)."""
+    rows = steps.trade_frontier(run)
+    asked = next(iter(steps.rules(run).balance.values()))
+    return _priced(run, rows.assign(chosen=rows["tolerance"] == asked))
+
+
+def count_table(run: Run) -> pd.DataFrame:
+    """Travel and utilisation by number of territories; `chosen` marks this plan, `limit` how full."""
+    asked, rows = steps.rules(run), steps.trade_counts(run).table
+    return rows.assign(chosen=rows["n_territories"] == asked.n_territories, limit=asked.terms.limit)
+
+
+def lock_table(run: Run) -> pd.DataFrame:
+    """Price of every lock, the dearest first: name, lock, price, at_most, kind (see `_priced`)."""
+    rows = _priced(run, steps.trade_locks(run), "price", "at_most")
+    return rows.sort_values(["price", "name"], ascending=[False, True]).reset_index(drop=True)
+
+
+def _priced(run: Run, rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Costs in currency a year; as shares of this plan's cost where travel is squared (`kind`)."""
+    one = steps.worth(run)
+    kind = "percent" if pd.isna(one) else "short"
+    one = 1 / (steps.drawn_design(run).cost or 1.0) if pd.isna(one) else one
+    money = {c: rows[c] * one for c in columns or ("cost", "bound") if c in rows}
+    return rows.assign(**money, kind=kind)
+
+
 def workload_by_class(run: Run) -> pd.DataFrame:
     """Hours a year by class of account: class, accounts, visit_h, call_h, travel_h."""
     facts = steps.account_facts(run)

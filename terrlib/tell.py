@@ -13,6 +13,8 @@ from terrlib.review import Review
 from terrlib.runs import Run
 from terrlib.show.words import Sentence, Words
 
+CHEAP = 1e-6  # of the whole cost: less counts as nothing
+
 
 def _join(*sentences: str) -> Sentence:
     return Sentence(" ".join(s for s in sentences if s))
@@ -187,16 +189,117 @@ def workload(run: Run) -> Sentence:
 
 
 def drawn(run: Run) -> Sentence:
-    """Say how good the territories are, with the proven bound."""
-    found = steps.territories(run).design
-    return design(run.words, found) if found else run.words.say("before.all_there")
+    """Say how good the territories are, with the proven bound, and what they move."""
+    found = steps.proof(run)
+    if found is None:
+        return run.words.say("before.all_there")
+    return _join(design(run.words, found), moved(run, found))
 
 
-def design(words: Words, found: Design) -> Sentence:
-    """Say how good a design is, with the proven bound."""
+def design(words: Words, found: Design | steps.Proof) -> Sentence:
+    """Say how good a design is: optimal only where that is proven, else how much could be gained."""
     if found.status == "optimal":
         return words.say("drawn.optimal")
-    return words.say("drawn.feasible", gap=found.gap)
+    left_out = ", ".join(words.label(f"relaxed.{rule}") for rule in found.relaxed)
+    return _join(
+        words.say("drawn.feasible", gap=found.gap),
+        words.say("drawn.relaxed", names=left_out) if left_out else "",
+    )
+
+
+def moved(run: Run, found: steps.Proof) -> Sentence:
+    """Say how many accounts go to another territory, and the loss to expect."""
+    if not run.market.has("assignments"):
+        return Sentence("")
+    if not found.moved_accounts:
+        return run.words.say("drawn.unmoved")
+    said = run.words.say("drawn.moved", n=found.moved_accounts, revenue=found.moved_revenue)
+    loss = run.words.say("drawn.loss", loss=found.change) if found.change > 0 else ""
+    return _join(said, loss)
+
+
+def gain(run: Run) -> Sentence:
+    """Say what the territories cost, the least that is proven, and so what could be gained at most."""
+    found = steps.proof_of(steps.drawn_design(run))
+    if found.status == "optimal":
+        return run.words.say("gain.none", cost=_amount(run, found.cost))
+    return run.words.say(
+        "gain.left",
+        cost=_amount(run, found.cost),
+        bound=_amount(run, found.bound_km),
+        left=_amount(run, found.cost - found.bound_km),
+        gap=found.gap,
+    )
+
+
+def _amount(run: Run, cost: float) -> str:
+    """Write a cost of the solver as currency a year, or as a share of this plan's where it is squared."""
+    one = steps.worth(run)
+    if pd.isna(one):
+        return run.words.say("gain.share", x=cost / (steps.drawn_design(run).cost or 1.0))
+    return run.words.say("gain.money", x=cost * one)
+
+
+def frontier(run: Run) -> Sentence:
+    """Say what a tighter and a wider tolerance would cost and save."""
+    say, rows = run.words.say, steps.trade_frontier(run)
+    measure, asked = next(iter(steps.rules(run).balance.items()))
+    there = rows.dropna(subset="cost")
+    now = float(there.loc[there["tolerance"] == asked, "cost"].iloc[0])
+    none = rows.loc[rows["cost"].isna(), "tolerance"]
+    said = [say("frontier.asked", measure=run.words.label(measure), tolerance=asked)]
+    tight, wide = there.iloc[0], there.iloc[-1]
+    if tight["tolerance"] < asked:
+        more = _amount(run, tight["cost"] - now)
+        said.append(say("frontier.tighter", tolerance=tight["tolerance"], more=more))
+    if len(none):
+        said.append(say("frontier.none", tolerance=float(none.max())))
+    if wide["tolerance"] > asked:
+        less = _amount(run, now - wide["cost"])
+        said.append(say("frontier.wider", tolerance=wide["tolerance"], less=less))
+    if len(steps.rules(run).balance) > 1:
+        said.append(say("frontier.others"))
+    return _join(*said, say("frontier.quick"))
+
+
+def counts(run: Run) -> Sentence:
+    """Say what more and fewer territories change, which number is cheapest, and why it is picked."""
+    say, curve, asked = run.words.say, steps.trade_counts(run), steps.rules(run)
+    rows = curve.table[curve.table["n_territories"].isin(curve.designs)]
+    if len(curve.table) == 1:
+        return say("counts.one", n=asked.n_territories)
+    few, many = rows.iloc[0], rows.iloc[-1]
+    best = rows[rows["n_territories"] == curve.picked].iloc[0]
+    used = {"most": few["utilisation"], "least": many["utilisation"]}
+    span = say(
+        "counts.span",
+        few=int(few["n_territories"]),
+        many=int(many["n_territories"]),
+        dear=float(few["travel_money"]),
+        cheap=float(many["travel_money"]),
+        limit=asked.terms.limit,
+        **used,
+    )
+    why = say(f"counts.{curve.reason}", n=curve.picked, total=float(best["total"]))
+    other = curve.picked != asked.n_territories
+    return _join(span, why, say("counts.asked", n=asked.n_territories) if other else "")
+
+
+def locks(run: Run) -> Sentence:
+    """Say how many locks there are, which cost nothing, and which is dearest."""
+    say, rows = run.words.say, steps.trade_locks(run)
+    if rows.empty:
+        return say("locks.none")
+    known = rows.dropna(subset="price")
+    paid = known[known["price"] > CHEAP * steps.drawn_design(run).cost]
+    said = [say("locks.free", free=len(known) - len(paid), all=len(known))]
+    if len(paid):
+        price = _amount(run, float(paid["price"].max()))
+        dearest = str(paid.loc[paid["price"].idxmax(), "name"])
+        said.append(say("locks.dearest", which=dearest, price=price))
+    if len(rows) > len(known):
+        said.append(say("locks.more", n=len(rows) - len(known)))
+    return _join(*said)
 
 
 def fairness(run: Run) -> Sentence:

@@ -231,12 +231,12 @@ QUICK = Effort(2, 1, 1)
 @pytest.mark.parametrize("square", [False, True])
 def test_renaming_moving_scaling_and_mirroring_change_nothing_that_matters(square):
     problem = town(square=square)
-    found = search(problem, 3, QUICK)
+    found = search(problem, 3, QUICK)[0]
     assert found.misses == 0
     power = 2 if square else 1
-    far = search(replace(problem, xy=problem.xy * 10 + 500), 3, QUICK)
+    far = search(replace(problem, xy=problem.xy * 10 + 500), 3, QUICK)[0]
     assert far.cost == pytest.approx(found.cost * 10**power, rel=0.02)
-    heavy = search(replace(problem, weight=problem.weight * 4), 3, QUICK)
+    heavy = search(replace(problem, weight=problem.weight * 4), 3, QUICK)[0]
     assert heavy.cost == pytest.approx(found.cost * 4, rel=0.02)
     order = np.random.default_rng(1).permutation(problem.n)
     place = np.argsort(order)
@@ -250,16 +250,16 @@ def test_renaming_moving_scaling_and_mirroring_change_nothing_that_matters(squar
         start=start,
         touch=touch,
     )
-    again = search(shuffled, 3, QUICK)
+    again = search(shuffled, 3, QUICK)[0]
     assert again.misses == 0
     assert again.cost == pytest.approx(found.cost, rel=0.03)
 
 
 def test_the_same_seed_gives_the_same_labels_on_one_thread_and_on_two(monkeypatch):
     problem = town(400, 9, square=True)
-    two = search(problem, 5, QUICK)
+    two = search(problem, 5, QUICK)[0]
     monkeypatch.setattr("terrlib.solve.search.WORKERS", 1)
-    one = search(problem, 5, QUICK)
+    one = search(problem, 5, QUICK)[0]
     assert (one.label == two.label).all()
     assert two.misses == 0
 
@@ -280,7 +280,7 @@ def test_merged_units_hold_what_their_units_held_and_touch_what_these_touched():
 
 def test_a_region_is_a_problem_of_its_own_and_costs_what_it_costs_in_the_whole():
     problem = town(square=True)
-    label = search(problem, 1, QUICK).label
+    label = search(problem, 1, QUICK)[0].label
     slots = slots_around(problem, label, 2, 3)
     part, units = restrict(problem, label, slots)
     now = np.searchsorted(slots, label[units])

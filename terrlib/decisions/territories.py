@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,7 @@ WIDER = (1.25, 1.5, 2.0, 3.0, 5.0)
 WIDEST = 0.95
 HALVINGS = 4
 OFF = 1e-9
+Follow = Callable[[Sequence[Any]], Iterable[Any]]  # hands on one after the other, like tqdm
 
 
 @dataclass(frozen=True)
@@ -407,6 +409,8 @@ def curve(
     how: Territories,
     seed: int,
     fixed: pd.Series | None = None,
+    ready: Mapping[int, Design] | None = None,
+    follow: Follow = iter,
 ) -> Curve:
     """Draw every number of territories that is asked, and pick one.
 
@@ -419,17 +423,21 @@ def curve(
         As in `draw`.
     asked
         The rules for each number.
+    ready
+        Number -> design that is there already.
+    follow
+        Called with what is to be drawn; shows how far it is.
 
     Raises
     ------
     InfeasibleError
         If there are territories for none of the numbers.
     """
-    rows, designs = [], {}
-    for rules in asked:
+    rows, designs, ready = [], {}, ready or {}
+    for rules in follow(asked):
         k, terms = rules.n_territories, rules.terms
         try:
-            found = draw(market, measures, rules, how, seed, fixed, explain=False)
+            found = ready.get(k) or draw(market, measures, rules, how, seed, fixed, explain=False)
         except InfeasibleError as reason:
             rows.append({"n_territories": k, "status": "none", "refused": str(reason)})
             continue
@@ -476,22 +484,39 @@ def frontier(
     seed: int,
     tolerances: Sequence[float],
     fixed: pd.Series | None = None,
+    present: Design | None = None,
+    follow: Follow = iter,
 ) -> pd.DataFrame:
-    """Draw with one tolerance after another for every measure: what balance costs in travel.
+    """Draw with one tolerance after another for the first measure: what balance costs in travel.
 
+    The tolerances of the other measures go with it in proportion.
     What keeps a tight tolerance keeps a wide one, so the cheapest of the tighter ones counts too;
     what is proven for a wide tolerance holds for a tight one, so the highest of these bounds counts.
+
+    Parameters
+    ----------
+    market, measures, rules, how, seed, fixed
+        As in `draw`.
+    tolerances
+        Of the first measure.
+    present
+        The design for the tolerance of the rules, which then need not be drawn again.
+    follow
+        Called with what is to be drawn; shows how far it is.
 
     Returns
     -------
     DataFrame, a row for each tolerance, ascending
         tolerance, cost, bound (in the unit of travel), gap, status (none where there are none)
     """
-    rows = []
-    for tolerance in sorted(tolerances):
-        tight = replace(rules, balance=dict.fromkeys(rules.balance, tolerance))
+    asked, rows = next(iter(rules.balance.values()), 1.0), []
+    for tolerance in follow(sorted({*tolerances, asked} if present else tolerances)):
+        wide = {m: min(t * tolerance / asked, WIDEST) for m, t in rules.balance.items()}
+        tight = replace(rules, balance=wide)
         try:
-            found = draw(market, measures, tight, how, seed, fixed, explain=False)
+            found = (present if tolerance == asked else None) or draw(
+                market, measures, tight, how, seed, fixed, explain=False
+            )
         except InfeasibleError:
             rows.append((tolerance, np.inf, -np.inf))
         else:
@@ -519,6 +544,8 @@ def lock_prices(
     seed: int,
     fixed: pd.Series | None = None,
     present: Design | None = None,
+    most: int | None = None,
+    follow: Follow = iter,
 ) -> pd.DataFrame:
     """Price every lock: what the territories cost with all rules, less what they cost without that one.
 
@@ -531,6 +558,10 @@ def lock_prices(
         As in `draw`.
     present
         The design with all rules; drawn here where None.
+    most
+        How many to price at most; the price of the rest is nan.
+    follow
+        Called with what is to be drawn; shows how far it is.
 
     Returns
     -------
@@ -543,14 +574,16 @@ def lock_prices(
     """
     fixed = pd.Series(dtype=str) if fixed is None else fixed
     base = present or draw(market, measures, rules, how, seed, fixed)
-    rows = []
-    for lock, which, fewer, held in _locks(rules, fixed):
+    locks = _locks(rules, fixed)
+    most, rows = len(locks) if most is None else most, []
+    for lock, which, fewer, held in follow(locks[:most]):
         try:
             free = draw(market, measures, fewer, how, seed, held, explain=False)
             cost, bound = min(free.cost, base.cost), min(free.bound_km, base.cost)
         except InfeasibleError:
             cost, bound = base.cost, 0.0
         rows.append((lock, which, base.cost - cost, base.cost - bound))
+    rows += [(lock, which, np.nan, np.nan) for lock, which, _, _ in locks[most:]]
     table = pd.DataFrame(rows, columns=["lock", "which", "price", "at_most"])
     one = np.nan if rules.terms.square else money(market, rules.terms)
     return table.assign(money=table["price"].astype(float) * one)

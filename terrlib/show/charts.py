@@ -9,6 +9,7 @@ from terrlib.show.words import Words
 
 BLUE, ORANGE, GREY, GREEN = "#4e79a7", "#f28e2b", "#bab0ac", "#59a14f"
 COLORS = (BLUE, ORANGE, GREEN, "#b07aa1", "#76b7b2", "#edc948")
+FREE = 1e-6  # of the dearest: less is nothing
 
 
 def _figure(
@@ -190,6 +191,143 @@ def balance(
             marker={"size": 11, "color": COLORS[i]},
         )
     return figure.update_xaxes(categoryorder="category ascending")
+
+
+def gain(rows: pd.DataFrame, words: Words) -> go.Figure:
+    """What the plan costs beside the least that is proven: part, cost, kind."""
+    figure = _figure(words, x=_cost_axis(rows), height=230)
+    for part, color in (("travel", BLUE), ("change", ORANGE), ("all_units", BLUE), ("bound", GREY)):
+        for row in rows[rows["part"] == part].itertuples():
+            proven = part == "bound"
+            figure.add_bar(
+                y=[words.say("chart.bound" if proven else "chart.plan")],
+                x=[row.cost],
+                orientation="h",
+                name=words.say(f"chart.part_{part}"),
+                marker_color=color,
+                text=words.write(row.cost, row.kind),
+                textposition="inside",
+                insidetextanchor="middle",
+                showlegend=not proven,
+                hovertemplate="%{text}<extra>%{fullData.name}</extra>",
+            )
+    _cost_ticks(figure.update_yaxes(autorange="reversed"), rows, "x")
+    return figure
+
+
+def frontier(rows: pd.DataFrame, words: Words) -> go.Figure:
+    """Cost by tolerance over what is proven: tolerance, cost, bound, chosen, kind."""
+    figure = _figure(words, x="tolerance_x", y=_cost_axis(rows))
+    there, kind = rows.dropna(subset="cost"), rows["kind"].iloc[0]
+    figure.add_scatter(
+        x=there["tolerance"],
+        y=there["bound"],
+        mode="lines",
+        fill="tozeroy",
+        fillcolor="rgba(186,176,172,.35)",
+        line={"color": GREY, "dash": "dot"},
+        name=words.say("chart.below_bound"),
+        text=[words.write(v, kind) for v in there["bound"]],
+        hovertemplate="%{text}",
+    )
+    figure.add_scatter(
+        x=there["tolerance"],
+        y=there["cost"],
+        mode="lines+markers+text",
+        line={"color": BLUE, "width": 3},
+        marker={"size": 9},
+        name=words.say("chart.found"),
+        text=[words.write(v, kind) for v in there["cost"]],
+        textposition="top center",
+        cliponaxis=False,
+        hovertemplate="%{text}",
+    )
+    chosen = there[there["chosen"]]
+    figure.add_scatter(
+        x=chosen["tolerance"],
+        y=chosen["cost"],
+        mode="markers",
+        marker={"size": 16, "color": ORANGE, "line": {"width": 2, "color": "white"}},
+        name=words.say("chart.plan"),
+        hoverinfo="skip",
+    )
+    for tolerance in rows.loc[rows["cost"].isna(), "tolerance"]:
+        figure.add_annotation(
+            x=tolerance, y=0.5, yref="paper", text=words.say("chart.none"), showarrow=False
+        )
+    figure.update_yaxes(rangemode="tozero")
+    figure.update_xaxes(
+        tickvals=rows["tolerance"], ticktext=[words.write(v, "percent") for v in rows["tolerance"]]
+    )
+    return _cost_ticks(figure, rows, "y")
+
+
+def counts(rows: pd.DataFrame, words: Words) -> go.Figure:
+    """Travel and utilisation by number: n_territories, travel_money, utilisation, limit, chosen."""
+    figure = _figure(words, height=340).set_subplots(1, 2, horizontal_spacing=0.12)
+    there, limit = rows[rows["refused"] == ""], rows["limit"].iloc[0]
+    for column, (y, kind) in enumerate((("travel_money", "short"), ("utilisation", "percent")), 1):
+        figure.add_bar(
+            x=there["n_territories"],
+            y=there[y],
+            marker_color=[ORANGE if chosen else BLUE for chosen in there["chosen"]],
+            text=[words.write(v, kind) for v in there[y]],
+            textposition="outside",
+            cliponaxis=False,
+            showlegend=False,
+            hovertemplate="%{x}: %{text}<extra></extra>",
+            row=1,
+            col=column,
+        )
+        for n in rows.loc[rows["refused"] != "", "n_territories"]:
+            none = words.say("chart.none")
+            figure.add_annotation(
+                x=n, y=0, yshift=12, text=none, showarrow=False, row=1, col=column
+            )
+    figure.add_hline(y=limit, line_dash="dot", line_color=ORANGE, row=1, col=2)
+    for name, color in (("plan", ORANGE), ("other_counts", BLUE)):
+        figure.add_bar(x=[None], y=[None], marker_color=color, name=words.say(f"chart.{name}"))
+    figure.update_xaxes(title=words.say("chart.count_x"), tickvals=rows["n_territories"])
+    figure.update_yaxes(title=words.say("chart.travel_y"), tickformat=",.0f", col=1)
+    figure.update_yaxes(title=words.say("chart.load_y"), tickformat=".0%", col=2)
+    return figure
+
+
+def lock_prices(rows: pd.DataFrame, words: Words) -> go.Figure:
+    """What each lock costs: name, lock, price, kind; nothing is written as such."""
+    rows = rows.dropna(subset="price")
+    figure = _figure(words, x=_cost_axis(rows), height=110 + 34 * max(len(rows), 1))
+    most = max(float(rows["price"].max()), 0.0) if len(rows) else 0.0
+    free = rows["price"] <= most * FREE
+    figure.add_bar(
+        y=[
+            f"{n} ({words.label(f'lock.{k}')})"
+            for n, k in zip(rows["name"], rows["lock"], strict=True)
+        ],
+        x=rows["price"],
+        orientation="h",
+        marker_color=BLUE,
+        text=[
+            words.say("chart.free") if nothing else words.write(price, kind)
+            for price, kind, nothing in zip(rows["price"], rows["kind"], free, strict=True)
+        ],
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{text}<extra></extra>",
+    )
+    figure.update_xaxes(range=[0, most * 1.25 or 1.0], showticklabels=most > 0)
+    figure.update_yaxes(autorange="reversed")
+    return _cost_ticks(figure, rows, "x")
+
+
+def _cost_axis(rows: pd.DataFrame) -> str:
+    return "share_y" if len(rows) and rows["kind"].iloc[0] == "percent" else "money_y"
+
+
+def _cost_ticks(figure: go.Figure, rows: pd.DataFrame, axis: str) -> go.Figure:
+    if _cost_axis(rows) == "share_y":
+        figure.update_layout({f"{axis}axis_tickformat": ".0%"})
+    return figure
 
 
 def load(table: pd.DataFrame, words: Words) -> go.Figure:

@@ -23,7 +23,8 @@ from typing import Any
 import highspy
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.optimize import linprog
+from scipy.sparse import csr_array, diags_array, vstack
 from scipy.sparse.csgraph import connected_components
 
 from terrlib.solve.partition import (
@@ -182,6 +183,46 @@ def polish(problem: Problem, label: Ints, nodes: int, rounds: int = 20) -> tuple
             break
         label, worth, centre, good = found.label, value, new, True
     return label, worth
+
+
+def settle(problem: Problem, label: Ints, rounds: int = 30) -> tuple[float, Ints]:
+    """Move units to fit centres and centres to fit units until both rest, pieces left aside.
+
+    Balanced location-allocation (Hess et al. 1965): each round is a transport problem, solved as a
+    linear program; the few units it splits go where most of them is.
+
+    Returns
+    -------
+    cost, label
+        Cost of the last transport problem, which no answer with these centres can undercut, and the
+        labels it was made for: they may miss a bound or be in pieces.
+    """
+    n, k, m = problem.n, problem.k, problem.load.shape[1]
+    unit, slot = np.divmod(np.arange(n * k), k)
+    once = csr_array((np.ones(n * k), (unit, np.arange(n * k))), shape=(n, n * k))
+    held = [
+        csr_array((problem.load[unit, c], (slot, np.arange(n * k))), shape=(k, n * k))
+        for c in range(m)
+    ]
+    rows = vstack([*held, *(-each for each in held)])
+    limit = np.concatenate([problem.high.T.ravel(), -problem.low.T.ravel()])
+    scale = np.maximum(np.abs(limit), 1e-12)
+    rows = (diags_array(1 / scale) @ rows).tocsr()
+    upper = problem.allowed().ravel().astype(float)
+    worth, best = np.inf, label
+    for _ in range(rounds):
+        _, centre = evaluate(problem, label)
+        cost = slot_costs(problem, label, centre).ravel()
+        found = linprog(
+            cost, rows, limit / scale, once, np.ones(n), np.c_[np.zeros(n * k), upper], "highs-ds"
+        )
+        if found.x is None or found.fun >= worth * (1 - 1e-9):
+            break
+        worth, best = float(found.fun), label
+        label = found.x.reshape(n, k).argmax(1).astype(np.int64)
+        if (np.bincount(label, minlength=k) == 0).any():
+            break
+    return worth, best
 
 
 def slot_costs(problem: Problem, label: Ints, centre: Ints) -> Floats:

@@ -12,7 +12,7 @@ same on one thread as on two. Work is counted in moves tried: about n times a co
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -28,6 +28,7 @@ WORKERS = 2  # threads; the answer does not depend on it
 TOGETHER = 2  # pairs combined, or regions solved, that do not see each other
 PER_SLOT = 14  # merged units of a slot
 AROUND = 6  # slots of a region
+FAR = 20_000  # units above which the fine work is left to the regions
 COARSE, FINE = 40_000, 12_000  # moves tried for each merged unit, for each unit
 HOT = Schedule(COARSE, heat=2.0, cool=0.005)
 WARM = Schedule(COARSE, heat=0.25, cool=0.02)
@@ -70,7 +71,7 @@ class Effort:
     passes: int
 
 
-def search(problem: Problem, seed: int, effort: Effort) -> Found:
+def search(problem: Problem, seed: int, effort: Effort) -> list[Found]:
     """Find cheap labels.
 
     Parameters
@@ -84,10 +85,9 @@ def search(problem: Problem, seed: int, effort: Effort) -> Found:
 
     Returns
     -------
-    Found
-        The best labels; `misses` is 0 where they keep every rule.
+    list of Found
+        Different labels, the best first; `misses` is 0 where they keep every rule.
     """
-    work = 0
     pool = _all(_start(problem, seed, i) for i in range(effort.starts))
     for turn in range(effort.combine if effort.starts > 1 else 0):
         rng = np.random.default_rng([seed, 2, turn])
@@ -97,18 +97,17 @@ def search(problem: Problem, seed: int, effort: Effort) -> Found:
             for at, (a, b) in enumerate(pairs)
         ]
         pool = _survivors(pool, _all(tasks))
-    best = min(pool, key=lambda found: found.rank)
-    work += sum(found.work for found in pool)
+    pool.sort(key=lambda found: found.rank)
     if problem.k > AROUND:
         for turn in range(effort.passes):
-            best = _pass(problem, best, (seed, turn))
-    return best
+            pool[0] = _pass(problem, pool[0], (seed, turn))
+    return pool
 
 
-def _all(tasks: list[Callable[[], Found]] | object) -> list[Found]:
+def _all(tasks: Iterable[Callable[[], Found]]) -> list[Found]:
     """Do tasks side by side; the kernels of the search let go of the interpreter's lock."""
     with ThreadPoolExecutor(WORKERS) as pool:
-        return list(pool.map(lambda task: task(), tasks))  # type: ignore[call-overload]
+        return list(pool.map(lambda task: task(), tasks))
 
 
 def _start(problem: Problem, seed: int, number: int) -> Callable[[], Found]:
@@ -163,7 +162,8 @@ def _levels(
         label = np.zeros(merged.n, dtype=np.int64)
         label[group] = begin.label
         rough = _anneal(merged, label, rng, WARM, begin.toll)
-    fine = _anneal(problem, rough.label[group], rng, BORDER, rough.toll)
+    plan = BORDER if problem.n <= FAR else replace(BORDER, proposals=FINE // 12)
+    fine = _anneal(problem, rough.label[group], rng, plan, rough.toll)
     return replace(fine, work=rough.work + fine.work)
 
 
@@ -230,7 +230,7 @@ def _region(
     now = Found(label, misses(part, label), evaluate(part, label)[0], toll)
 
     def task() -> Found:
-        afresh = bool(rng.random() < 0.5)
+        afresh = bool(rng.integers(2))
         found = _levels(part, None if afresh else now, None if afresh else label, rng)
         return min(now, found, key=lambda each: each.rank)
 

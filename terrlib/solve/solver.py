@@ -6,17 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from terrlib.solve.bound import lower_bound
+from terrlib.solve.bound import branch_bound, lower_bound
 from terrlib.solve.construct import first_labels
 from terrlib.solve.exact import prove
-from terrlib.solve.milp import assign_units, polish, slot_costs
+from terrlib.solve.milp import assign_units, settle, slot_costs
 from terrlib.solve.partition import Ints, Problem, Solution, broken, evaluate
-from terrlib.solve.search import Effort, search
+from terrlib.solve.search import AROUND, Effort, search
 from terrlib.solve.subsets import best_of_all, may_enumerate
 
 TINY = 1e-6
-POLISH_PAIRS = 20_000  # units times slots up to which a MILP is asked
-NODES = 500
+POLISH_PAIRS = 5_500  # units times slots up to which a MILP is asked
+REPAIR_PAIRS = 20_000  # and up to which it is asked for any answer at all
+BRANCHES = 100  # nodes of the bound, times the effort, where a few centres are free
+NODES = 50
 PROOF_UNITS = 120  # units up to which the least cost is proven
 PROOF_NODES = 20_000
 
@@ -45,8 +47,11 @@ def plan_effort(problem: Problem, effort: int, starts: int = 0) -> Effort:
     """Choose how much to search: the larger the problem, the less often the whole is done again."""
     if problem.n <= PROOF_UNITS:
         return Effort(starts or 4 * effort, effort, 0)
-    many = starts or int(np.clip(8_000 // problem.n, 2, 16)) * effort
-    return Effort(many, many // 4, int(np.clip(6_000 // problem.n, 1, 3)) * effort)
+    if problem.k <= AROUND:
+        return Effort(starts or int(np.clip(12_000 // problem.n, 2, 12)) * effort, 0, 0)
+    many = starts or int(np.clip(8_000 // problem.n, 2, 8)) * effort
+    passes = min(max(problem.k // 10, 1), max(20_000 // problem.n, 1), 3)
+    return Effort(many, many // 4, passes * effort)
 
 
 def solve(problem: Problem, seed: int = 1, effort: int = 1, starts: int = 0) -> Solution:
@@ -84,21 +89,24 @@ def solve(problem: Problem, seed: int = 1, effort: int = 1, starts: int = 0) -> 
     """
     if may_enumerate(problem):
         return _enumerate(problem, seed)
-    found = search(problem, seed, plan_effort(problem, effort, starts))
-    label, cost, here = found.label, found.cost, float("nan")
-    if problem.n * problem.k <= POLISH_PAIRS:
-        if found.misses:
-            label = _repair(problem, label, found.work)
-        label, cost = polish(problem, label, NODES)
-    elif found.misses:
-        raise NotFound(label, broken(problem, label), found.work, proven=False)
-    if (problem.n <= PROOF_UNITS and problem.centre_kind != "mean") or problem.home is not None:
+    pool = search(problem, seed, plan_effort(problem, effort, starts))
+    best, work, here = pool[0], sum(found.work for found in pool), float("nan")
+    exact = problem.home is not None or (problem.n <= PROOF_UNITS and problem.centre_kind == "unit")
+    if best.misses and problem.n * problem.k > REPAIR_PAIRS:
+        raise NotFound(best.label, broken(problem, best.label), work, proven=False)
+    label = _repair(problem, best.label, work) if best.misses else best.label
+    if problem.centre_kind == "unit" and problem.n * problem.k <= POLISH_PAIRS and not exact:
+        label = _polish(problem, label, [found.label for found in pool], effort)
+    cost, _ = evaluate(problem, label)
+    if exact:
         proven = prove(problem, label, PROOF_NODES * effort)
-        label, cost = proven.label, proven.cost
+        label, cost, here = proven.label, proven.cost, proven.bound_here
         if proven.status == "optimal":
-            return replace(proven, work=found.work)
-        here = proven.bound_here
-    bound = lower_bound(problem, cost, effort)
+            return replace(proven, work=work)
+    if effort > 1 and problem.centre_kind == "unit" and problem.k < AROUND:
+        bound = branch_bound(problem, cost, BRANCHES * effort)
+    else:
+        bound = lower_bound(problem, cost, effort)
     value = min(max(bound.value, 0.0), cost)
     return Solution(
         label=label,
@@ -107,7 +115,7 @@ def solve(problem: Problem, seed: int = 1, effort: int = 1, starts: int = 0) -> 
         status="optimal" if cost - value <= TINY * abs(cost) else "feasible",
         relaxed=bound.relaxed,
         bound_here=here,
-        work=found.work,
+        work=work,
     )
 
 
@@ -120,6 +128,29 @@ def _enumerate(problem: Problem, seed: int) -> Solution:
     return Solution(
         label, cost, cost, "optimal", (), cost if problem.home is not None else np.nan, 0
     )
+
+
+def _polish(problem: Problem, label: Ints, pool: list[Ints], most: int) -> Ints:
+    """Solve exactly for the most promising centres; those of the pool are settled and compared."""
+    settled = sorted((settle(problem, each) for each in pool), key=lambda pair: pair[0])
+    worth, _ = evaluate(problem, label)
+    tried: list[float] = []
+    for value, near in settled:
+        if len(tried) == most or value >= worth:
+            break
+        if tried and value - tried[-1] <= TINY * abs(value):
+            continue  # the same centres again
+        tried.append(value)
+        _, centre = evaluate(problem, near)
+        may = np.ones((problem.n, problem.k), dtype=bool)
+        may[centre] = np.eye(problem.k, dtype=bool)
+        costs = slot_costs(problem, near, centre)
+        found = assign_units(problem, costs, NODES, may, label, 1e-6, centre)
+        if found.label is not None:
+            cost, _ = evaluate(problem, found.label)
+            if cost < worth:
+                label, worth = found.label, cost
+    return label
 
 
 def _repair(problem: Problem, label: Ints, work: int) -> Ints:
