@@ -181,8 +181,7 @@ def decisions(run: Run) -> list[str]:
 def warnings(run: Run) -> list[str]:
     """What a manager has to know before trusting the plan."""
     absent = [line.removeprefix("- ") for line in tell.missing(run).split("\n")]
-    design = steps.territories(run).design
-    proof = [str(tell.drawn(run))] if design is not None else []
+    proof = [str(tell.drawn(run))] if steps.proof(run) else []
     aside = run.market.quality[run.market.quality["severity"] == "set_aside"]
     by = (
         aside[aside["table"] == "accounts"]
@@ -193,7 +192,7 @@ def warnings(run: Run) -> list[str]:
         f"{run.words.label(f'rule.{rule}')}: {run.words.write(row.n, 'account')}, {run.words.write(row.money, 'money0')}"
         for rule, row in zip(by.index, by.itertuples(index=False), strict=True)
     ]
-    return [str(tell.quality(run)), *lines, *absent, *proof]
+    return [*proof, str(tell.quality(run)), *lines, *absent]
 
 
 def _territory_table(run: Run) -> str:

@@ -328,8 +328,8 @@ def try_territories(
     return drawn.card, drawn.map, design
 
 
-WIDTHS = (0.5, 0.75, 1.5, 2.0)  # times the tolerance asked
-AROUND = (-2, -1, 1, 2)  # territories more than asked
+WIDTHS = (0.6, 1.4, 2.0)  # times the tolerance asked
+AROUND = (-1, 1, 2)  # territories more than asked
 LOCKS = 12  # priced at most
 
 
@@ -344,7 +344,7 @@ def trade_frontier(run: Run) -> pd.DataFrame:
         asked,
         _quick(run),
         run.settings.seed,
-        [round(first * width, 4) for width in WIDTHS if first * width < 1],
+        [t for t in (round(first * width, 2) for width in WIDTHS) if 0 < t < 1 and t != first],
         fixed(run.market),
         drawn_design(run),
         _bar(run, "frontier"),

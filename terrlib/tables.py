@@ -178,20 +178,22 @@ def neighbor_lines(run: Run) -> pd.DataFrame:
 
 
 def gain_table(run: Run) -> pd.DataFrame:
-    """What the territories cost and what is proven: part (travel, change, bound), cost, kind."""
+    """What the territories cost and what is proven: part (travel, change, bound, left), cost, kind."""
     found = steps.proof_of(steps.drawn_design(run))
     split = [("travel", found.cost_km), ("change", max(found.cost - found.cost_km, 0.0))]
     if steps.rules(run).terms.square:
         split = [("all_units", found.cost)]
-    rows = pd.DataFrame([*split, ("bound", found.bound_km)], columns=["part", "cost"])
+    proven = [("bound", found.bound_km), ("left", found.cost - found.bound_km)]
+    rows = pd.DataFrame([*split, *proven], columns=["part", "cost"])
     return _priced(run, rows[(rows["cost"] > 0) | (rows["part"] == "bound")])
 
 
 def frontier_table(run: Run) -> pd.DataFrame:
-    """Cost by tolerance: tolerance, cost, bound, gap, status, chosen, kind (see `_priced`)."""
+    """Cost by tolerance: tolerance, cost, more (than this plan), bound, chosen, kind (see `_priced`)."""
     rows = steps.trade_frontier(run)
-    asked = next(iter(steps.rules(run).balance.values()))
-    return _priced(run, rows.assign(chosen=rows["tolerance"] == asked))
+    chosen = rows["tolerance"] == next(iter(steps.rules(run).balance.values()))
+    more = rows["cost"] - float(rows.loc[chosen, "cost"].iloc[0])
+    return _priced(run, rows.assign(chosen=chosen, more=more), "cost", "more", "bound")
 
 
 def count_table(run: Run) -> pd.DataFrame:
@@ -209,7 +211,7 @@ def lock_table(run: Run) -> pd.DataFrame:
 def _priced(run: Run, rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """Costs in currency a year; as shares of this plan's cost where travel is squared (`kind`)."""
     one = steps.worth(run)
-    kind = "percent" if pd.isna(one) else "short"
+    kind = "percent" if pd.isna(one) else "thousands"
     one = 1 / (steps.drawn_design(run).cost or 1.0) if pd.isna(one) else one
     money = {c: rows[c] * one for c in columns or ("cost", "bound") if c in rows}
     return rows.assign(**money, kind=kind)

@@ -193,7 +193,15 @@ def drawn(run: Run) -> Sentence:
     found = steps.proof(run)
     if found is None:
         return run.words.say("before.all_there")
-    return _join(design(run.words, found), moved(run, found))
+    return _join(design(run.words, found), _travel(run, found), moved(run, found))
+
+
+def _travel(run: Run, found: steps.Proof) -> Sentence:
+    """Say how much of the travel alone could be saved, where the proof leaves out the price of change."""
+    apart = "change" in found.relaxed and found.change > 0 and found.bound_km < found.cost_km
+    if not apart or steps.rules(run).terms.square:
+        return Sentence("")
+    return run.words.say("drawn.travel", gap=1 - found.bound_km / found.cost_km)
 
 
 def design(words: Words, found: Design | steps.Proof) -> Sentence:
@@ -221,15 +229,18 @@ def moved(run: Run, found: steps.Proof) -> Sentence:
 def gain(run: Run) -> Sentence:
     """Say what the territories cost, the least that is proven, and so what could be gained at most."""
     found = steps.proof_of(steps.drawn_design(run))
+    sure = found.change - (found.cost - found.cost_km) * steps.worth(run)
+    rest = run.words.say("gain.sure", x=sure) if sure > 1 else ""
     if found.status == "optimal":
-        return run.words.say("gain.none", cost=_amount(run, found.cost))
-    return run.words.say(
+        return _join(run.words.say("gain.none", cost=_amount(run, found.cost)), rest)
+    left = run.words.say(
         "gain.left",
         cost=_amount(run, found.cost),
         bound=_amount(run, found.bound_km),
         left=_amount(run, found.cost - found.bound_km),
         gap=found.gap,
     )
+    return _join(left, _travel(run, found), rest)
 
 
 def _amount(run: Run, cost: float) -> str:
@@ -255,11 +266,13 @@ def frontier(run: Run) -> Sentence:
     if len(none):
         said.append(say("frontier.none", tolerance=float(none.max())))
     if wide["tolerance"] > asked:
-        less = _amount(run, now - wide["cost"])
-        said.append(say("frontier.wider", tolerance=wide["tolerance"], less=less))
+        saved = now - wide["cost"]
+        key = "frontier.wider" if saved > CHEAP * now else "frontier.same"
+        said.append(say(key, tolerance=wide["tolerance"], less=_amount(run, saved)))
     if len(steps.rules(run).balance) > 1:
         said.append(say("frontier.others"))
-    return _join(*said, say("frontier.quick"))
+    surely = (rows["status"] != "feasible") | (rows["tolerance"] == asked)
+    return _join(*said, "" if surely.all() else say("frontier.quick"))
 
 
 def counts(run: Run) -> Sentence:
@@ -272,7 +285,7 @@ def counts(run: Run) -> Sentence:
     best = rows[rows["n_territories"] == curve.picked].iloc[0]
     used = {"most": few["utilisation"], "least": many["utilisation"]}
     span = say(
-        "counts.span",
+        "counts.span" if run.market.places else "counts.no_travel",
         few=int(few["n_territories"]),
         many=int(many["n_territories"]),
         dear=float(few["travel_money"]),
@@ -292,7 +305,13 @@ def locks(run: Run) -> Sentence:
         return say("locks.none")
     known = rows.dropna(subset="price")
     paid = known[known["price"] > CHEAP * steps.drawn_design(run).cost]
-    said = [say("locks.free", free=len(known) - len(paid), all=len(known))]
+    said = [
+        say(
+            "locks.free" if len(paid) else "locks.all_free",
+            free=len(known) - len(paid),
+            all=len(known),
+        )
+    ]
     if len(paid):
         price = _amount(run, float(paid["price"].max()))
         dearest = str(paid.loc[paid["price"].idxmax(), "name"])

@@ -116,8 +116,48 @@ def test_rules_of_units_only_raise_the_best_answer(kind, seed):
         pytest.skip("no answer")
     bound = lower_bound(problem, 2 * best + 1)
     assert bound.value <= best + 1e-6
-    left = ("pieces", "apart") if kind == "given" else ("pieces", "change", "apart", "cap", "slots")
+    left = ("pieces", "apart") if kind == "given" else ("pieces", "apart", "cap")
     assert bound.relaxed == left
+
+
+@pytest.mark.parametrize("kind", ["unit", "matrix", "mean"])
+@pytest.mark.parametrize("seed", range(4))
+def test_slots_that_differ_are_told_apart(kind, seed):
+    rng = np.random.default_rng(seed)
+    plain = random_problem(seed, 7, 2, kind, 1 + seed % 2, 0.8)
+    part_time = np.array([[0.6], [1.4]])
+    fixed = plain.fixed.copy()
+    fixed[0] = 1
+    problem = replace(
+        plain,
+        low=plain.low * part_time,
+        high=plain.high * part_time,
+        fixed=fixed,
+        banned=np.array([[2, 1], [4, 0]]),
+        present=rng.integers(-1, 2, 7),
+        price=rng.integers(0, 9, 7).astype(float),
+    )
+    best = truth(problem)[0]
+    if not np.isfinite(best):
+        pytest.skip("no answer")
+    for upper in (best, 2 * best + 1, np.inf, np.nan):
+        bound = lower_bound(problem, upper)
+        assert 0 <= bound.value <= best + 1e-6
+        assert bound.relaxed == ("pieces",)
+    assert branch_bound(problem, np.inf).value <= best + 1e-6
+
+
+def test_a_price_of_change_is_proven_to_the_last_unit():
+    """Two pairs of neighbours that are torn apart today: staying costs 18 of travel, moving 6."""
+    xy = np.array([[0.0, 0], [1, 0], [10, 0], [11, 0]])
+    start, touch = touch_graph(4, np.array([[0, 1], [1, 2], [2, 3]]))
+    two = np.full((2, 1), 2.0)
+    problem = Problem(
+        xy, np.ones(4), np.ones((4, 1)), two, two, start, touch, np.full(4, -1), np.full(2, -1),
+        present=np.array([0, 1, 0, 1]), price=np.full(4, 3.0),
+    )  # fmt: skip
+    assert truth(problem)[0] == 8.0
+    assert lower_bound(problem, 20.0).value == pytest.approx(8.0, rel=1e-4)
 
 
 def test_given_centres_without_pieces_are_proven_to_the_last_unit():

@@ -1,20 +1,25 @@
 """Words, tables and panels: both languages say the same, and text from data stays text."""
 
+import re
 import string
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import pytest
 from shapely.geometry import box
 
+from terrlib import steps, tables, tell
 from terrlib.errors import InfeasibleError
 from terrlib.inputs.quality import RULES
-from terrlib.inputs.settings import Settings, assumptions
-from terrlib.show import maps
+from terrlib.inputs.settings import Settings, assumptions, make_settings
+from terrlib.runs import Run
+from terrlib.show import charts, maps
 from terrlib.show.panels import TerritoryPanel
 from terrlib.show.report import bullets, fan_svg
 from terrlib.show.tables import Shown, table
 from terrlib.show.words import Words, texts
+from tests.worlds import line_market
 
 PL, EN = Words("pl", "PLN"), Words("en", "PLN")
 EVIL = "<img src=x onerror=alert(1)> **x** [a](b)"
@@ -56,6 +61,7 @@ def test_polish_counts_as_poles_do():
         (EN, "money", "1,234,567.89 PLN"),
         (PL, "short", "1,2 mln zł"),
         (EN, "short", "1.2 M PLN"),
+        (PL, "thousands", "1 235 tys. zł"),
         (PL, "money0", "1 234 568 zł"),
     ],
 )
@@ -119,3 +125,86 @@ def test_a_fan_of_one_quarter_and_of_none_known_goal_is_drawn():
     )
     assert fan_svg(rows, PL).startswith("<svg")
     assert bullets(["a &lt;b&gt;"]) == "<ul><li>a &lt;b&gt;</li></ul>"
+
+
+# ---------------------------------------------------------------------------- the trade
+
+
+def proof(**change):
+    plain = steps.Proof("feasible", 10.0, 8.0, 6.0, 0.4, ("pieces", "change"), 2.0, 1, 50.0)
+    return plain._replace(**change)
+
+
+def test_a_heuristic_never_poses_as_optimal():
+    for words, sure in ((PL, "lepszych terytoriów przy tych regułach nie ma"), (EN, "no better")):
+        assert sure in tell.design(words, proof(status="optimal", gap=0.0, relaxed=()))
+        said = tell.design(words, proof())
+        assert sure not in said and words.write(0.4, "percent1") in said.replace("\u00a0", " ")
+        assert words.label("relaxed.pieces") in said and words.label("relaxed.change") in said
+        assert words.label("relaxed.pieces") not in tell.design(words, proof(relaxed=()))
+
+
+def trade(folder, words=EN, *, overrides=("a", "T1"), **territories):
+    """A run of seven units in a row, held by two territories today."""
+    held = [
+        {"account_id": f"A-{u}", "territory": t} for u, t in zip("abcdefg", "1111122", strict=True)
+    ]
+    given = {"assignments": [row | {"territory": f"T{row['territory']}"} for row in held]}
+    if overrides:
+        given["overrides"] = [dict(zip(("unit_id", "territory"), overrides, strict=True))]
+    asked = {"count": 2, "balance": {"revenue": 0.3}} | territories
+    settings = make_settings({"territories": asked})
+    return Run("x", folder, None, settings, line_market([3, 1, 1, 1, 1, 2, 1], **given), words)
+
+
+@pytest.mark.parametrize("words", [PL, EN])
+@pytest.mark.parametrize("travel", ["distance", "square"])
+def test_the_trade_is_told_in_both_languages_and_units(tmp_path, words, travel):
+    run = trade(tmp_path, words, travel=travel)
+    rows = tables.frontier_table(run)
+    assert rows["chosen"].sum() == 1 and rows.loc[rows["chosen"], "more"].tolist() == [0.0]
+    assert rows["kind"].unique().tolist() == ["percent" if travel == "square" else "thousands"]
+    gained = tables.gain_table(run).set_index("part")["cost"]
+    whole = gained.drop(["bound", "left"], errors="ignore").sum()
+    assert whole == pytest.approx(gained.get("bound", 0) + gained.get("left", 0))
+    for said in (tell.gain, tell.frontier, tell.counts, tell.locks, tell.drawn):
+        text = said(run)
+        assert text and not re.search(r"[{}]|\bnan\b", text, re.IGNORECASE), text
+    charts.gain(tables.gain_table(run), words)
+    charts.frontier(rows, words)
+    charts.counts(tables.count_table(run), words)
+    charts.lock_prices(tables.lock_table(run), words)
+
+
+def test_counts_around_the_one_asked_and_the_range_itself(tmp_path):
+    around = tables.count_table(trade(tmp_path))
+    assert around.loc[around["chosen"], "n_territories"].tolist() == [2]
+    assert set(around["n_territories"]) == {1, 2, 3, 4}
+    ranged = trade(tmp_path, count=[2, 3])
+    assert steps.trade_counts(ranged) is steps.try_range(ranged)
+
+
+def test_what_was_not_drawn_is_shown_as_such():
+    rows = pd.DataFrame(
+        {
+            "tolerance": [0.1, 0.2],
+            "cost": [np.nan, 5.0],
+            "more": [np.nan, 0.0],
+            "bound": [np.nan, 4.0],
+            "chosen": [False, True],
+            "kind": "short",
+        }
+    )
+    notes = [note.text for note in charts.frontier(rows, PL).layout.annotations]
+    assert notes == ["brak"]
+    locks = pd.DataFrame(
+        {"name": ["a → T1", "b"], "lock": ["overrides", "together"], "price": [0.0, np.nan]}
+    ).assign(at_most=[5.0, np.nan])
+    _, bars = charts.lock_prices(locks.assign(kind="short"), PL).data
+    assert [text.replace("\u00a0", " ") for text in bars.text] == ["bez ceny (≤ 5 zł)"]
+
+
+def test_nothing_fixed_has_no_price(tmp_path):
+    run = trade(tmp_path, overrides=None)
+    assert tell.locks(run) == EN.say("locks.none")
+    assert len(charts.lock_prices(tables.lock_table(run), EN).data[0].x) == 0

@@ -24,7 +24,7 @@ from terrlib.solve.partition import (
     pieces,
     touch_graph,
 )
-from terrlib.solve.region import restrict, slots_around
+from terrlib.solve.region import restrict, slot_graph, slots_around
 from terrlib.solve.search import Effort, search
 from terrlib.solve.solver import NotFound, solve
 
@@ -281,7 +281,7 @@ def test_merged_units_hold_what_their_units_held_and_touch_what_these_touched():
 def test_a_region_is_a_problem_of_its_own_and_costs_what_it_costs_in_the_whole():
     problem = town(square=True)
     label = search(problem, 1, QUICK)[0].label
-    slots = slots_around(problem, label, 2, 3)
+    slots = slots_around(slot_graph(problem, label), 2, 3)
     part, units = restrict(problem, label, slots)
     now = np.searchsorted(slots, label[units])
     assert feasible(part, now)

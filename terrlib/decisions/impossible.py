@@ -34,7 +34,7 @@ from terrlib.solve.milp import assign_units
 FEW_UNITS = 16
 SUMS = 2_000_000  # subset sums that are listed at most
 TINY = 1e-9
-PAIRS = 20_000  # units times slots up to which a conflict is looked for
+PAIRS = 7_000  # units times slots up to which a conflict is looked for
 NODES = 2_000
 
 

@@ -550,7 +550,8 @@ def lock_prices(
     """Price every lock: what the territories cost with all rules, less what they cost without that one.
 
     The territories with all rules keep the others too, so they count as an answer without the lock
-    and no price is below 0; a price is at most what is proven for the rules without the lock.
+    and no price is below 0; those drawn without a lock that keep it all the same count as an answer
+    with all rules. A price is at most what is proven for the rules without the lock.
 
     Parameters
     ----------
@@ -575,24 +576,45 @@ def lock_prices(
     fixed = pd.Series(dtype=str) if fixed is None else fixed
     base = present or draw(market, measures, rules, how, seed, fixed)
     locks = _locks(rules, fixed)
-    most, rows = len(locks) if most is None else most, []
+    most, rows, best = len(locks) if most is None else most, [], base.cost
     for lock, which, fewer, held in follow(locks[:most]):
         try:
             free = draw(market, measures, fewer, how, seed, held, explain=False)
-            cost, bound = min(free.cost, base.cost), min(free.bound_km, base.cost)
         except InfeasibleError:
-            cost, bound = base.cost, 0.0
-        rows.append((lock, which, base.cost - cost, base.cost - bound))
+            rows.append((lock, which, base.cost, 0.0))
+            continue
+        if _keeps(market, measures, rules, fixed, free):
+            best = min(best, free.cost)
+        rows.append((lock, which, free.cost, free.bound_km))
     rows += [(lock, which, np.nan, np.nan) for lock, which, _, _ in locks[most:]]
-    table = pd.DataFrame(rows, columns=["lock", "which", "price", "at_most"])
+    table = pd.DataFrame(rows, columns=["lock", "which", "cost", "bound"])
+    table["price"] = (best - table.pop("cost").astype(float)).clip(lower=0)
+    table["at_most"] = (best - table.pop("bound").astype(float)).clip(lower=0)
     one = np.nan if rules.terms.square else money(market, rules.terms)
     return table.assign(money=table["price"].astype(float) * one)
 
 
+def _keeps(
+    market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series, found: Design
+) -> bool:
+    held = bool((found.territory.reindex(fixed.index) == fixed).all())
+    return held and all(c.ok for c in checks(market, measures, found.territory, rules, found.share))
+
+
 def _locks(rules: Rules, fixed: pd.Series) -> list[tuple[str, str, Rules, pd.Series]]:
-    """Every lock, with the rules and overrides that are left without it."""
+    """Every lock, with the rules and overrides that are left without it.
+
+    An override that keeps a protected account where it is goes together with that protection.
+    """
+    twice = [pair for pair in rules.protected if fixed.get(pair[0]) == pair[1]]
     found = [
-        ("overrides", f"{unit}: {name}", rules, fixed.drop(unit)) for unit, name in fixed.items()
+        (
+            "overrides",
+            f"{unit}: {name}",
+            changed(rules, "protected", tuple(p for p in rules.protected if p != (unit, name))),
+            fixed.drop(unit),
+        )
+        for unit, name in fixed.items()
     ]
     for kind in ("protected", "forbidden"):
         pairs = getattr(rules, kind)
@@ -604,6 +626,7 @@ def _locks(rules: Rules, fixed: pd.Series) -> list[tuple[str, str, Rules, pd.Ser
                 fixed,
             )
             for unit, name in pairs
+            if kind == "forbidden" or (unit, name) not in twice
         ]
     for kind, which in named_rules(rules, fixed):
         if kind in ("together", "apart", "cap"):

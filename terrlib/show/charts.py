@@ -8,7 +8,15 @@ import plotly.graph_objects as go
 from terrlib.show.words import Words
 
 BLUE, ORANGE, GREY, GREEN = "#4e79a7", "#f28e2b", "#bab0ac", "#59a14f"
+LIGHT = "#f4f2f1"
 COLORS = (BLUE, ORANGE, GREEN, "#b07aa1", "#76b7b2", "#edc948")
+PARTS = {  # colour, and whether it is hatched
+    "travel": (BLUE, False),
+    "change": (ORANGE, False),
+    "all_units": (BLUE, False),
+    "bound": (GREY, False),
+    "left": (LIGHT, True),
+}
 FREE = 1e-6  # of the dearest: less is nothing
 
 
@@ -195,24 +203,28 @@ def balance(
 
 def gain(rows: pd.DataFrame, words: Words) -> go.Figure:
     """What the plan costs beside the least that is proven: part, cost, kind."""
-    figure = _figure(words, x=_cost_axis(rows), height=230)
-    for part, color in (("travel", BLUE), ("change", ORANGE), ("all_units", BLUE), ("bound", GREY)):
-        for row in rows[rows["part"] == part].itertuples():
-            proven = part == "bound"
-            figure.add_bar(
-                y=[words.say("chart.bound" if proven else "chart.plan")],
-                x=[row.cost],
-                orientation="h",
-                name=words.say(f"chart.part_{part}"),
-                marker_color=color,
-                text=words.write(row.cost, row.kind),
-                textposition="inside",
-                insidetextanchor="middle",
-                showlegend=not proven,
-                hovertemplate="%{text}<extra>%{fullData.name}</extra>",
-            )
-    _cost_ticks(figure.update_yaxes(autorange="reversed"), rows, "x")
-    return figure
+    figure = _figure(words, x=_cost_axis(rows), height=260)
+    for row in rows.itertuples():
+        color, light = PARTS[row.part]
+        proven = row.part in ("bound", "left")
+        figure.add_bar(
+            y=[words.say("chart.proof" if proven else "chart.plan")],
+            x=[row.cost],
+            orientation="h",
+            name=words.say(f"chart.part_{row.part}"),
+            marker={
+                "color": color,
+                "pattern": {"shape": "/" if light else "", "fgcolor": GREY, "bgcolor": color},
+            },
+            text=words.write(row.cost, row.kind),
+            textfont={"color": "#1d2733" if light or color == GREY else "white"},
+            textposition="inside",
+            insidetextanchor="middle",
+            hovertemplate="%{text}<extra>%{fullData.name}</extra>",
+        )
+    figure.update_yaxes(autorange="reversed")
+    figure.update_layout(legend={"y": 1.1, "yanchor": "bottom", "traceorder": "normal"})
+    return _cost_ticks(figure, rows, "x")
 
 
 def frontier(rows: pd.DataFrame, words: Words) -> go.Figure:
@@ -237,7 +249,14 @@ def frontier(rows: pd.DataFrame, words: Words) -> go.Figure:
         line={"color": BLUE, "width": 3},
         marker={"size": 9},
         name=words.say("chart.found"),
-        text=[words.write(v, kind) for v in there["cost"]],
+        text=[
+            words.write(cost, kind)
+            if chosen
+            else f"{'+' if more >= 0 else '−'}{words.write(abs(more), kind)}"
+            for cost, more, chosen in zip(
+                there["cost"], there["more"], there["chosen"], strict=True
+            )
+        ],
         textposition="top center",
         cliponaxis=False,
         hovertemplate="%{text}",
@@ -266,7 +285,9 @@ def counts(rows: pd.DataFrame, words: Words) -> go.Figure:
     """Travel and utilisation by number: n_territories, travel_money, utilisation, limit, chosen."""
     figure = _figure(words, height=340).set_subplots(1, 2, horizontal_spacing=0.12)
     there, limit = rows[rows["refused"] == ""], rows["limit"].iloc[0]
-    for column, (y, kind) in enumerate((("travel_money", "short"), ("utilisation", "percent")), 1):
+    for column, (y, kind) in enumerate(
+        (("travel_money", "thousands"), ("utilisation", "percent")), 1
+    ):
         figure.add_bar(
             x=there["n_territories"],
             y=there[y],
@@ -284,7 +305,14 @@ def counts(rows: pd.DataFrame, words: Words) -> go.Figure:
             figure.add_annotation(
                 x=n, y=0, yshift=12, text=none, showarrow=False, row=1, col=column
             )
-    figure.add_hline(y=limit, line_dash="dot", line_color=ORANGE, row=1, col=2)
+    figure.add_hline(
+        y=limit,
+        line_dash="dot",
+        line_color=ORANGE,
+        annotation={"text": words.say("chart.limit", limit=limit), "yanchor": "bottom"},
+        row=1,
+        col=2,
+    )
     for name, color in (("plan", ORANGE), ("other_counts", BLUE)):
         figure.add_bar(x=[None], y=[None], marker_color=color, name=words.say(f"chart.{name}"))
     figure.update_xaxes(title=words.say("chart.count_x"), tickvals=rows["n_territories"])
@@ -294,34 +322,51 @@ def counts(rows: pd.DataFrame, words: Words) -> go.Figure:
 
 
 def lock_prices(rows: pd.DataFrame, words: Words) -> go.Figure:
-    """What each lock costs: name, lock, price, kind; nothing is written as such."""
+    """What each lock costs, and what is proven that it costs at most: name, lock, price, at_most, kind."""
     rows = rows.dropna(subset="price")
-    figure = _figure(words, x=_cost_axis(rows), height=110 + 34 * max(len(rows), 1))
-    most = max(float(rows["price"].max()), 0.0) if len(rows) else 0.0
-    free = rows["price"] <= most * FREE
+    figure = _figure(words, x=_cost_axis(rows), height=130 + 34 * max(len(rows), 1))
+    most = max(float(rows["at_most"].max()), 0.0) if len(rows) else 0.0
+    names = [
+        f"{n} ({words.label(f'lock.{k}')})" for n, k in zip(rows["name"], rows["lock"], strict=True)
+    ]
+    said = [
+        words.say("chart.free") if row.price <= most * FREE else words.write(row.price, row.kind)
+        for row in rows.itertuples()
+    ]
+    sure = [
+        "" if row.at_most - row.price <= most * FREE else words.write(row.at_most, row.kind)
+        for row in rows.itertuples()
+    ]
     figure.add_bar(
-        y=[
-            f"{n} ({words.label(f'lock.{k}')})"
-            for n, k in zip(rows["name"], rows["lock"], strict=True)
-        ],
+        y=names,
         x=rows["price"],
         orientation="h",
         marker_color=BLUE,
+        name=words.say("chart.price"),
+        hoverinfo="skip",
+    )
+    figure.add_bar(
+        y=names,
+        x=rows["at_most"] - rows["price"],
+        orientation="h",
+        marker={"color": LIGHT, "pattern": {"shape": "/", "fgcolor": GREY, "bgcolor": LIGHT}},
+        name=words.say("chart.at_most"),
         text=[
-            words.say("chart.free") if nothing else words.write(price, kind)
-            for price, kind, nothing in zip(rows["price"], rows["kind"], free, strict=True)
+            f"{price} (≤ {limit})" if limit else price
+            for price, limit in zip(said, sure, strict=True)
         ],
         textposition="outside",
         cliponaxis=False,
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
-    figure.update_xaxes(range=[0, most * 1.25 or 1.0], showticklabels=most > 0)
+    figure.update_xaxes(range=[0, most * 1.35 or 1.0], visible=most > 0)
     figure.update_yaxes(autorange="reversed")
+    figure.update_layout(legend={"y": 1.05, "yanchor": "bottom"}, showlegend=any(sure))
     return _cost_ticks(figure, rows, "x")
 
 
 def _cost_axis(rows: pd.DataFrame) -> str:
-    return "share_y" if len(rows) and rows["kind"].iloc[0] == "percent" else "money_y"
+    return "share_y" if len(rows) and rows["kind"].iloc[0] == "percent" else "cost_y"
 
 
 def _cost_ticks(figure: go.Figure, rows: pd.DataFrame, axis: str) -> go.Figure:

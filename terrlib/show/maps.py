@@ -182,13 +182,14 @@ def unit_map(units: gpd.GeoDataFrame, lines: pd.DataFrame, words: Words) -> foli
     _layer(
         m, shapes[["unit_id", "geometry"]], "unit_id", colors, rows, "unit", opacity=0.9, weight=0.5
     )
-    folium.PolyLine(
-        [[(a, b), (c, d)] for a, b, c, d in lines.round(3).itertuples(index=False)],
-        color="#e15759",
-        weight=0.6,
-        opacity=0.6,
-        interactive=False,
-    ).add_to(m)
+    if len(lines):
+        folium.PolyLine(
+            [[(a, b), (c, d)] for a, b, c, d in lines.round(3).itertuples(index=False)],
+            color="#e15759",
+            weight=0.6,
+            opacity=0.6,
+            interactive=False,
+        ).add_to(m)
     pairs = zip(steps, cuts, strict=True)
     Legend([(color, f"≥ {words.write(cut, 'hours')}") for color, cut in pairs]).add_to(m)
     return m

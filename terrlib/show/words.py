@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from functools import cache
 from importlib import resources
@@ -102,8 +103,8 @@ class Words(Formatter):
         value
             A number, day or text.
         kind
-            money, money0 (no pennies), short (thousands, millions), percent, number, hours, km,
-            date,
+            money, money0 (no pennies), short (thousands, millions), thousands (to compare amounts),
+            percent, number, hours, km, date,
             or a noun to count, such as account.
 
         Examples
@@ -148,9 +149,9 @@ class Words(Formatter):
             )
         )
 
-    def _short(self, value: float) -> str:
+    def _short(self, value: float, big: float = BIG) -> str:
         symbol = self._money(0, "").split()[-1]
-        if abs(value) >= BIG:
+        if abs(value) >= big:
             return f"{self._decimal(value / 1e6, '#,##0.0')}\u00a0{self._texts['unit.million']}\u00a0{symbol}"
         if abs(value) >= THOUSAND:
             return f"{self._decimal(value / 1e3, '#,##0')}\u00a0{self._texts['unit.thousand']}\u00a0{symbol}"
@@ -161,6 +162,7 @@ _WRITERS = {
     "money": lambda w, v: w._money(v, ".00"),
     "money0": lambda w, v: w._money(round(float(v)), ""),
     "short": lambda w, v: w._short(float(v)),
+    "thousands": lambda w, v: w._short(float(v), math.inf),
     "percent": lambda w, v: format_percent(v, "#,##0%", locale=w._babel),
     "percent1": lambda w, v: format_percent(v, "#,##0.0%", locale=w._babel),
     "number": lambda w, v: w._decimal(

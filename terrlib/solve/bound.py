@@ -22,6 +22,9 @@ Rewards climb by the r-algorithm (Shor 1985). Candidates are
             sum_S w_i |x_i - mean|^2 = sum_S w_i |x_i - c|^2 - w(S) |mean - c|^2,
     given   one per slot, where L has a closed form in the l of the slots.
 
+Where slots differ (price of change, uneven bounds, fixed or banned units) and are not too many,
+every slot t has candidates of its own, at c_ij + p_i [t is not the slot of i today], its own bounds,
+and a large cost where a unit may not be; L takes the least candidate of each slot.
 Cells whose candidate is chosen are split into four, so that h matters only where it costs nothing.
 """
 
@@ -48,9 +51,10 @@ from terrlib.solve.partition import (
     travel_home,
 )
 
-WORK = 4_000_000_000  # pairs looked at
+WORK = 1_500_000_000  # pairs looked at
 CALLS_ROOT, CALLS_NODE = 2000, 150  # looks at a node
 DENSE = 6000  # units up to which a table of all pairs is made
+SLOTTED = 10_000_000  # units squared times slots up to which slots are told apart
 STAGES = 5  # times that cells are cut
 COARSE = 1000  # units up to which rewards are sought one by one
 SHRINK, LONGER, SHORTER = 0.3, 1.2, 0.95  # the r-algorithm's dilation and steps
@@ -79,13 +83,16 @@ class _Model:
     Attributes
     ----------
     table
-        (g, n) costs, or (0, 0).
+        (units, n) costs, over again for each slot; or (0, 0).
     xy, weight, within
         (n, 2), (n,), (n,) place, weight, and moment of a unit about its own place.
     spot, half
         (g, 2), (g,) centres of cells and half their diagonals.
+    slot, extra, barred
+        (g,) slot that a candidate is for; (s, n) what a unit costs in a slot beside travel;
+        what it costs at the least where it may not be.
     load, low, high
-        (m, n), (m,), (m,); the mean load of each measure is 1.
+        (m, n), (s, m), (s, m); the mean load of each measure is 1.
     own
         (g,) unit that a candidate is, -1 where none.
     """
@@ -97,42 +104,37 @@ class _Model:
     spot: Floats
     half: Floats
     square: bool
+    slot: Ints
+    extra: Floats
+    barred: float
     load: Floats
     low: Floats
     high: Floats
     own: Ints
 
 
-@dataclass(frozen=True)
-class _State:
-    """Dual prices of the candidates, kept from call to call: (g, m) prices and bases."""
-
-    price: Floats
-    basis: Ints
-    times: Floats  # (g,) how often a candidate was chosen, the last calls counting most
-
-
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _row(j, table, xy, weight, within, spot, half, square, reward, out):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _row(j, table, xy, weight, within, spot, half, square, slot, extra, reward, out):
     """Costs less rewards of a candidate."""
-    n = len(reward)
+    n, beside = len(reward), extra[slot[j]]
     if len(table):
+        costs = table[j % len(table)]
         for i in range(n):
-            out[i] = table[j, i] - reward[i]
+            out[i] = costs[i] + beside[i] - reward[i]
     elif square:
         for i in range(n):
             dx, dy = xy[i, 0] - spot[j, 0], xy[i, 1] - spot[j, 1]
             gap = dx * dx + dy * dy - half[j] * half[j]
-            out[i] = weight[i] * gap + within[i] - reward[i]
+            out[i] = weight[i] * gap + within[i] + beside[i] - reward[i]
     else:
         for i in range(n):
             dx, dy = xy[i, 0] - spot[j, 0], xy[i, 1] - spot[j, 1]
             gap = max(np.sqrt(dx * dx + dy * dy) - half[j], 0.0)
-            out[i] = weight[i] * gap - reward[i]
+            out[i] = weight[i] * gap + beside[i] - reward[i]
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _dual(rest, load, low, high, own, price):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _dual(rest, load, low, high, own, price):
     """Value of prices; `rest` is turned into reduced costs."""
     value = 0.0
     for q in range(len(low)):
@@ -149,7 +151,7 @@ def _dual(rest, load, low, high, own, price):  # type: ignore[no-untyped-def]  #
 
 
 @njit(cache=True, nogil=True)
-def _solve(base, load, low, high, own, price, basis, x):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _solve(base, load, low, high, own, price, basis, x):
     """Least cost of one candidate by the dual simplex method with long steps; x is its answer.
 
     Every basis is dual feasible since every variable has two bounds, so any old basis will do.
@@ -246,8 +248,8 @@ def _solve(base, load, low, high, own, price, basis, x):  # type: ignore[no-unty
 
 
 @njit(cache=True, nogil=True)
-def _cheapest(  # type: ignore[no-untyped-def]  # noqa: ANN202
-    table, xy, weight, within, spot, half, square, load, low, high, own, reward, group, count,
+def _cheapest(
+    table, xy, weight, within, spot, half, square, slot, extra, load, low, high, own, reward, group, count,
     price, basis, times, served
 ):  # fmt: skip
     """Sum of the `count[t]` least candidates of each group t; group -1 is left out.
@@ -259,8 +261,8 @@ def _cheapest(  # type: ignore[no-untyped-def]  # noqa: ANN202
     rest, x, values = np.empty(n), np.empty(n), np.full(g, np.inf)
     for j in range(g):
         if group[j] >= 0:
-            _row(j, table, xy, weight, within, spot, half, square, reward, rest)
-            values[j] = _dual(rest, load, low, high, own[j], price[j])
+            _row(j, table, xy, weight, within, spot, half, square, slot, extra, reward, rest)
+            values[j] = _dual(rest, load, low[slot[j]], high[slot[j]], own[j], price[j])
     order, total = np.argsort(values), 0.0
     top = np.full((len(count), max(1, count.max())), np.inf)
     chosen = np.full(top.shape, -1)
@@ -270,8 +272,10 @@ def _cheapest(  # type: ignore[no-untyped-def]  # noqa: ANN202
             continue
         if solves > 0:
             solves -= 1
-            _row(j, table, xy, weight, within, spot, half, square, reward, rest)
-            values[j] = _solve(rest, load, low, high, own[j], price[j], basis[j], x)
+            _row(j, table, xy, weight, within, spot, half, square, slot, extra, reward, rest)
+            values[j] = _solve(
+                rest, load, low[slot[j]], high[slot[j]], own[j], price[j], basis[j], x
+            )
         place = count[t]
         while place > 0 and top[t, place - 1] > values[j]:
             place -= 1
@@ -287,33 +291,33 @@ def _cheapest(  # type: ignore[no-untyped-def]  # noqa: ANN202
             j = chosen[t, p]
             if j >= 0:
                 times[j] += 1.0
-                _row(j, table, xy, weight, within, spot, half, square, reward, rest)
-                _solve(rest, load, low, high, own[j], price[j], basis[j], x)
+                _row(j, table, xy, weight, within, spot, half, square, slot, extra, reward, rest)
+                _solve(rest, load, low[slot[j]], high[slot[j]], own[j], price[j], basis[j], x)
                 served += x
     return total + reward.sum(), values
 
 
 @njit(cache=True, nogil=True)
-def _exact(  # type: ignore[no-untyped-def]  # noqa: ANN202
-    table, xy, weight, within, spot, half, square, load, low, high, own, reward,
+def _exact(
+    table, xy, weight, within, spot, half, square, slot, extra, load, low, high, own, reward,
     price, basis, values, rest,
 ):  # fmt: skip
     """Least cost of every candidate and the reduced costs of its units."""
     x = np.empty(len(reward))
     for j in range(len(own)):
-        _row(j, table, xy, weight, within, spot, half, square, reward, rest[j])
-        _solve(rest[j], load, low, high, own[j], price[j], basis[j], x)
-        values[j] = _dual(rest[j], load, low, high, own[j], price[j])
+        _row(j, table, xy, weight, within, spot, half, square, slot, extra, reward, rest[j])
+        _solve(rest[j], load, low[slot[j]], high[slot[j]], own[j], price[j], basis[j], x)
+        values[j] = _dual(rest[j], load, low[slot[j]], high[slot[j]], own[j], price[j])
 
 
 @njit(cache=True, nogil=True)
-def _near_basis(  # type: ignore[no-untyped-def]  # noqa: ANN202
-    table, xy, weight, within, spot, half, square, load, reward, price, basis,
+def _near_basis(
+    table, xy, weight, within, spot, half, square, slot, extra, load, reward, price, basis,
 ):  # fmt: skip
     """Bases of the units for which the prices are all but indifferent."""
     (m, n), rest = load.shape, np.empty(load.shape[1])
     for j in range(len(basis)):
-        _row(j, table, xy, weight, within, spot, half, square, reward, rest)
+        _row(j, table, xy, weight, within, spot, half, square, slot, extra, reward, rest)
         for q in range(m):
             for i in range(n):
                 rest[i] -= price[j, q] * load[q, i]
@@ -329,7 +333,7 @@ def _near_basis(  # type: ignore[no-untyped-def]  # noqa: ANN202
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _through(vector, along, count, back):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _through(vector, along, count, back):
     """Shrink a vector along `count` directions, first to last or `back`."""
     for c in range(count):
         r = along[count - 1 - c if back else c]
@@ -398,7 +402,8 @@ def lower_bound(problem: Problem, upper: float, effort: int = 1) -> Bound:
     problem
         What is asked; rules that the proof leaves out are named in the answer.
     upper
-        Cost of a known solution; it steers the steps and caps the value, never the validity.
+        Cost of a known solution; it steers the steps and caps the value, never the validity;
+        inf or nan where none is known.
     effort
         Times as many steps.
 
@@ -419,27 +424,33 @@ def lower_bound(problem: Problem, upper: float, effort: int = 1) -> Bound:
     (2.0, ('pieces',))
     """
     part = _together(problem)
+    most = upper if np.isfinite(upper) else np.inf
+    if most == np.inf:
+        away = travel(problem, np.arange(0, problem.n, 1 + problem.n // 64))
+        away = away if problem.home is None else travel_home(problem)
+        upper = float(away.max(1).sum() + (0.0 if problem.price is None else problem.price.sum()))
     if problem.home is not None:
         value = _given(problem, part, upper, 400 * effort)
     elif problem.k >= problem.n:
         value = 0.0
     else:
         value = _free(problem, part, upper, effort)
-    return Bound(float(min(max(value, 0.0), upper)), _left_out(problem))
+    return Bound(float(min(max(value, 0.0), most)), _left_out(problem))
 
 
 def _left_out(problem: Problem) -> tuple[str, ...]:
     """Name the rules of a problem that its bound leaves out."""
     free = problem.home is None
+    alike = free and not _slotted(problem)
     slots = (problem.fixed != FREE).any()
     uneven = (problem.low != problem.low[0]).any() or (problem.high != problem.high[0]).any()
     out = {
         "pieces": problem.whole,
-        "balance": free and uneven,
-        "change": free and problem.price is not None and problem.price.any(),
+        "balance": alike and uneven,
+        "change": alike and problem.price is not None and problem.price.any(),
         "apart": problem.apart is not None and len(problem.apart),
         "cap": free and problem.cap is not None and len(problem.cap),
-        "slots": free and (slots or (problem.banned is not None and len(problem.banned))),
+        "slots": alike and (slots or (problem.banned is not None and len(problem.banned))),
     }
     return tuple(name for name, left in out.items() if left)
 
@@ -525,8 +536,29 @@ def _priced(
     return value, reduce(price).min(1)
 
 
-def _model(problem: Problem, part: Ints, cells: int) -> _Model:
-    """Candidates for free centres over parts of units: units where there is a table, else cells."""
+def _slotted(problem: Problem) -> bool:
+    """Whether slots differ and every slot is to have candidates of its own."""
+    differ = (
+        (problem.low != problem.low[0]).any()
+        or (problem.high != problem.high[0]).any()
+        or (problem.price is not None and problem.present is not None and problem.price.any())
+        or not problem.allowed().all()
+    )
+    return problem.home is None and bool(differ) and problem.n**2 * problem.k <= SLOTTED
+
+
+def _change(problem: Problem) -> Floats:
+    """Price of change of every unit in every slot, (n, k)."""
+    assert problem.price is not None
+    slots = np.arange(problem.k)[:, None]
+    return np.stack([problem.price * problem.leaves(t) for t in slots], axis=1)
+
+
+def _model(problem: Problem, part: Ints, cells: int, slots: float = 0.0) -> _Model:
+    """Candidates for free centres over parts of units: units where there is a table, else cells.
+
+    `slots` is what a unit costs in a slot it may not be in; where 0, all slots are alike.
+    """
     parts = int(part.max()) + 1
     load = _sum(problem.load, part, parts).T
     unit = np.maximum(load.mean(1), 1e-300)
@@ -551,11 +583,18 @@ def _model(problem: Problem, part: Ints, cells: int) -> _Model:
         spot, half = _grid(problem.xy, cells)
         spot, half = _inhabited(problem, spot, half)
         own = np.full(len(spot), FREE)
-    low = problem.low.min(0) / unit
-    high = np.minimum(problem.high.max(0), problem.load.sum(0)) / unit
+    low, high = problem.low.min(0)[None], problem.high.max(0)[None]
+    extra = np.zeros((1, parts))
+    if slots:
+        low, high = problem.low, problem.high
+        change = np.zeros((problem.n, problem.k)) if problem.price is None else _change(problem)
+        extra = np.ascontiguousarray(_sum(change + slots * ~problem.allowed(), part, parts).T)
+    s, g = len(low), len(spot)
     return _Model(
-        table, xy, weight, within, np.ascontiguousarray(spot), half, problem.square,
-        np.ascontiguousarray(load / unit[:, None]), low, high, own,
+        table, xy, weight, within, np.tile(spot, (s, 1)), np.tile(half, s), problem.square,
+        np.repeat(np.arange(s), g), extra, slots or np.inf,
+        np.ascontiguousarray(load / unit[:, None]), low / unit,
+        np.minimum(high, problem.load.sum(0)) / unit, np.tile(own, s),
     )  # fmt: skip
 
 
@@ -591,7 +630,7 @@ class _Search:
     """A model with the prices of its candidates, kept from call to call."""
 
     def __init__(self, model: _Model) -> None:
-        g, m = len(model.own), len(model.low)
+        g, m = len(model.own), len(model.load)
         self.model = model
         self.price = np.zeros((g, m))
         self.basis = np.tile(len(model.weight) + np.arange(m), (g, 1))
@@ -602,7 +641,7 @@ class _Search:
         served = np.empty(len(reward))
         m = self.model
         value, values = _cheapest(
-            m.table, m.xy, m.weight, m.within, m.spot, m.half, m.square, m.load, m.low, m.high,
+            m.table, m.xy, m.weight, m.within, m.spot, m.half, m.square, m.slot, m.extra, m.load, m.low, m.high,
             m.own, reward, group, count, self.price, self.basis, self.times, served,
         )  # fmt: skip
         return value, 1.0 - served, values
@@ -620,7 +659,7 @@ class _Search:
         m = self.model
         values, rest = np.empty(len(m.own)), np.empty((len(m.own), len(reward)))
         _exact(
-            m.table, m.xy, m.weight, m.within, m.spot, m.half, m.square, m.load, m.low, m.high,
+            m.table, m.xy, m.weight, m.within, m.spot, m.half, m.square, m.slot, m.extra, m.load, m.low, m.high,
             m.own, reward, self.price, self.basis, values, rest,
         )  # fmt: skip
         return values, rest
@@ -630,8 +669,30 @@ class _Search:
         m = self.model
         x, rest, total = np.empty(len(reward)), np.empty(len(reward)), np.zeros((len(reward), 3))
         for j in np.flatnonzero(self.times > 0):
-            _row(j, m.table, m.xy, m.weight, m.within, m.spot, m.half, m.square, reward, rest)
-            _solve(rest, m.load, m.low, m.high, m.own[j], self.price[j], self.basis[j], x)
+            _row(
+                j,
+                m.table,
+                m.xy,
+                m.weight,
+                m.within,
+                m.spot,
+                m.half,
+                m.square,
+                m.slot,
+                m.extra,
+                reward,
+                rest,
+            )
+            _solve(
+                rest,
+                m.load,
+                m.low[m.slot[j]],
+                m.high[m.slot[j]],
+                m.own[j],
+                self.price[j],
+                self.basis[j],
+                x,
+            )
             total += (self.times[j] * x)[:, None] * np.r_[m.spot[j], 1.0]
         served = total[:, 2] > 0
         return np.where(
@@ -644,7 +705,7 @@ class _Search:
         A unit is worth its own way to the centre of its group, and a share by load of the rest.
         """
         old, m = coarse.model, self.model
-        self.model = replace(m, spot=old.spot, half=old.half, own=old.own)
+        self.model = replace(m, spot=old.spot, half=old.half, own=old.own, slot=old.slot)
         # loads are in units of their means
         self.price = coarse.price * (len(old.weight) / len(m.weight))
         self.times = coarse.times.copy()
@@ -655,14 +716,17 @@ class _Search:
         reward = cost + (left / np.bincount(group, size, minlength=len(reward)))[group] * size
         self.basis = np.empty(coarse.basis.shape, dtype=np.int64)
         _near_basis(
-            m.table, m.xy, m.weight, m.within, old.spot, old.half, m.square, m.load, reward,
+            m.table, m.xy, m.weight, m.within, old.spot, old.half, m.square, old.slot, m.extra, m.load, reward,
             self.price, self.basis,
         )  # fmt: skip
         return reward
 
-    def all(self) -> Ints:
-        """All candidates in one group."""
-        return np.zeros(len(self.model.own), dtype=np.int64)
+    def groups(self) -> Ints:
+        """Candidates by slot, less those that may not be in it; all in one where slots are alike."""
+        m, held = self.model, self.model.own >= 0
+        barred = np.zeros(len(m.own), dtype=bool)
+        barred[held] = m.extra[m.slot[held], m.own[held]] >= m.barred
+        return np.where(barred, FREE, m.slot)
 
     def split(self) -> bool:
         """Cut the cells that were chosen of late into four."""
@@ -680,13 +744,16 @@ class _Search:
         )
         spot, half = np.vstack([m.spot[~cut], spot]), np.r_[m.half[~cut], half]
         self.times = np.zeros(len(spot))
-        self.model = replace(m, spot=spot, half=half, own=np.full(len(spot), FREE))
+        slot = np.r_[m.slot[~cut], np.repeat(m.slot[cut], 4)]
+        self.model = replace(m, spot=spot, half=half, own=np.full(len(spot), FREE), slot=slot)
         return True
 
 
-def _begin(problem: Problem, part: Ints, upper: float) -> tuple[_Search, Floats]:
+def _begin(
+    problem: Problem, part: Ints, upper: float, slots: float = 0.0
+) -> tuple[_Search, Floats]:
     """A search and its first rewards: a unit is worth its share of the cost."""
-    search = _Search(_model(problem, part, max(300, 25 * problem.k)))
+    search = _Search(_model(problem, part, max(300, 25 * problem.k), slots))
     weight = search.model.weight
     reward = weight + 1e-3 * weight.mean() + 1e-300
     return search, upper * reward / reward.sum()
@@ -695,29 +762,33 @@ def _begin(problem: Problem, part: Ints, upper: float) -> tuple[_Search, Floats]
 def _free(problem: Problem, part: Ints, upper: float, effort: int) -> float:
     """Bound where centres are free."""
     parts = int(part.max()) + 1
-    count = np.array([problem.k])
+    slotted = _slotted(problem)
+    dear = 2 * upper + (0.0 if problem.price is None else 2 * float(problem.price.sum()))
+    slots = max(dear, 1e-300) * slotted
+    count = np.ones(problem.k, dtype=np.int64) if slotted else np.array([problem.k])
     if _tabled(problem):
-        search, reward = _begin(problem, part, upper)
-        calls = min(1500, WORK // search.model.table.size) * effort
-        return search.climb(reward, upper, calls, search.all(), count)[0]
+        search, reward = _begin(problem, part, upper, slots)
+        most = 1_500_000_000 if slotted else WORK
+        calls = max(1, min(1500, most // (len(search.model.own) * len(reward)))) * effort
+        return search.climb(reward, upper, calls, search.groups(), count)[0]
     most = max(COARSE, 4 * problem.k) * effort
     levels = [size for size in (most, 4 * most) if size < 0.7 * parts]
     groups = [_gather(problem, part, size) for size in levels] + [np.arange(parts)]
-    search, reward = _begin(problem, groups[0][part], upper)
+    search, reward = _begin(problem, groups[0][part], upper, slots)
     value = 0.0
     for stage in range(STAGES):
         calls = min(60, WORK // 4 // (len(search.model.own) * len(reward)) + 1) * effort
-        value, reward = search.climb(reward, upper, calls, search.all(), count)
+        value, reward = search.climb(reward, upper, calls, search.groups(), count)
         if stage + 1 < STAGES and len(search.model.own) * parts < WORK // 10:
             search.split()
     for level in range(len(levels)):
         coarse, fine = groups[level], groups[level + 1]
-        finer = _Search(_model(problem, fine[part], 1))
+        finer = _Search(_model(problem, fine[part], 1, slots))
         of = np.zeros(int(fine.max()) + 1, dtype=np.int64)
         of[fine] = coarse
         reward = finer.inherit(search, reward, of)
         calls = min(40, max(1, WORK // (len(finer.model.own) * len(of)))) * effort
-        value, reward = finer.climb(reward, upper, calls, finer.all(), count)
+        value, reward = finer.climb(reward, upper, calls, finer.groups(), count)
         search = finer
     return value
 
@@ -777,7 +848,7 @@ def reduced(
     part = _together(problem)
     search, reward = _begin(problem, part, upper)
     calls = min(1500, WORK // search.model.table.size) * effort
-    value, reward = search.climb(reward, upper, calls, search.all(), np.array([problem.k]))
+    value, reward = search.climb(reward, upper, calls, search.groups(), np.array([problem.k]))
     values, rest = search.exact(reward)
     least = np.partition(values, problem.k - 1)[problem.k - 1]
     with_it = value + np.maximum(values - least, 0.0)
@@ -807,12 +878,12 @@ def branch_bound(problem: Problem, upper: float, nodes: int = 200) -> Bound:
     Bound
         `upper` itself where nothing cheaper is left.
     """
-    if not _tabled(problem):
+    if not _tabled(problem) or _slotted(problem) or not np.isfinite(upper):
         return lower_bound(problem, upper)
     part = _together(problem)
     search, reward = _begin(problem, part, upper)
     limit = upper * (1 - 1e-9)
-    root = _visit(search, reward, search.all(), np.array([problem.k]), limit, CALLS_ROOT)
+    root = _visit(search, reward, search.groups(), np.array([problem.k]), limit, CALLS_ROOT)
     heap, done, serial = [(root[0], 0, root[1:])], upper, 0
     for _ in range(nodes):
         if not heap or heap[0][0] >= min(limit, done):

@@ -34,7 +34,8 @@ def coarsen(
     alone = _ruled(p)
     cap = LARGEST * ((p.low + p.high) / 2).min(0)
     a0 = np.repeat(np.arange(p.n), np.diff(p.start))
-    noise = np.ones(len(a0)) if rng is None else rng.uniform(0.5, 2.0, len(a0))
+    # The same luck both ways: the cheapest pair of all is then always a mutual choice.
+    luck = np.ones(p.n) if rng is None else rng.uniform(0.7, 1.4, p.n)
     same = True if label is None else label[a0] == label[p.touch]
     while True:
         size = int(group.max()) + 1
@@ -56,11 +57,11 @@ def coarsen(
         a, b = group[a0], group[p.touch]
         fits = same & (a != b) & ~single[a] & ~single[b] & (today[a] == today[b])
         fits &= (load[a] + load[b] <= cap).all(1)
-        luck = noise[fits]
+        chance = (luck[a0] * luck[p.touch])[fits]
         a, b = a[fits], b[fits]
         if not len(a):
             break
-        ward = mass[a] * mass[b] / (mass[a] + mass[b]) * ((xy[a] - xy[b]) ** 2).sum(1) * luck
+        ward = mass[a] * mass[b] / (mass[a] + mass[b]) * ((xy[a] - xy[b]) ** 2).sum(1) * chance
         order = np.lexsort((b, ward, a))
         a, b, ward = a[order], b[order], ward[order]
         first = np.concatenate([[True], a[1:] != a[:-1]])
@@ -70,8 +71,8 @@ def coarsen(
         lower = np.flatnonzero(choice != FREE)
         pick = choice[lower]
         lower = lower[(choice[pick] == lower) & (lower < pick)]
-        if not len(lower):  # a ring of equal prices: merge its cheapest pair
-            lower = np.array([int(np.argmin(price))])
+        if not len(lower):
+            break
         lower = lower[np.argsort(price[lower], kind="stable")][: size - count]
         to = np.arange(size)
         to[choice[lower]] = lower

@@ -221,6 +221,7 @@ def join_pieces(problem: Problem, label: Ints, at: Floats) -> Ints:
         if out[j] == FREE:
             out[j] = t
             offer(j)
-    for i in np.flatnonzero(out == FREE):
-        out[i] = label[i] if label[i] != FREE and may[i, label[i]] else int(may[i].argmax())
+    for left in np.flatnonzero(out == FREE):
+        old = label[left]
+        out[left] = old if old != FREE and may[left, old] else int(may[left].argmax())
     return out

@@ -15,7 +15,7 @@ if what it leaves stays in one piece: first the neighbours of the unit are looke
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
@@ -60,10 +60,6 @@ class Schedule:
     cool: float = 0.01
     price_from: float = 1.0
     price_to: float = 10.0
-
-    def times(self, units: int) -> Schedule:
-        """Turn moves tried for each unit into moves tried in all."""
-        return replace(self, proposals=self.proposals * units)
 
 
 def improve(
@@ -124,7 +120,7 @@ class _Work:
         self.kind = {"given": TABLE, "mean": MEAN, "unit": LINE}[p.centre_kind]
         if p.matrix is not None and p.home is None:
             self.kind = TABLE
-        self.table = travel_home(p) if p.home is not None else np.zeros((n, p.k))
+        self.table = travel_home(p) if p.home is not None else np.zeros((0, 0))
         block = np.arange(n) if p.block is None else np.unique(p.block, return_inverse=True)[1]
         self.block = block.astype(np.int64)
         order = np.argsort(block, kind="stable").astype(np.int64)
@@ -238,7 +234,7 @@ def _stays_whole(i, label, start, touch, mark, queue, stamp):
     head, tail, met = 0, 1, 1
     queue[0] = first
     mark[first] = seen
-    while head < tail and tail < WIDEST:
+    while head < tail < WIDEST:
         u = queue[head]
         head += 1
         for a in range(start[u], start[u + 1]):
@@ -255,7 +251,7 @@ def _stays_whole(i, label, start, touch, mark, queue, stamp):
 
 
 @njit(cache=True, nogil=True)
-def _count_pieces(slot, size, label, start, touch, members, mark, queue, stamp):
+def _count_pieces(slot, size, label, start, touch, mark, queue, stamp):
     """Tell whether the slot is one piece, by a search from one unit of it."""
     first = -1
     for i in range(len(label)):
@@ -474,10 +470,8 @@ def _anneal(label, trips, balance, graph, groups, change, heat, price, state, pr
                 for a in range(ends[b], ends[b + 1]):
                     label[members[a]] = t
                 good = _count_pieces(
-                    s, size[s] - width, label, start, touch, members, mark, queue, stamp
-                ) and _count_pieces(
-                    t, size[t] + width, label, start, touch, members, mark, queue, stamp + 1
-                )
+                    s, size[s] - width, label, start, touch, mark, queue, stamp
+                ) and _count_pieces(t, size[t] + width, label, start, touch, mark, queue, stamp + 1)
                 if not good:
                     for a in range(ends[b], ends[b + 1]):
                         label[members[a]] = s

@@ -269,14 +269,14 @@ def broken(problem: Problem, label: Ints) -> tuple[str, ...]:
     """
     size = np.bincount(label, minlength=problem.k)
     scale = np.maximum(np.abs(problem.high), 1.0)
-    may = problem.allowed()[np.arange(problem.n), label]
     held = problem.fixed != FREE
+    barred = problem.banned if problem.banned is not None else np.zeros((0, 2), dtype=np.int64)
     found = {
         "balance": bool((excess(problem, label) > TOLERANCE * scale).any()),
         "pieces": problem.whole and bool((pieces(problem, label) > 1).any()),
         "empty": bool((size == 0).any()),
-        "fixed": bool((~may & held).any()),
-        "banned": bool((~may & ~held).any()),
+        "fixed": bool((label[held] != problem.fixed[held]).any()),
+        "banned": bool((label[barred[:, 0]] == barred[:, 1]).any()),
     }
     if problem.block is not None:
         first = np.unique(problem.block, return_index=True, return_inverse=True)

@@ -15,9 +15,11 @@ from scipy.sparse import csr_array
 from terrlib.solve.partition import FREE, Ints, Problem
 
 
-def slots_around(problem: Problem, label: Ints, middle: int, count: int) -> Ints:
-    """Pick `count` slots: `middle`, and those that touch it, and those that touch these, by nearness."""
-    graph = slot_graph(problem, label)
+def slots_around(graph: csr_array, middle: int, count: int) -> Ints:
+    """Pick `count` slots: `middle`, and those that touch it, and those that touch these, by nearness.
+
+    `graph` is that of `slot_graph`.
+    """
     order, seen = [middle], {middle}
     for t in order:
         if len(order) >= count:

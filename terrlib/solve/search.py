@@ -21,18 +21,19 @@ import numpy as np
 from terrlib.solve.coarsen import coarsen
 from terrlib.solve.construct import first_labels, join_pieces
 from terrlib.solve.improve import Schedule, improve
-from terrlib.solve.partition import FREE, Floats, Ints, Problem, evaluate, misses
-from terrlib.solve.region import restrict, slots_around
+from terrlib.solve.partition import FREE, Floats, Ints, Problem, evaluate, excess, misses
+from terrlib.solve.region import restrict, slot_graph, slots_around
 
 WORKERS = 2  # threads; the answer does not depend on it
 TOGETHER = 2  # pairs combined, or regions solved, that do not see each other
 PER_SLOT = 14  # merged units of a slot
 AROUND = 6  # slots of a region
-FAR = 20_000  # units above which the fine work is left to the regions
+FAR = 20_000  # units
 COARSE, FINE = 40_000, 12_000  # moves tried for each merged unit, for each unit
 HOT = Schedule(COARSE, heat=2.0, cool=0.005)
 WARM = Schedule(COARSE, heat=0.25, cool=0.02)
 BORDER = Schedule(FINE, heat=0.25, cool=0.02)
+REPAIRS = 6  # rounds on the regions around slots that miss a bound
 MERGED = 0.7  # of the units: with more left, merging is not worth it
 
 
@@ -64,11 +65,14 @@ class Effort:
         Rounds of combining, each of as many pairs as there are threads.
     passes
         Times that every slot is the middle of a region.
+    pace
+        Moves tried as a share of the usual, 0 to 1.
     """
 
     starts: int
     combine: int
     passes: int
+    pace: float = 1.0
 
 
 def search(problem: Problem, seed: int, effort: Effort) -> list[Found]:
@@ -88,7 +92,7 @@ def search(problem: Problem, seed: int, effort: Effort) -> list[Found]:
     list of Found
         Different labels, the best first; `misses` is 0 where they keep every rule.
     """
-    pool = _all(_start(problem, seed, i) for i in range(effort.starts))
+    pool = _all(_start(problem, seed, i, effort.pace) for i in range(effort.starts))
     for turn in range(effort.combine if effort.starts > 1 else 0):
         rng = np.random.default_rng([seed, 2, turn])
         pairs = [rng.choice(len(pool), 2, replace=False) for _ in range(TOGETHER)]
@@ -99,8 +103,16 @@ def search(problem: Problem, seed: int, effort: Effort) -> list[Found]:
         pool = _survivors(pool, _all(tasks))
     pool.sort(key=lambda found: found.rank)
     if problem.k > AROUND:
+        everywhere = np.arange(problem.k)
         for turn in range(effort.passes):
-            pool[0] = _pass(problem, pool[0], (seed, turn))
+            pool[0] = _pass(problem, pool[0], (seed, turn), everywhere, effort.pace)
+        for turn in range(REPAIRS):
+            amiss = np.flatnonzero((excess(problem, pool[0].label) > 0).any(1))
+            if not pool[0].misses or not len(amiss):
+                break
+            # What a region cannot even out is evened out with more around it.
+            wide = AROUND * (turn + 1)
+            pool[0] = _pass(problem, pool[0], (seed, effort.passes + turn), amiss, 1.0, wide)
     return pool
 
 
@@ -110,12 +122,12 @@ def _all(tasks: Iterable[Callable[[], Found]]) -> list[Found]:
         return list(pool.map(lambda task: task(), tasks))
 
 
-def _start(problem: Problem, seed: int, number: int) -> Callable[[], Found]:
+def _start(problem: Problem, seed: int, number: int, pace: float) -> Callable[[], Found]:
     def task() -> Found:
         rng = np.random.default_rng([seed, 1, number])
         if number == 0 and problem.present is not None:
             return _from_today(problem, rng)
-        return _levels(problem, None, None, rng)
+        return _levels(problem, None, None, rng, pace)
 
     return task
 
@@ -133,7 +145,7 @@ def _from_today(problem: Problem, rng: np.random.Generator) -> Found:
             own = np.flatnonzero(mine)
             at[t] = problem.xy[own[((problem.xy[own] - middle) ** 2).sum(1).argmin()]]
     label = join_pieces(problem, label, at) if problem.whole else first_labels(problem, rng)
-    return _anneal(problem, label, rng, WARM)
+    return _anneal(problem, label, rng, WARM, 1.0)
 
 
 def _combine(
@@ -142,28 +154,33 @@ def _combine(
     def task() -> Found:
         rng = np.random.default_rng([seed[0], 3, *seed[1:]])
         apart = one.label * problem.k + other.label
-        return _levels(problem, one, apart, rng)
+        return _levels(problem, one, apart, rng, 1.0)
 
     return task
 
 
 def _levels(
-    problem: Problem, begin: Found | None, apart: Ints | None, rng: np.random.Generator
+    problem: Problem,
+    begin: Found | None,
+    apart: Ints | None,
+    rng: np.random.Generator,
+    pace: float,
 ) -> Found:
     """Anneal with merged units, from labels or from a first solution, then with the units."""
     merged, group = coarsen(problem, min(PER_SLOT * problem.k, problem.n // 2), rng, apart)
     if merged.n > MERGED * problem.n:
         if begin is None:
-            return _anneal(problem, first_labels(problem, rng), rng, HOT)
-        return _anneal(problem, begin.label, rng, WARM, begin.toll)
+            return _anneal(problem, first_labels(problem, rng), rng, HOT, pace)
+        return _anneal(problem, begin.label, rng, WARM, pace, begin.toll)
     if begin is None:
-        rough = _anneal(merged, first_labels(merged, rng), rng, HOT)
+        rough = _anneal(merged, first_labels(merged, rng), rng, HOT, pace)
     else:
         label = np.zeros(merged.n, dtype=np.int64)
         label[group] = begin.label
-        rough = _anneal(merged, label, rng, WARM, begin.toll)
-    plan = BORDER if problem.n <= FAR else replace(BORDER, proposals=FINE // 12)
-    fine = _anneal(problem, rough.label[group], rng, plan, rough.toll)
+        rough = _anneal(merged, label, rng, WARM, pace, begin.toll)
+    # Above FAR the units are left to the regions, which fit into the processor's cache.
+    pace = pace if problem.n <= FAR else pace / 4
+    fine = _anneal(problem, rough.label[group], rng, BORDER, pace, rough.toll)
     return replace(fine, work=rough.work + fine.work)
 
 
@@ -172,11 +189,11 @@ def _anneal(
     label: Ints,
     rng: np.random.Generator,
     plan: Schedule,
+    pace: float,
     toll: Floats | None = None,
 ) -> Found:
-    label, cost, toll, work = improve(
-        problem, label, int(rng.integers(2**31)), plan.times(problem.n), toll
-    )
+    plan = replace(plan, proposals=int(plan.proposals * problem.n * pace))
+    label, cost, toll, work = improve(problem, label, int(rng.integers(2**31)), plan, toll)
     return Found(label, misses(problem, label), cost, toll, work)
 
 
@@ -191,16 +208,24 @@ def _survivors(pool: list[Found], children: list[Found]) -> list[Found]:
     return pool
 
 
-def _pass(problem: Problem, best: Found, seed: tuple[int, int]) -> Found:
-    """Make every slot the middle of a region once; regions that do not meet go side by side."""
-    order = np.random.default_rng([seed[0], 4, seed[1]]).permutation(problem.k).tolist()
+def _pass(
+    problem: Problem,
+    best: Found,
+    seed: tuple[int, int],
+    middles: Ints,
+    pace: float,
+    wide: int = AROUND,
+) -> Found:
+    """Make slots the middle of a region once; regions that do not meet go side by side."""
+    order = np.random.default_rng([seed[0], 4, seed[1]]).permutation(middles).tolist()
     label, work, number = best.label.copy(), best.work, 0
     toll = None if best.toll is None else best.toll.copy()
     while order:
         batch: list[Ints] = []
         used: set[int] = set()
+        graph = slot_graph(problem, label)
         for middle in order[: 4 * TOGETHER]:
-            slots = slots_around(problem, label, middle, AROUND)
+            slots = slots_around(graph, middle, wide)
             if used.isdisjoint(slots.tolist()):
                 batch.append(slots)
                 used |= set(slots.tolist())
@@ -211,7 +236,7 @@ def _pass(problem: Problem, best: Found, seed: tuple[int, int]) -> Found:
         for slots in batch:
             number += 1
             rng = np.random.default_rng([seed[0], 5, seed[1], number])
-            tasks.append(_region(problem, replace(best, label=label), slots, rng))
+            tasks.append(_region(problem, replace(best, label=label, toll=toll), slots, rng, pace))
         for found, slots in zip(_all(tasks), batch, strict=True):
             work += found.work
             label[np.isin(label, slots)] = slots[found.label]
@@ -221,7 +246,7 @@ def _pass(problem: Problem, best: Found, seed: tuple[int, int]) -> Found:
 
 
 def _region(
-    problem: Problem, best: Found, slots: Ints, rng: np.random.Generator
+    problem: Problem, best: Found, slots: Ints, rng: np.random.Generator, pace: float
 ) -> Callable[[], Found]:
     """Solve a region again, from nothing or from what stands there; what stands if nothing is won."""
     part, units = restrict(problem, best.label, slots)
@@ -231,7 +256,8 @@ def _region(
 
     def task() -> Found:
         afresh = bool(rng.integers(2))
-        found = _levels(part, None if afresh else now, None if afresh else label, rng)
+        begin, apart = (None, None) if afresh else (now, label)
+        found = _levels(part, begin, apart, rng, pace)
         return min(now, found, key=lambda each: each.rank)
 
     return task

@@ -15,8 +15,9 @@ from terrlib.solve.search import AROUND, Effort, search
 from terrlib.solve.subsets import best_of_all, may_enumerate
 
 TINY = 1e-6
-POLISH_PAIRS = 5_500  # units times slots up to which a MILP is asked
-REPAIR_PAIRS = 20_000  # and up to which it is asked for any answer at all
+POLISH_PAIRS = 5_500  # units times slots times measures up to which a MILP is asked
+REPAIR_PAIRS = 3_000  # and up to which it is asked for any answer at all
+GIVEN_PAIRS = 1_500  # and up to which given centres are solved to the proof
 BRANCHES = 100  # nodes of the bound, times the effort, where a few centres are free
 NODES = 50
 PROOF_UNITS = 120  # units up to which the least cost is proven
@@ -51,7 +52,8 @@ def plan_effort(problem: Problem, effort: int, starts: int = 0) -> Effort:
         return Effort(starts or int(np.clip(12_000 // problem.n, 2, 12)) * effort, 0, 0)
     many = starts or int(np.clip(8_000 // problem.n, 2, 8)) * effort
     passes = min(max(problem.k // 10, 1), max(20_000 // problem.n, 1), 3)
-    return Effort(many, many // 4, passes * effort)
+    pace = float(np.clip(effort * 12_000 / problem.n, 0.25, 1.0))
+    return Effort(many, many // 4, passes * effort, pace)
 
 
 def solve(problem: Problem, seed: int = 1, effort: int = 1, starts: int = 0) -> Solution:
@@ -91,11 +93,12 @@ def solve(problem: Problem, seed: int = 1, effort: int = 1, starts: int = 0) -> 
         return _enumerate(problem, seed)
     pool = search(problem, seed, plan_effort(problem, effort, starts))
     best, work, here = pool[0], sum(found.work for found in pool), float("nan")
-    exact = problem.home is not None or (problem.n <= PROOF_UNITS and problem.centre_kind == "unit")
-    if best.misses and problem.n * problem.k > REPAIR_PAIRS:
+    small = {"given": problem.n * problem.k <= GIVEN_PAIRS, "unit": problem.n <= PROOF_UNITS}
+    exact = small.get(problem.centre_kind, False)
+    if best.misses and _pairs(problem) > REPAIR_PAIRS:
         raise NotFound(best.label, broken(problem, best.label), work, proven=False)
     label = _repair(problem, best.label, work) if best.misses else best.label
-    if problem.centre_kind == "unit" and problem.n * problem.k <= POLISH_PAIRS and not exact:
+    if problem.centre_kind == "unit" and _pairs(problem) <= POLISH_PAIRS and not exact:
         label = _polish(problem, label, [found.label for found in pool], effort)
     cost, _ = evaluate(problem, label)
     if exact:
@@ -114,9 +117,13 @@ def solve(problem: Problem, seed: int = 1, effort: int = 1, starts: int = 0) -> 
         bound=value,
         status="optimal" if cost - value <= TINY * abs(cost) else "feasible",
         relaxed=bound.relaxed,
-        bound_here=here,
+        bound_here=value if problem.home is not None else here,
         work=work,
     )
+
+
+def _pairs(problem: Problem) -> int:
+    return problem.n * problem.k * problem.load.shape[1]
 
 
 def _enumerate(problem: Problem, seed: int) -> Solution:
