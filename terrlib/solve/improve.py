@@ -27,13 +27,14 @@ from terrlib.solve.partition import (
     Problem,
     broken,
     evaluate,
+    loads,
     touch_graph,
     travel,
     travel_home,
 )
 
 MEAN, TABLE, LINE = 0, 1, 2
-STAGES = 160
+STAGES, STAGE = 160, 20_000  # at most; moves tried in each of fewer
 COOL = 0.25  # share of the stages at no heat
 PACE = 1.0  # of the price, how fast a toll rises with the breach
 FIRM = 1.5  # how fast the price of a breach grows when there is no heat
@@ -89,11 +90,12 @@ def improve(
     typical = max(cost, 1e-12) / max(problem.n, 1)
     slot = max(cost, 1e-12) / problem.k
     best, best_cost = label.copy(), np.inf if broken(problem, label) else cost
-    each = max(schedule.proposals // STAGES, 1)
-    hot = int(STAGES * (1 - COOL))
+    stages = int(np.clip(schedule.proposals // STAGE, 40, STAGES))
+    each = max(schedule.proposals // stages, 1)
+    hot = int(stages * (1 - COOL))
     growth = (schedule.price_to / schedule.price_from) ** (1 / max(hot - 1, 1))
     toll = np.zeros((2, *problem.low.shape)) if toll is None else toll
-    for stage in range(STAGES):
+    for stage in range(stages):
         cold = stage >= hot
         heat = schedule.heat * typical * schedule.cool ** (stage / hot) * (not cold)
         price = (
@@ -107,8 +109,8 @@ def improve(
         if cost < best_cost and not broken(problem, label):
             best, best_cost = label.copy(), cost
     if np.isfinite(best_cost):
-        return best, best_cost, toll, STAGES * each
-    return label, cost, toll, STAGES * each
+        return best, best_cost, toll, stages * each
+    return label, cost, toll, stages * each
 
 
 class _Work:
@@ -173,8 +175,7 @@ class _Work:
     def raise_toll(self, label: Ints, toll: Floats, pace: float) -> Floats:
         """Raise the toll on what is above its bound, below its bound; let go of what is inside."""
         p = self.problem
-        held = np.zeros_like(p.low)
-        np.add.at(held, label, p.load)
+        held = loads(p, label)
         over = np.stack([held - p.high, p.low - held]) / self.middle
         return np.maximum(toll + pace * over, 0.0)
 

@@ -199,10 +199,6 @@ def slot_cost(problem: Problem, units: Ints, slot: int) -> tuple[float, int]:
     if problem.home is not None:
         away = problem.home[units, slot]
         return float((weight * (away**2 if problem.square else away)).sum()), FREE
-    if problem.centre_kind == "mean":
-        xy, total = problem.xy[units], weight.sum()
-        mean = (weight[:, None] * xy).sum(0) / total if total > 0 else xy.mean(0)
-        return float((weight * ((xy - mean) ** 2).sum(1)).sum()), FREE
     best, centre = np.inf, FREE
     block = 512  # centres at a time: a slot may hold thousands of units
     for begin in range(0, len(units), block):
@@ -230,10 +226,12 @@ def evaluate(problem: Problem, label: Ints) -> tuple[float, Ints]:
     >>> evaluate(one, np.array([0, 0, 1]))
     (1.0, array([0, 2]))
     """
+    cost, centre = 0.0, np.full(problem.k, FREE)
+    if problem.centre_kind == "mean":
+        cost = float((problem.weight * _from_means(problem, label)).sum())
     order = np.argsort(label, kind="stable")
     ends = np.searchsorted(label[order], np.arange(problem.k + 1))
-    cost, centre = 0.0, np.full(problem.k, FREE)
-    for t in range(problem.k):
+    for t in range(0 if problem.centre_kind == "mean" else problem.k):
         if ends[t] < ends[t + 1]:
             value, centre[t] = slot_cost(problem, order[ends[t] : ends[t + 1]], t)
             cost += value
@@ -242,10 +240,26 @@ def evaluate(problem: Problem, label: Ints) -> tuple[float, Ints]:
     return cost, centre
 
 
+def _from_means(problem: Problem, label: Ints) -> Floats:
+    """Squared distance of every unit to the weighted mean of its slot, (n,)."""
+    total = np.bincount(label, problem.weight, problem.k)
+    some = np.where(total > 0, total, 1.0)
+    away = np.zeros(problem.n)
+    for axis in problem.xy.T:
+        mean = np.bincount(label, problem.weight * axis, problem.k) / some
+        away += (axis - mean[label]) ** 2
+    return away
+
+
+def loads(problem: Problem, label: Ints) -> Floats:
+    """Sum of every measure over every slot, (k, m)."""
+    sums = [np.bincount(label, column, problem.k) for column in problem.load.T]
+    return np.column_stack(sums)
+
+
 def excess(problem: Problem, label: Ints) -> Floats:
     """How far each measure of each slot is outside its bounds, (k, m), 0 where it is inside."""
-    load = np.zeros_like(problem.low)
-    np.add.at(load, label, problem.load)
+    load = loads(problem, label)
     return np.maximum(np.maximum(problem.low - load, load - problem.high), 0.0)
 
 

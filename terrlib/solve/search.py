@@ -105,7 +105,7 @@ def search(problem: Problem, seed: int, effort: Effort) -> list[Found]:
     if problem.k > AROUND:
         everywhere = np.arange(problem.k)
         for turn in range(effort.passes):
-            pool[0] = _pass(problem, pool[0], (seed, turn), everywhere, effort.pace)
+            pool[0] = _pass(problem, pool[0], (seed, turn), everywhere, effort.pace / 2)
         for turn in range(REPAIRS):
             amiss = np.flatnonzero((excess(problem, pool[0].label) > 0).any(1))
             if not pool[0].misses or not len(amiss):

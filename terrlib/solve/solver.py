@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -11,13 +12,16 @@ from terrlib.solve.construct import first_labels
 from terrlib.solve.exact import prove
 from terrlib.solve.milp import assign_units, settle, slot_costs
 from terrlib.solve.partition import Ints, Problem, Solution, broken, evaluate
-from terrlib.solve.search import AROUND, Effort, search
+from terrlib.solve.search import AROUND, WORKERS, Effort, search
 from terrlib.solve.subsets import best_of_all, may_enumerate
 
 TINY = 1e-6
 POLISH_PAIRS = 5_500  # units times slots times measures up to which a MILP is asked
+MORE = 32  # first solutions whose centres are settled beside those of the search
 REPAIR_PAIRS = 3_000  # and up to which it is asked for any answer at all
+SOLVED_PAIRS = 4_500  # shared by the sets of centres that are solved exactly
 GIVEN_PAIRS = 1_500  # and up to which given centres are solved to the proof
+MANY_SLOTS, MANY_UNITS = 50, 5_000  # from where two starts and one pass of the regions do
 BRANCHES = 100  # nodes of the bound, times the effort, where a few centres are free
 NODES = 50
 PROOF_UNITS = 120  # units up to which the least cost is proven
@@ -49,9 +53,11 @@ def plan_effort(problem: Problem, effort: int, starts: int = 0) -> Effort:
     if problem.n <= PROOF_UNITS:
         return Effort(starts or 4 * effort, effort, 0)
     if problem.k <= AROUND:
-        return Effort(starts or int(np.clip(12_000 // problem.n, 2, 12)) * effort, 0, 0)
-    many = starts or int(np.clip(8_000 // problem.n, 2, 8)) * effort
-    passes = min(max(problem.k // 10, 1), max(20_000 // problem.n, 1), 3)
+        return Effort(starts or int(np.clip(6_000 // problem.n, 4, 12)) * effort, 0, 0)
+    if problem.k > MANY_SLOTS or problem.n > MANY_UNITS:
+        many, passes = starts or 2 * effort, 1
+    else:
+        many, passes = starts or int(np.clip(8_000 // problem.n, 4, 8)) * effort, 2
     pace = float(np.clip(effort * 12_000 / problem.n, 0.25, 1.0))
     return Effort(many, many // 4, passes * effort, pace)
 
@@ -99,7 +105,9 @@ def solve(problem: Problem, seed: int = 1, effort: int = 1, starts: int = 0) -> 
         raise NotFound(best.label, broken(problem, best.label), work, proven=False)
     label = _repair(problem, best.label, work) if best.misses else best.label
     if problem.centre_kind == "unit" and _pairs(problem) <= POLISH_PAIRS and not exact:
-        label = _polish(problem, label, [found.label for found in pool], effort)
+        near = [found.label for found in pool] + _more(problem, seed, MORE * effort)
+        sets = max(1, SOLVED_PAIRS // _pairs(problem)) * effort
+        label = _polish(problem, label, near, sets)
     cost, _ = evaluate(problem, label)
     if exact:
         proven = prove(problem, label, PROOF_NODES * effort)
@@ -137,9 +145,17 @@ def _enumerate(problem: Problem, seed: int) -> Solution:
     )
 
 
+def _more(problem: Problem, seed: int, count: int) -> list[Ints]:
+    """First solutions beside those of the search: where centres settle is quick to see."""
+    each = (np.random.default_rng([seed, 6, number]) for number in range(count))
+    return [first_labels(problem, rng) for rng in each]
+
+
 def _polish(problem: Problem, label: Ints, pool: list[Ints], most: int) -> Ints:
     """Solve exactly for the most promising centres; those of the pool are settled and compared."""
-    settled = sorted((settle(problem, each) for each in pool), key=lambda pair: pair[0])
+    with ThreadPoolExecutor(WORKERS) as workers:
+        settled = list(workers.map(lambda each: settle(problem, each), pool))
+    settled.sort(key=lambda pair: pair[0])
     worth, _ = evaluate(problem, label)
     tried: list[float] = []
     for value, near in settled:
