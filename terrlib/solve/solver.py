@@ -17,7 +17,7 @@ from terrlib.solve.subsets import best_of_all, may_enumerate
 
 TINY = 1e-6
 POLISH_PAIRS = 5_500  # units times slots times measures up to which a MILP is asked
-MORE = 32  # first solutions whose centres are settled beside those of the search
+MORE = 20_000  # units of the first solutions whose centres settle beside those of the search
 REPAIR_PAIRS = 3_000  # and up to which it is asked for any answer at all
 SOLVED_PAIRS = 4_500  # shared by the sets of centres that are solved exactly
 GIVEN_PAIRS = 1_500  # and up to which given centres are solved to the proof
@@ -105,7 +105,7 @@ def solve(problem: Problem, seed: int = 1, effort: int = 1, starts: int = 0) -> 
         raise NotFound(best.label, broken(problem, best.label), work, proven=False)
     label = _repair(problem, best.label, work) if best.misses else best.label
     if problem.centre_kind == "unit" and _pairs(problem) <= POLISH_PAIRS and not exact:
-        near = [found.label for found in pool] + _more(problem, seed, MORE * effort)
+        near = [found.label for found in pool] + _more(problem, seed, MORE // problem.n * effort)
         sets = max(1, SOLVED_PAIRS // _pairs(problem)) * effort
         label = _polish(problem, label, near, sets)
     cost, _ = evaluate(problem, label)
