@@ -31,7 +31,15 @@ ROOMS = [
     "pipeline",
     "cli",
 ]
-SOLVERS_MAY_IMPORT = {"__future__", "collections", "concurrent", "dataclasses", "typing", "math", "heapq"} | {
+SOLVERS_MAY_IMPORT = {
+    "__future__",
+    "collections",
+    "concurrent",
+    "dataclasses",
+    "typing",
+    "math",
+    "heapq",
+} | {
     "numpy",
     "scipy",
     "highspy",
