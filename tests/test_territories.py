@@ -129,7 +129,7 @@ def test_the_price_of_change_decides_between_travel_and_today():
     # Cutting in the middle travels least; today five and three.
     market = line_market([1] * 8, assignments=held("11111222"))
     rules = Rules(2, {"count": 0.3}, terms=Terms(price=0.0))
-    assert drawn(market, rules).moved_accounts == 1
+    assert drawn(market, replace(rules, balance={"count": 0.1})).moved_accounts == 1
     dear = replace(rules, terms=Terms(price=1.0, switch=1e9))
     stays = drawn(market, dear)
     assert (stays.moved_accounts, stays.change) == (0, 0.0)

@@ -32,7 +32,7 @@ def best_of_all(problem: Problem) -> Ints | None:
     >>> row = Problem(np.c_[[0.0, 1, 2, 4], np.zeros(4)], np.ones(4), np.ones((4, 1)),
     ...     np.full((2, 1), 2.0), np.full((2, 1), 2.0), *way, np.full(4, -1), np.full(2, -1))
     >>> best_of_all(row).tolist()
-    [1, 1, 0, 0]
+    [0, 0, 1, 1]
     """
     sets = np.arange(1 << problem.n)
     inside = ((sets[:, None] >> np.arange(problem.n)) & 1).astype(bool)
