@@ -35,6 +35,7 @@ from terrlib.solve.partition import (
     broken,
     evaluate,
     feasible,
+    means,
     travel,
     travel_home,
 )
@@ -232,11 +233,7 @@ def slot_costs(problem: Problem, label: Ints, centre: Ints) -> Floats:
     elif problem.centre_kind == "unit":
         cost = travel(problem, centre)
     else:
-        total = np.bincount(label, problem.weight, problem.k)
-        mean = np.stack(
-            [np.bincount(label, problem.weight * axis, problem.k) for axis in problem.xy.T], axis=1
-        ) / np.where(total > 0, total, 1.0).reshape(-1, 1)
-        gap = problem.xy[:, None, :] - mean[None]
+        gap = problem.xy[:, None, :] - means(problem, label)[None]
         cost = problem.weight[:, None] * (gap**2).sum(2)
     return cost + change_costs(problem)
 

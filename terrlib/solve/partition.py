@@ -228,7 +228,8 @@ def evaluate(problem: Problem, label: Ints) -> tuple[float, Ints]:
     """
     cost, centre = 0.0, np.full(problem.k, FREE)
     if problem.centre_kind == "mean":
-        cost = float((problem.weight * _from_means(problem, label)).sum())
+        gap = problem.xy - means(problem, label)[label]
+        cost = float((problem.weight * (gap**2).sum(1)).sum())
     order = np.argsort(label, kind="stable")
     ends = np.searchsorted(label[order], np.arange(problem.k + 1))
     for t in range(0 if problem.centre_kind == "mean" else problem.k):
@@ -240,15 +241,11 @@ def evaluate(problem: Problem, label: Ints) -> tuple[float, Ints]:
     return cost, centre
 
 
-def _from_means(problem: Problem, label: Ints) -> Floats:
-    """Squared distance of every unit to the weighted mean of its slot, (n,)."""
+def means(problem: Problem, label: Ints) -> Floats:
+    """Weighted mean of the positions of every slot, (k, 2); 0 where it weighs nothing."""
     total = np.bincount(label, problem.weight, problem.k)
-    some = np.where(total > 0, total, 1.0)
-    away = np.zeros(problem.n)
-    for axis in problem.xy.T:
-        mean = np.bincount(label, problem.weight * axis, problem.k) / some
-        away += (axis - mean[label]) ** 2
-    return away
+    sums = [np.bincount(label, problem.weight * axis, problem.k) for axis in problem.xy.T]
+    return np.column_stack(sums) / np.where(total > 0, total, 1.0)[:, None]
 
 
 def loads(problem: Problem, label: Ints) -> Floats:
