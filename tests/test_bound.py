@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from terrlib.solve.bound import branch_bound, lower_bound, reduced
+from terrlib.solve.bound import lower_bound
 from terrlib.solve.partition import (
     FREE,
     Problem,
@@ -77,19 +77,13 @@ def truth(problem):
 @pytest.mark.parametrize("seed", range(6))
 def test_no_bound_is_above_the_best_answer(kind, seed):
     problem = random_problem(seed, 7 if seed % 2 else 6, 2 if seed % 2 else 3, kind, 1 + seed % 3)
-    best, centre, label = truth(problem)
+    best = truth(problem)[0]
     if not np.isfinite(best):
         pytest.skip("no answer")
     for upper in (best, 2 * best + 1):  # the steps follow `upper`, the truth does not
         bound = lower_bound(problem, upper)
         assert 0 <= bound.value <= best + 1e-6
         assert bound.relaxed == ("pieces",)
-    if kind in {"unit", "matrix"}:
-        value, centres, pairs = reduced(problem, best + 1e-3)
-        assert value <= best + 1e-6
-        assert centres[centre].all()
-        assert pairs[np.arange(problem.n), centre[label]].all()
-        assert branch_bound(problem, 2 * best + 1, 30).value <= best + 1e-6
 
 
 @pytest.mark.parametrize("kind", ["unit", "mean", "given"])
@@ -144,7 +138,6 @@ def test_slots_that_differ_are_told_apart(kind, seed):
         bound = lower_bound(problem, upper)
         assert 0 <= bound.value <= best + 1e-6
         assert bound.relaxed == ("pieces",)
-    assert branch_bound(problem, np.inf).value <= best + 1e-6
 
 
 def test_a_price_of_change_is_proven_to_the_last_unit():

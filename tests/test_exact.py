@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
+from scipy.optimize import linprog
 
+from terrlib.solve.boxes import Boxes
 from terrlib.solve.exact import prove
-from terrlib.solve.milp import assign_units, polish, slot_costs
+from terrlib.solve.milp import assign_units, slot_costs
 from terrlib.solve.partition import FREE, Problem, evaluate, feasible, touch_graph
+from terrlib.solve.search import Effort, search
 from tests.instances import FOLDER, as_problem, read_instance
 
 
@@ -79,10 +82,10 @@ def test_proof_equals_trying_every_answer(rule: str, given: bool) -> None:
         if not answers:
             if given:
                 with pytest.raises(ValueError, match="no territories"):
-                    prove(problem, None, 1_000)
+                    prove(problem, None)
             continue
         costs = [evaluate(problem, label)[0] for label in answers]
-        found = prove(problem, answers[int(np.argmax(costs))], 1_000)
+        found = prove(problem, answers[int(np.argmax(costs))])
         assert feasible(problem, found.label)
         assert found.cost == pytest.approx(min(costs), rel=1e-6)
         assert found.bound <= min(costs) * (1 + 1e-9)
@@ -107,16 +110,6 @@ def test_assignment_equals_trying_every_answer(rule: str) -> None:
         assert found.bound <= least * (1 + 1e-9)
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_polish_never_makes_worse(rule: str) -> None:
-    problem = ruled(random_problem(5), 5, rule)
-    for label in every_answer(problem)[::7]:
-        better, cost = polish(problem, label, 100)
-        assert feasible(problem, better)
-        assert cost == pytest.approx(evaluate(problem, better)[0])
-        assert cost <= evaluate(problem, label)[0] + 1e-9
-
-
 def test_means_are_polished_by_squared_distance() -> None:
     problem = replace(random_problem(1), square=True)
     label = every_answer(problem)[0]
@@ -124,11 +117,55 @@ def test_means_are_polished_by_squared_distance() -> None:
     assert cost[np.arange(problem.n), label].sum() == pytest.approx(evaluate(problem, label)[0])
 
 
-@pytest.mark.parametrize("name", ["ctdp_2DU60-05-1", "ctdp_2DU80-05-2"])
+@pytest.mark.parametrize("name", ["ctdp_2DU60-05-1", "ctdp_2DU100-05-2"])
 def test_published_optimum_is_proven(name: str) -> None:
     if not (FOLDER / f"{name}.json").exists():
         pytest.skip(f"the instance {name} is not here")
     instance = read_instance(name)
-    found = prove(as_problem(instance), None, 5_000)
+    problem = as_problem(instance)
+    start = search(problem, 1, Effort(2, 0, 0))[0]
+    assert not start.misses
+    found = prove(problem, start.label)
     assert found.status == "optimal"
     assert found.cost == pytest.approx(instance["known"]["optimum"], rel=1e-6)
+
+
+def test_a_proof_that_is_cut_short_still_holds() -> None:
+    for seed in range(6):
+        problem = random_problem(seed)
+        answers = every_answer(problem)
+        if answers:
+            costs = [evaluate(problem, label)[0] for label in answers]
+            found = prove(problem, answers[int(np.argmax(costs))], parts=0, pairs=0.0)
+            assert found.bound <= min(costs) * (1 + 1e-9)
+            assert found.cost >= min(costs) * (1 - 1e-9)
+
+
+def test_boxes_tell_every_choice_of_centres_that_may_be_cheaper() -> None:
+    """The transport problem of each pair of centres, solved on its own, against what boxes keep."""
+    rng = np.random.default_rng(3)
+    n, k = 12, 2
+    xy, load = rng.random((n, 2)) * 10, rng.integers(1, 5, (n, 1)).astype(float)
+    cost = np.sqrt(((xy[:, None] - xy[None]) ** 2).sum(2))
+    low, high = np.full((k, 1), load.sum() * 0.45), np.full((k, 1), load.sum() * 0.55)
+    worth = {}
+    for a, b in combinations(range(n), 2):
+        found = linprog(
+            np.r_[cost[a], cost[b]],
+            A_ub=np.kron(np.r_[np.eye(k), -np.eye(k)], load[:, 0]),
+            b_ub=np.r_[high[:, 0], -low[:, 0]],
+            A_eq=np.hstack([np.eye(n)] * k),
+            b_eq=np.ones(n),
+            bounds=(0, 1),
+        )
+        worth[a, b] = found.fun
+    upper = float(np.quantile(list(worth.values()), 0.2))
+    every = np.arange(n)
+    boxes = Boxes(xy, cost, np.zeros(n), 0.0, load, low, high, [every], np.zeros(k, dtype=np.int64))
+    kept = {}
+    while boxes.pending:
+        choices, values, _ = boxes.walk(upper, 1_000)
+        kept |= {tuple(sorted(c.tolist())): v for c, v in zip(choices, values, strict=True)}
+    assert {pair for pair, value in worth.items() if value < upper} <= set(kept)
+    assert all(value <= worth[pair] + 1e-9 for pair, value in kept.items())
+    assert len(kept) < len(worth) / 2

@@ -150,42 +150,6 @@ def assign_units(
     return Assignment(best, upper, np.inf if none else min(found.bound, upper), none)
 
 
-def polish(problem: Problem, label: Ints, nodes: int, rounds: int = 20) -> tuple[Ints, float]:
-    """Assign to the centres of labels, take new centres, and so on while the cost falls.
-
-    Parameters
-    ----------
-    problem, label
-        Where to start; labels that break a rule only give the centres.
-    nodes
-        Branch-and-bound nodes of one solve.
-    rounds
-        Assignments at most.
-
-    Returns
-    -------
-    label, cost
-        Never dearer than the labels given, and keeping every rule where those do.
-    """
-    worth, centre = evaluate(problem, label)
-    good = feasible(problem, label)
-    for _ in range(rounds):
-        may = np.ones((problem.n, problem.k), dtype=bool)
-        if problem.centre_kind == "unit" and good:
-            may[centre] = np.eye(problem.k, dtype=bool)
-        cost = slot_costs(problem, label, centre)
-        found = assign_units(
-            problem, cost, nodes, may, label if good else None, 1e-6, centre if good else None
-        )
-        if found.label is None:
-            break
-        value, new = evaluate(problem, found.label)
-        if good and value >= worth - 1e-9 * abs(worth):
-            break
-        label, worth, centre, good = found.label, value, new, True
-    return label, worth
-
-
 def settle(problem: Problem, label: Ints, rounds: int = 30) -> tuple[float, Ints]:
     """Move units to fit centres and centres to fit units until both rest, pieces left aside.
 

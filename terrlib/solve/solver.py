@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from terrlib.solve.bound import branch_bound, lower_bound
+from terrlib.solve.bound import lower_bound
 from terrlib.solve.construct import first_labels
-from terrlib.solve.exact import prove
+from terrlib.solve.exact import PAIRS, PARTS, provable, prove
 from terrlib.solve.milp import assign_units, settle, slot_costs
 from terrlib.solve.partition import Ints, Problem, Solution, broken, evaluate
 from terrlib.solve.search import AROUND, WORKERS, Effort, search
@@ -22,10 +22,10 @@ REPAIR_PAIRS = 3_000  # and up to which it is asked for any answer at all
 SOLVED_PAIRS = 4_500  # shared by the sets of centres that are solved exactly
 GIVEN_PAIRS = 1_500  # and up to which given centres are solved to the proof
 MANY_SLOTS, MANY_UNITS = 50, 5_000  # from where two starts and one pass of the regions do
-BRANCHES = 100  # nodes of the bound, times the effort, where a few centres are free
 NODES = 50
-PROOF_UNITS = 120  # units up to which the least cost is proven
-PROOF_NODES = 20_000
+PROOF_UNITS = 150  # units up to which the least cost is proven
+PROOF_SLOTS = 5  # slots, all alike, up to which that is tried for more units
+FEW_PARTS, FEW_PAIRS = 10, 3e7  # and how much of that, see `prove`
 
 
 class NotFound(Exception):  # noqa: N818
@@ -99,25 +99,25 @@ def solve(problem: Problem, seed: int = 1, effort: int = 1, starts: int = 0) -> 
         return _enumerate(problem, seed)
     pool = search(problem, seed, plan_effort(problem, effort, starts))
     best, work, here = pool[0], sum(found.work for found in pool), float("nan")
-    small = {"given": problem.n * problem.k <= GIVEN_PAIRS, "unit": problem.n <= PROOF_UNITS}
-    exact = small.get(problem.centre_kind, False)
+    given = problem.centre_kind == "given" and problem.n * problem.k <= GIVEN_PAIRS
+    exact = given or provable(problem, PROOF_UNITS, PROOF_SLOTS)
     if best.misses and _pairs(problem) > REPAIR_PAIRS:
         raise NotFound(best.label, broken(problem, best.label), work, proven=False)
     label = _repair(problem, best.label, work) if best.misses else best.label
-    if problem.centre_kind == "unit" and _pairs(problem) <= POLISH_PAIRS and not exact:
+    settling = problem.n > PROOF_UNITS and _pairs(problem) <= POLISH_PAIRS
+    if problem.centre_kind == "unit" and settling:
         near = [found.label for found in pool] + _more(problem, seed, MORE // problem.n * effort)
         sets = max(1, SOLVED_PAIRS // _pairs(problem)) * effort
         label = _polish(problem, label, near, sets)
     cost, _ = evaluate(problem, label)
     if exact:
-        proven = prove(problem, label, PROOF_NODES * effort)
+        small = given or problem.n <= PROOF_UNITS
+        parts, pairs = (PARTS, PAIRS) if small else (FEW_PARTS, FEW_PAIRS)
+        proven = prove(problem, label, parts * effort**2, pairs * effort**2)
         label, cost, here = proven.label, proven.cost, proven.bound_here
         if proven.status == "optimal":
             return replace(proven, work=work)
-    if effort > 1 and problem.centre_kind == "unit" and problem.k < AROUND:
-        bound = branch_bound(problem, cost, BRANCHES * effort)
-    else:
-        bound = lower_bound(problem, cost, effort)
+    bound = lower_bound(problem, cost, effort)
     value = min(max(bound.value, 0.0), cost)
     return Solution(
         label=label,
