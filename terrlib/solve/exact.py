@@ -232,7 +232,7 @@ def _halves(spot: Floats, node: _Part) -> list[tuple[Ints, Ints]]:
         if size[1] > best:
             along = gap @ axes[:, 1]
             left = here[along < 0] if (along < 0).any() else here[: len(here) // 2]
-            best, choice = float(size[1]), (int(t), left)
+            best, choice = float(size[1]), (t, left)
     if choice is None:
         return []
     t, left = choice
