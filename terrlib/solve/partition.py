@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
@@ -193,26 +194,30 @@ def travel_home(problem: Problem) -> Floats:
     return problem.weight[:, None] * (problem.home**2 if problem.square else problem.home)
 
 
-def slot_cost(problem: Problem, units: Ints, slot: int) -> tuple[float, int]:
-    """Least travel of a slot that holds these units, and its centre (-1 where it is no unit)."""
-    weight = problem.weight[units]
-    if problem.home is not None:
-        away = problem.home[units, slot]
-        return float((weight * (away**2 if problem.square else away)).sum()), FREE
-    best, centre = np.inf, FREE
-    block = 512  # centres at a time: a slot may hold thousands of units
-    for begin in range(0, len(units), block):
-        chosen = units[begin : begin + block]
-        if problem.matrix is not None:
-            away = problem.matrix[np.ix_(units, chosen)]
-        else:
-            gap = problem.xy[units][:, None, :] - problem.xy[chosen][None]
-            away = np.sqrt((gap**2).sum(2))
-        total = (weight[:, None] * (away**2 if problem.square else away)).sum(0)
-        at = int(total.argmin())
-        if total[at] < best:
-            best, centre = float(total[at]), int(chosen[at])
-    return best, centre
+@njit(cache=True, nogil=True)
+def _medians(order, ends, xy, weight, square, matrix):
+    """Least travel of the units order[ends[t]:ends[t + 1]] of each slot, and the unit it is to."""
+    k = len(ends) - 1
+    cost, centre = np.zeros(k), np.full(k, FREE)
+    for t in range(k):
+        best = np.inf
+        for a in range(ends[t], ends[t + 1]):
+            j, total = order[a], 0.0
+            for b in range(ends[t], ends[t + 1]):
+                i = order[b]
+                if len(matrix):
+                    away = matrix[i, j]
+                    away = away * away if square else away
+                else:
+                    dx, dy = xy[i, 0] - xy[j, 0], xy[i, 1] - xy[j, 1]
+                    away = dx * dx + dy * dy if square else np.sqrt(dx * dx + dy * dy)
+                total += weight[i] * away
+                if total >= best:
+                    break
+            if total < best or centre[t] == FREE:
+                best, centre[t] = total, j
+        cost[t] = best if centre[t] != FREE else 0.0
+    return cost, centre
 
 
 def evaluate(problem: Problem, label: Ints) -> tuple[float, Ints]:
@@ -230,12 +235,14 @@ def evaluate(problem: Problem, label: Ints) -> tuple[float, Ints]:
     if problem.centre_kind == "mean":
         gap = problem.xy - means(problem, label)[label]
         cost = float((problem.weight * (gap**2).sum(1)).sum())
-    order = np.argsort(label, kind="stable")
-    ends = np.searchsorted(label[order], np.arange(problem.k + 1))
-    for t in range(0 if problem.centre_kind == "mean" else problem.k):
-        if ends[t] < ends[t + 1]:
-            value, centre[t] = slot_cost(problem, order[ends[t] : ends[t + 1]], t)
-            cost += value
+    elif problem.centre_kind == "given":
+        cost = float(travel_home(problem)[np.arange(problem.n), label].sum())
+    else:
+        order = np.argsort(label, kind="stable")
+        ends = np.searchsorted(label[order], np.arange(problem.k + 1))
+        table = np.zeros((0, 0)) if problem.matrix is None else problem.matrix
+        each, centre = _medians(order, ends, problem.xy, problem.weight, problem.square, table)
+        cost = float(each.sum())
     if problem.price is not None:
         cost += float(problem.price[problem.leaves(label)].sum())
     return cost, centre
