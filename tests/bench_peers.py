@@ -22,7 +22,7 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # run as a script, `tests` is no package yet
 
-from terrlib.solve.partition import slot_cost  # noqa: E402
+from terrlib.solve.partition import travel  # noqa: E402
 from tests import instances  # noqa: E402
 from tests.bench_territories import OUT, reference, tiny, write  # noqa: E402
 from tests.judge import Verdict, judge  # noqa: E402
@@ -193,7 +193,8 @@ def recom(instance: dict):
         units = np.array(sorted(nodes))
         load = problem.load[units].sum(0)
         over = np.maximum(problem.low[0] - load, load - problem.high[0]) / problem.high[0]
-        return slot_cost(problem, units, 0)[0], max(over.max(), 0.0)
+        away = travel(problem, units)[units].sum(0).min()
+        return float(away), max(over.max(), 0.0)
 
     def value(partition) -> float:
         cost, breach = zip(*map(of, partition.parts.values()), strict=True)

@@ -85,11 +85,11 @@ def lower_bound(problem: Problem, upper: float, effort: int = 1) -> Bound:
         value = 0.0
     else:
         value = _free(problem, part, upper, effort)
-    return Bound(float(min(max(value, 0.0), most)), _left_out(problem))
+    return Bound(float(min(max(value, 0.0), most)), left_out(problem))
 
 
-def _left_out(problem: Problem) -> tuple[str, ...]:
-    """Name the rules of a problem that its bound leaves out."""
+def left_out(problem: Problem) -> tuple[str, ...]:
+    """Name the rules of a problem that its bound leaves out; () where it leaves out none."""
     free = problem.home is None
     alike = free and not slotted(problem)
     slots = (problem.fixed != FREE).any()

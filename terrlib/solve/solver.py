@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from terrlib.solve.bound import lower_bound
+from terrlib.solve.bound import Bound, left_out, lower_bound
 from terrlib.solve.construct import first_labels
 from terrlib.solve.exact import PAIRS, PARTS, provable, prove
 from terrlib.solve.milp import assign_units, settle, slot_costs
@@ -17,7 +17,7 @@ from terrlib.solve.subsets import best_of_all, may_enumerate
 
 TINY = 1e-6
 POLISH_PAIRS = 5_500  # units times slots times measures up to which a MILP is asked
-MORE = 20_000  # units of the first solutions whose centres settle beside those of the search
+MORE = 10_000  # units of the first solutions whose centres settle beside those of the search
 REPAIR_PAIRS = 3_000  # and up to which it is asked for any answer at all
 SOLVED_PAIRS = 4_500  # shared by the sets of centres that are solved exactly
 GIVEN_PAIRS = 1_500  # and up to which given centres are solved to the proof
@@ -25,7 +25,7 @@ MANY_SLOTS, MANY_UNITS = 50, 5_000  # from where two starts and one pass of the 
 NODES = 50
 PROOF_UNITS = 150  # units up to which the least cost is proven
 PROOF_SLOTS = 5  # slots, all alike, up to which that is tried for more units
-FEW_PARTS, FEW_PAIRS = 10, 3e7  # and how much of that, see `prove`
+FEW_PARTS, FEW_PAIRS = 6, 3e7  # and how much of that, see `prove`
 
 
 class NotFound(Exception):  # noqa: N818
@@ -53,11 +53,13 @@ def plan_effort(problem: Problem, effort: int, starts: int = 0) -> Effort:
     if problem.n <= PROOF_UNITS:
         return Effort(starts or 4 * effort, effort, 0)
     if problem.k <= AROUND:
-        return Effort(starts or int(np.clip(6_000 // problem.n, 4, 12)) * effort, 0, 0)
+        return Effort(starts or int(np.clip(4_000 // problem.n, 4, 8)) * effort, 0, 0)
     if problem.k > MANY_SLOTS or problem.n > MANY_UNITS:
         many, passes = starts or 2 * effort, 1
     else:
         many, passes = starts or int(np.clip(8_000 // problem.n, 4, 8)) * effort, 2
+    if starts == 1:  # asked to be quick
+        passes = 1
     pace = float(np.clip(effort * 12_000 / problem.n, 0.25, 1.0))
     return Effort(many, many // 4, passes * effort, pace)
 
@@ -117,7 +119,10 @@ def solve(problem: Problem, seed: int = 1, effort: int = 1, starts: int = 0) -> 
         label, cost, here = proven.label, proven.cost, proven.bound_here
         if proven.status == "optimal":
             return replace(proven, work=work)
-    bound = lower_bound(problem, cost, effort)
+    if exact and not given:
+        bound = Bound(proven.bound, left_out(problem))
+    else:
+        bound = lower_bound(problem, cost, effort)
     value = min(max(bound.value, 0.0), cost)
     return Solution(
         label=label,
