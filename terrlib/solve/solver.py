@@ -21,7 +21,7 @@ MORE = 10_000  # units of the first solutions whose centres settle beside those 
 REPAIR_PAIRS = 3_000  # and up to which it is asked for any answer at all
 SOLVED_PAIRS = 4_500  # shared by the sets of centres that are solved exactly
 GIVEN_PAIRS = 1_500  # and up to which given centres are solved to the proof
-MANY_SLOTS, MANY_UNITS = 50, 5_000  # from where two starts and one pass of the regions do
+MANY_SLOTS, MANY_UNITS = 50, 5_000  # from where one pass of the regions does
 NODES = 50
 PROOF_UNITS = 150  # units up to which the least cost is proven
 PROOF_SLOTS = 5  # slots, all alike, up to which that is tried for more units
@@ -54,7 +54,9 @@ def plan_effort(problem: Problem, effort: int, starts: int = 0) -> Effort:
         return Effort(starts or 4 * effort, effort, 0)
     if problem.k <= AROUND:
         return Effort(starts or int(np.clip(4_000 // problem.n, 4, 8)) * effort, 0, 0)
-    if problem.k > MANY_SLOTS or problem.n > MANY_UNITS:
+    if problem.k > MANY_SLOTS and problem.n <= MANY_UNITS:  # half as long, twice as often
+        return Effort(starts or 4 * effort, effort, effort, 0.5)
+    if problem.n > MANY_UNITS:
         many, passes = starts or 2 * effort, 1
     else:
         many, passes = starts or int(np.clip(8_000 // problem.n, 4, 8)) * effort, 2
