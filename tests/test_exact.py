@@ -169,3 +169,39 @@ def test_boxes_tell_every_choice_of_centres_that_may_be_cheaper() -> None:
     assert {pair for pair, value in worth.items() if value < upper} <= set(kept)
     assert all(value <= worth[pair] + 1e-9 for pair, value in kept.items())
     assert len(kept) < len(worth) / 2
+
+
+def seven_places() -> Problem:
+    """Seven places in three slots; the unit of a centre is dear to every other slot."""
+    xy = [[9.37, 1.041], [2.563, 9.6], [9.875, 3.972], [7.583, 8.311], [9.959, 3.529]]
+    xy += [[3.213, 6.235], [2.189, 5.899]]
+    load = np.array([[0.0], [4], [1], [3], [7], [4], [1]])
+    way = touch_graph(7, np.array([[i, i + 1] for i in range(6)]))
+    return Problem(
+        np.array(xy), np.array([3.0, 30, 3, 3, 20, 10, 1]), load, np.full((3, 1), 6.0),
+        np.full((3, 1), 22 / 3), *way, np.full(7, FREE), np.full(3, FREE), whole=False,
+    )  # fmt: skip
+
+
+def test_the_proof_does_not_depend_on_where_it_starts() -> None:
+    problem = seven_places()
+    answers = every_answer(problem)
+    best = min(evaluate(problem, label)[0] for label in answers)
+    for label in [*answers[::7], np.array([1, 0, 0, 2, 1, 2, 0])]:
+        found = prove(problem, label)
+        assert found.status == "optimal"
+        assert found.cost == pytest.approx(best, rel=1e-6)
+
+
+def test_a_part_that_is_not_looked_at_to_the_end_keeps_its_bound() -> None:
+    """Nearly a slot for each unit: the cheapest answer joins the two nearest pairs of units."""
+    n, k = 150, 148
+    xy = np.random.default_rng(0).random((n, 2)) * 100
+    way = touch_graph(n, np.array([[i, i + 1] for i in range(n - 1)]))
+    problem = Problem(
+        xy, np.ones(n), np.ones((n, 1)), np.ones((k, 1)), np.full((k, 1), 3.0), *way,
+        np.full(n, FREE), np.full(k, FREE), whole=False,
+    )  # fmt: skip
+    away = np.sqrt(((xy[:, None] - xy[None]) ** 2).sum(2))[np.triu_indices(n, 1)]
+    far = np.r_[0, 0, np.arange(k)]
+    assert prove(problem, far[:n]).bound <= np.sort(away)[:2].sum() * (1 + 1e-9)

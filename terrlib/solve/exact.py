@@ -143,7 +143,10 @@ class _Tree:
             if finished:
                 left = min(left, low)
                 continue
-            for group, many in _halves(self.hess.model.spot, node):
+            halves = _halves(self.hess.model.spot, node)
+            if not halves:  # nothing to cut, and not all of it was looked at
+                left = min(left, node.value)
+            for group, many in halves:
                 child = self._visit(node.reward, group, many, CALLS_PART)
                 serial += 1
                 if child.value < self.limit:
@@ -172,6 +175,8 @@ class _Tree:
         keep = total + extra < limit
         alive, least, rest, extra = alive[keep], least[keep], rest[keep], extra[keep]
         pair = (total + extra)[:, None] + np.maximum(rest, 0.0) < limit
+        # `least` holds what a candidate's own unit costs already: it is in the slot for sure.
+        pair[np.arange(len(alive)), hess.model.own[alive]] = True
         cost = np.where(pair, hess.costs(alive), self.large)
         m = hess.model
         groups = [np.flatnonzero(node.group[alive] == t) for t in np.flatnonzero(node.count)]
@@ -195,13 +200,15 @@ class _Tree:
 
     def _leaf(self, chosen: Ints, pair: Mask, value: float) -> float:
         """Assign the units to chosen centres, one per slot; the least that can cost."""
+        problem, centre = self.problem, chosen % self.problem.n
+        if len(set(self.part[centre].tolist())) < problem.k:
+            return np.inf  # two slots would share a unit, or a block
         key = tuple(sorted(chosen.tolist()))
         if key in self.done:
             return self.done[key]
         if value >= self.limit or not self.leaves:
             return float(value)
         self.leaves -= 1
-        problem, centre = self.problem, chosen % self.problem.n
         may = pair[:, self.part].T.copy()
         may[centre] = np.eye(problem.k, dtype=bool)
         cost = travel(problem, centre) + self.change
