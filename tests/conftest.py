@@ -8,6 +8,15 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items):
+    """Tests that share a finished run, or the fixtures of a file, go to one worker."""
+    for item in items:
+        shared = "sample_run" in item.fixturenames
+        group = "sample_run" if shared else item.nodeid.split("::")[0]
+        if shared or not group.endswith(("test_notebooks.py", "test_solve.py")):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def sample_run(tmp_path_factory):
     """Folder of the sample's finished run."""

@@ -193,6 +193,29 @@ def test_the_proof_does_not_depend_on_where_it_starts() -> None:
         assert found.cost == pytest.approx(best, rel=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(24))
+def test_a_proof_holds_with_nothing_in_some_units_and_a_price_of_staying(seed: int) -> None:
+    """Loads and weights of 0, blocks, no upper bound, a matrix that is not 0 from a unit to itself."""
+    rng = np.random.default_rng(seed)
+    problem = random_problem(seed)
+    n = problem.n
+    bare = replace(
+        problem,
+        weight=np.where(rng.random(n) < 0.3, 0.0, problem.weight),
+        load=np.where(rng.random(problem.load.shape) < 0.3, 0.0, problem.load),
+        low=problem.low * 0.5,
+        high=problem.high if seed % 3 else np.full_like(problem.high, np.inf),
+        matrix=rng.integers(0, 9, (n, n)).astype(float) if seed % 2 else None,
+        block=np.where(np.arange(n) == 1, 0, np.arange(n)) if seed % 4 == 0 else None,
+    )
+    answers = every_answer(bare)
+    for label in answers[:: max(1, len(answers) // 3)]:
+        found = prove(bare, label)
+        best = min(evaluate(bare, each)[0] for each in answers)
+        assert found.status == "optimal"
+        assert found.cost == pytest.approx(best, rel=1e-6, abs=1e-9)
+
+
 def test_a_part_that_is_not_looked_at_to_the_end_keeps_its_bound() -> None:
     """Nearly a slot for each unit: the cheapest answer joins the two nearest pairs of units."""
     n, k = 150, 148

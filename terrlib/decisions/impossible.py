@@ -36,6 +36,7 @@ SUMS = 2_000_000  # subset sums that are listed at most
 TINY = 1e-9
 PAIRS = 7_000  # units times slots up to which a conflict is looked for
 NODES = 2_000
+MOST_PERCENT = 100  # of a fair share: rules take no tolerance from there on
 
 
 def impossible(
@@ -87,9 +88,11 @@ def impossible(
     return reasons + _islands(market, measures, rules) + _caps(market, measures, rules, fixed)
 
 
-def _allow(needed: float) -> str:
-    """Say the tolerance that would do, rounded up to a whole per cent."""
-    return f"{np.ceil(round(needed * 100, 6)):.0f}%"
+def _help(needed: float, *ways: str) -> str:
+    """What would help: the least tolerance that does, in whole per cent below 100, and other ways."""
+    percent = np.ceil(round(needed * 100, 6))
+    allow = [f"allow a balance of {percent:.0f}% or more"] if percent < MOST_PERCENT else []
+    return ", or ".join([*allow, *ways])
 
 
 def _contradictions(  # noqa: C901
@@ -149,17 +152,17 @@ def _too_large(
     most, names = (1 + tolerance) * fair, market.units["name"]
     big = share[share > most * (1 + TINY)].sort_values(ascending=False, kind="stable")
     if len(big):
-        at_most = max(int(np.floor((1 + tolerance) / float(big.iloc[0]))), 1)
         needed = float(big.iloc[0]) / fair - 1
         others = f", and {len(big) - 1} more units are too large" if len(big) > 1 else ""
-        ways = [f"draw at most {at_most} territories"]
+        ways = ["draw fewer territories"]
+        if len(set(rules.shares)) <= 1:
+            at_most = max(int(np.floor((1 + tolerance) / float(big.iloc[0]))), 1)
+            ways = [f"draw at most {at_most} territories"]
         if market.units.loc[big.index[0], "n_accounts"] > 1:
-            ways.insert(0, "split the unit (units: accounts)")
-        if needed < 1:
-            ways.append(f"or allow a balance of {_allow(needed)} or more")
+            ways.append("split the unit (units: accounts)")
         return [
             f"{names[big.index[0]]} alone holds {big.iloc[0]:.1%} of {measure}, but a territory may "
-            f"hold at most {most:.1%}{others}: {', '.join(ways)}"
+            f"hold at most {most:.1%}{others}: {_help(needed, *ways)}"
         ]
     ranked, k = share.sort_values(ascending=False, kind="stable"), rules.n_territories
     for j in range(1, (len(ranked) - 1) // k + 1):
@@ -168,8 +171,8 @@ def _too_large(
             needed = least / fair - 1
             return [
                 f"of the {j * k + 1} largest units some territory holds {j + 1}, which is at least "
-                f"{least:.1%} of {measure}, but a territory may hold at most {most:.1%}: allow a "
-                f"balance of {_allow(needed)} or more, or draw fewer territories"
+                f"{least:.1%} of {measure}, but a territory may hold at most {most:.1%}: "
+                f"{_help(needed, 'draw fewer territories')}"
             ]
     return []
 
@@ -195,20 +198,19 @@ def _sets_too_large(
     for name, value in share.reindex(where.index).groupby(where).sum().items():
         if value > most[str(name)] * (1 + TINY) and (where == name).sum() > 1:
             fair = most[str(name)] / (1 + tolerance)
+            way = f"take at least {value - most[str(name)]:.1%} out of the overrides"
             reasons.append(
                 f"the units placed by hand in {name} hold {value:.1%} of {measure}, but a territory "
-                f"may hold at most {most[str(name)]:.1%}: take at least "
-                f"{value - most[str(name)]:.1%} out of the overrides, or allow a balance of "
-                f"{_allow(value / fair - 1)} or more"
+                f"may hold at most {most[str(name)]:.1%}: {_help(value / fair - 1, way)}"
             )
     for group in rules.together:
         value = float(share[of_unit == of_unit[group[0]]].sum())
         if value > largest * (1 + TINY):
+            way = f"take at least {value - largest:.1%} out of the group"
             reasons.append(
                 f"{market.units['name'][group[0]]} and the units it has to be together with hold "
-                f"{value:.1%} of {measure}, but a territory may hold at most {largest:.1%}: take at "
-                f"least {value - largest:.1%} out of the group, or allow a balance of "
-                f"{_allow(value * (1 + tolerance) / largest - 1)} or more"
+                f"{value:.1%} of {measure}, but a territory may hold at most {largest:.1%}: "
+                f"{_help(value * (1 + tolerance) / largest - 1, way)}"
             )
     return reasons
 
@@ -230,7 +232,7 @@ def _too_coarse(
         return [
             f"no set of units holds between {low:.1%} and {high:.1%} of {measure}, the nearest holds "
             f"{reach[off.argmin()] / total:.1%}: the tolerance is finer than the {len(share)} units "
-            f"allow; allow a balance of {_allow(off.min())} or more, or use smaller units"
+            f"allow; {_help(off.min(), 'use smaller units')}"
         ]
     if rules.shares and len(set(rules.shares)) > 1:
         return []
@@ -244,8 +246,8 @@ def _too_coarse(
     next_ = reach[reach > high].min() if short else reach[reach < low].max()
     return [
         f"{k} territories within the tolerance hold at {side} {near / total:.1%} of {measure} each, "
-        "which does not add up to all of it: the tolerance is finer than the units allow; allow a "
-        f"balance of {_allow(abs(float(next_) * k / total - 1))} or more"
+        "which does not add up to all of it: the tolerance is finer than the units allow; "
+        f"{_help(abs(float(next_) * k / total - 1), 'use smaller units')}"
     ]
 
 
@@ -295,8 +297,8 @@ def _islands(market: Market, measures: pd.DataFrame, rules: Rules) -> list[str]:
             reasons.append(
                 f"{market.units['name'][inside[0]]} and what it touches ({len(inside)} units) touch "
                 f"nothing else and hold {load[c]:.1%} of {measure}, but a territory must hold at least "
-                f"{low:.1%}: put a ferry or bridge into the table neighbors, or allow a balance of "
-                f"{_allow(1 - load[c] / fair)} or more"
+                f"{low:.1%}: "
+                f"{_help(1 - load[c] / fair, 'put a ferry or bridge into the table neighbors')}"
             )
     return reasons[:3]
 

@@ -261,7 +261,7 @@ def compile_problem(
     at = pd.Series(held, dtype=object).map(number).reindex(units)
     chosen = [m for m in rules.balance if measures[m].sum() > 0] or ["count"]
     load = measures[chosen].to_numpy(float)
-    tolerance = np.array([rules.balance.get(m, 0.999999) for m in chosen])
+    tolerance = np.array([rules.balance.get(m, np.inf) for m in chosen])  # inf: nothing to balance
     target = slot["share"].to_numpy()[:, None] * load.sum(axis=0)[None]
     weight = measures["workload_h"].to_numpy(float)
     if not weight.sum():
@@ -280,7 +280,7 @@ def compile_problem(
         xy=xy if market.places else np.zeros_like(xy),
         weight=weight,
         load=load,
-        low=target * (1 - tolerance),
+        low=np.maximum(target * (1 - tolerance), 0.0),
         high=target * (1 + tolerance),
         start=start,
         touch=touch,

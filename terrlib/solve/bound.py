@@ -71,7 +71,7 @@ def lower_bound(problem: Problem, upper: float, effort: int = 1) -> Bound:
     ...     start, touch, np.full(4, -1), np.full(2, -1))
     >>> bound = lower_bound(row, 2.0)
     >>> round(bound.value, 6), bound.relaxed
-    (2.0, ('pieces',))
+    (2.0, ('divided', 'pieces'))
     """
     part = together(problem)
     most = upper if np.isfinite(upper) else np.inf
@@ -89,12 +89,13 @@ def lower_bound(problem: Problem, upper: float, effort: int = 1) -> Bound:
 
 
 def left_out(problem: Problem) -> tuple[str, ...]:
-    """Name the rules of a problem that its bound leaves out; () where it leaves out none."""
+    """Name what the bound of a problem leaves out; "divided": units may be cut among slots."""
     free = problem.home is None
     alike = free and not slotted(problem)
     slots = (problem.fixed != FREE).any()
     uneven = (problem.low != problem.low[0]).any() or (problem.high != problem.high[0]).any()
     out = {
+        "divided": True,
         "pieces": problem.whole,
         "balance": alike and uneven,
         "change": alike and problem.price is not None and problem.price.any(),

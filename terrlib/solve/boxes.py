@@ -65,7 +65,8 @@ class Boxes:
             self.worth[v] = worth[j] if leaf else min(self.worth[left], self.worth[right])
         self.base, self.load, self.low, self.high = base, load, low, high
         k, m = low.shape
-        deep = 2 + k * (2 + int(np.log2(len(self.box)))) * (k + 1)
+        # A box that c slots hold leaves at most c + 1 choices, and slots hold k boxes on every level.
+        deep = 2 + k * (1 + int(np.ceil(np.log2(max(len(group) for group in groups)))))
         self.stack = np.zeros((deep, k), dtype=np.int64)
         self.price = np.zeros((deep, k, m))
         self.value = np.zeros(deep)

@@ -25,6 +25,8 @@ LOOKS = 1_000_000  # pairs of a unit and a slot looked at in the boxes of one pa
 MILP_NODES = 20_000
 PARTS, PAIRS = 100, 1e8
 LARGE = 4.0  # times the known cost: what may not be
+MOST_UNITS = 2_000  # up to which all pairs are kept several times over
+WORK = 6_000_000_000  # pairs of a candidate and a unit looked at while rewards are sought once
 
 
 def prove(
@@ -157,6 +159,7 @@ class _Tree:
     def _visit(self, reward: Floats, group: Ints, count: Ints, calls: int) -> _Part:
         """Seek rewards for a part."""
         self.hess.times[:] = 0.0
+        calls = max(1, min(calls, WORK // (len(self.hess.model.own) * len(reward))))
         value, reward = self.hess.climb(reward, self.limit, calls, group, count)
         return _Part(value, reward, group, count, self.hess.times.copy())
 
@@ -223,7 +226,8 @@ def provable(problem: Problem, units: int, slots: int) -> bool:
     """Whether every choice of centres may be tried: few `units`, or few `slots` that are alike."""
     if problem.centre_kind != "unit" or not tabled(problem):
         return False
-    return problem.n <= units or (problem.k <= slots and alike(problem))
+    few = problem.k <= slots and problem.n <= MOST_UNITS and alike(problem)
+    return problem.n <= units or few
 
 
 def _halves(spot: Floats, node: _Part) -> list[tuple[Ints, Ints]]:
@@ -238,7 +242,9 @@ def _halves(spot: Floats, node: _Part) -> list[tuple[Ints, Ints]]:
         size, axes = np.linalg.eigh((mass[:, None] * gap).T @ gap)
         if size[1] > best:
             along = gap @ axes[:, 1]
-            left = here[along < 0] if (along < 0).any() else here[: len(here) // 2]
+            left = here[along < 0]
+            if not 0 < len(left) < len(here):  # all in one place
+                left = here[: len(here) // 2]
             best, choice = float(size[1]), (t, left)
     if choice is None:
         return []

@@ -47,7 +47,7 @@ class Problem:
     load
         (n, m) measures to balance, >= 0.
     low, high
-        (k, m) bounds on the measures of each slot.
+        (k, m) bounds on the measures of each slot; an upper one of inf becomes the sum of all.
     start, touch
         Touch graph: unit i touches touch[start[i]:start[i + 1]].
     fixed
@@ -96,6 +96,11 @@ class Problem:
     price: Floats | None = None
     moved: Floats | None = None
     cap: Floats | None = None
+
+    def __post_init__(self) -> None:
+        # Breaches are told relative to the upper bound, so it has to be a number.
+        total = np.broadcast_to(self.load.sum(0), self.high.shape)
+        object.__setattr__(self, "high", np.where(np.isfinite(self.high), self.high, total))
 
     @property
     def n(self) -> int:

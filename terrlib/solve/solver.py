@@ -23,7 +23,7 @@ SOLVED_PAIRS = 4_500  # shared by the sets of centres that are solved exactly
 GIVEN_PAIRS = 1_500  # and up to which given centres are solved to the proof
 MANY_SLOTS, MANY_UNITS = 50, 5_000  # from where one pass of the regions does
 NODES = 50
-PROOF_UNITS = 150  # units up to which the least cost is proven
+PROOF_UNITS = 150  # units up to which the least cost is sought with a proof, centres being units
 PROOF_SLOTS = 5  # slots, all alike, up to which that is tried for more units
 FEW_PARTS, FEW_PAIRS = 6, 3e7  # and how much of that, see `prove`
 
