@@ -108,6 +108,8 @@ class Ledger:
 
 def money_of(rows: pd.DataFrame) -> list[float]:
     """Money a row stands for: its revenue, else its potential, else its amount, else 0."""
+    if "_money" in rows:
+        return [float(money) for money in rows["_money"]]
     found = np.zeros(len(rows))
     for column in ("amount", "potential", "revenue"):
         if column in rows:
@@ -156,7 +158,7 @@ def typed(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
         The rows that can be used, with every column of the dictionary; unknown columns are dropped.
     """
     file = rows.attrs.get("file", {})
-    rows = repair_codes(ledger, table, _tidied(ledger, table, rows))
+    rows = repair_codes(ledger, table, _tidied(ledger, table, rows, file))
     key = KEYS.get(table)
     if key and key not in rows:
         rows = rows.assign(**{key: [f"{i + 2:06d}" for i in range(len(rows))]})
@@ -250,10 +252,17 @@ def _in_range(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _tidied(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
+def _tidied(
+    ledger: Ledger, table: str, rows: pd.DataFrame, file: dict[str, str]
+) -> pd.DataFrame:
+    """Take repeated headers out; note what money each row holds, however it is written."""
     again = repeated_headers(rows)
     rows = rows.copy()
     rows.attrs = {}  # what the file says of itself is not to follow its rows around
+    money = [c for c in ("amount", "potential", "revenue") if c in rows]
+    decimal = file.get("decimal", "")
+    amounts = pd.DataFrame({c: numbers(rows[c], decimal).found for c in money}, index=rows.index)
+    rows["_money"] = money_of(amounts)
     message = "the header once more: were files joined?"
     return ledger.set_aside(table, "repeated_header", rows, again, str(rows.columns[0]), message)
 

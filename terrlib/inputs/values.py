@@ -182,7 +182,7 @@ def days(texts: pd.Series, order: str = "", epoch: str = "") -> Reading:
         values |= {t: v for t in known if values[t] is None and (v := _serial(t, epoch))}
     blank = {text for text in known if _is_blank(text)}
     bad = {t for t in known if t and t not in blank and values[t] is None}
-    read = pd.to_datetime(texts.map(values), errors="coerce").astype("datetime64[ns]")
+    read = pd.to_datetime(texts.map(values), errors="coerce").astype("datetime64[us]")
     question = _turned_by_a_spreadsheet(known)
     if open_:
         one, other = (found for found in both[min(open_)] if found is not None)
