@@ -288,7 +288,7 @@ def _write_json(path: Path, notes: Mapping[str, Any]) -> None:
 
 def input_hashes(settings: Settings, data: Path) -> dict[str, str]:
     """Sha256 of every input file, by its name in the settings."""
-    files = {f for t in settings.tables.values() for f in (t.file, t.geometry) if f}
+    files = {f for t in settings.tables.values() for f in (t.file, t.geometry, t.database) if f}
     return {f: _sha((data / f).read_bytes()) for f in sorted(files) if (data / f).is_file()}
 
 

@@ -115,6 +115,8 @@ def _assemble(
     given: frozenset[str],
 ) -> Market:
     areas = _areas(settings, folder, ledger, rows["areas"])
+    for table in ("accounts", "distributor_areas"):
+        rows[table] = quality.repair_codes(ledger, table, rows[table], areas["area_id"])
     as_of, quarter = _when(settings, rows["sales"], rows["opportunities"])
     accounts = rows["accounts"]
     if "sales" in given:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,18 +10,24 @@ import pandera.errors
 from stdnum.pl import nip
 
 from terrlib.errors import DataError
-from terrlib.inputs.read import day, flag, fold, number
-from terrlib.inputs.tables import COLUMNS, KEYS, schema
+from terrlib.inputs.read import repeated_headers
+from terrlib.inputs.tables import COLUMNS, KEYS, Column, schema
+from terrlib.inputs.values import Reading, days, flag, fold, numbers, repaired, short_years
 
 STOP, ASIDE, NOTE = "stop", "set_aside", "note"
 RULES = {
     "missing_column": STOP,
     "duplicate_id": STOP,
     "no_rows": STOP,
+    "ambiguous_number": STOP,
+    "ambiguous_date": STOP,
+    "repeated_header": ASIDE,
     "no_id": ASIDE,
     "not_a_number": ASIDE,
     "not_a_date": ASIDE,
     "not_a_flag": NOTE,
+    "blank_word": NOTE,
+    "code_repaired": NOTE,
     "out_of_range": ASIDE,
     "total_row": ASIDE,
     "no_coordinates": ASIDE,
@@ -103,6 +108,8 @@ class Ledger:
 
 def money_of(rows: pd.DataFrame) -> list[float]:
     """Money a row stands for: its revenue, else its potential, else its amount, else 0."""
+    if "_money" in rows:
+        return [float(money) for money in rows["_money"]]
     found = np.zeros(len(rows))
     for column in ("amount", "potential", "revenue"):
         if column in rows:
@@ -150,6 +157,8 @@ def typed(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         The rows that can be used, with every column of the dictionary; unknown columns are dropped.
     """
+    file = rows.attrs.get("file", {})
+    rows = repair_codes(ledger, table, _tidied(ledger, table, rows, file))
     key = KEYS.get(table)
     if key and key not in rows:
         rows = rows.assign(**{key: [f"{i + 2:06d}" for i in range(len(rows))]})
@@ -186,11 +195,12 @@ def typed(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
     for column in COLUMNS[table].values():
         if column.name not in out:
             continue
-        parse = _PARSERS.get(column.kind)
-        if parse is None:
+        rule = _UNREADABLE.get(column.kind)
+        if rule is None:
             continue
-        rule, function = parse
-        values, bad = _parsed(rows[column.name], function)
+        read = _read(rows[column.name], column, file)
+        values, bad = read.found, read.bad
+        _note_reading(ledger, table, rows.loc[out.index], column, read)
         if rule == "not_a_flag":
             ledger.find(
                 table,
@@ -205,7 +215,7 @@ def typed(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
         else:
             out[column.name] = values
             keep = rows.loc[out.index]
-            message = f"{column.name} cannot be read as a {column.kind}"
+            message = _unreadable(column, rows.loc[bad, column.name])
             left = ledger.set_aside(table, rule, keep, bad.loc[out.index], column.name, message)
             out = out.loc[left.index]
     return _in_range(ledger, table, _complete(table, out))
@@ -242,26 +252,76 @@ def _in_range(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _parsed(texts: pd.Series, function: Callable[[str], Any]) -> tuple[pd.Series, pd.Series]:
-    """Parse every distinct text once."""
-    values, bad = {}, set()
+def _tidied(
+    ledger: Ledger, table: str, rows: pd.DataFrame, file: dict[str, str]
+) -> pd.DataFrame:
+    """Take repeated headers out; note what money each row holds, however it is written."""
+    again = repeated_headers(rows)
+    rows = rows.copy()
+    rows.attrs = {}  # what the file says of itself is not to follow its rows around
+    money = [c for c in ("amount", "potential", "revenue") if c in rows]
+    decimal = file.get("decimal", "")
+    amounts = pd.DataFrame({c: numbers(rows[c], decimal).found for c in money}, index=rows.index)
+    rows["_money"] = money_of(amounts)
+    message = "the header once more: were files joined?"
+    return ledger.set_aside(table, "repeated_header", rows, again, str(rows.columns[0]), message)
+
+
+def _note_reading(
+    ledger: Ledger, table: str, rows: pd.DataFrame, column: Column, read: Reading
+) -> None:
+    if read.question:
+        rule = "ambiguous_date" if column.kind == "date" else "ambiguous_number"
+        ledger.stop(table, rule, f"{column.name}: {read.question} under tables.{table}")
+    blank = rows[read.blank.loc[rows.index]]
+    ledger.find(table, "blank_word", blank, column.name, "no value: counted as blank")
+
+
+def _unreadable(column: Column, texts: pd.Series) -> str:
+    two_digits = column.kind == "date" and short_years(texts)
+    why = ": a year of two digits is not guessed" if two_digits else ""
+    return f"{column.name} cannot be read as a {column.kind}{why}"
+
+
+def _read(texts: pd.Series, column: Column, file: dict[str, str]) -> Reading:
+    if column.kind == "date":
+        return days(texts, file.get("dates", ""), file.get("epoch", ""))
+    if column.kind != "flag":
+        return numbers(texts, file.get("decimal", ""), column.high)
+    values: dict[str, bool | None] = {}
+    bad = set()
     for text in texts.unique():
         try:
-            values[text] = function(text)
+            values[text] = flag(text)
         except ValueError:
             values[text] = None
             bad.add(text)
-    return texts.map(values), texts.isin(bad)
+    return Reading(texts.map(values), texts.isin(bad), texts != texts)  # noqa: PLR0124
 
 
-_PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "number": ("not_a_number", number),
-    "money": ("not_a_number", number),
-    "share": ("not_a_number", number),
-    "degrees": ("not_a_number", number),
-    "date": ("not_a_date", day),
-    "flag": ("not_a_flag", flag),
+_UNREADABLE = {
+    "number": "not_a_number",
+    "money": "not_a_number",
+    "share": "not_a_number",
+    "degrees": "not_a_number",
+    "date": "not_a_date",
+    "flag": "not_a_flag",
 }
+_CODES = {"accounts": ("postal_code", "tax_id"), "areas": ("area_id",)}
+
+
+def repair_codes(
+    ledger: Ledger, table: str, rows: pd.DataFrame, areas: pd.Series | None = None
+) -> pd.DataFrame:
+    """Give codes their lost zeros back, and say so; with the ids of `areas`, those of areas only."""
+    for column in _CODES.get(table, ()) if areas is None else ("area_id",):
+        if column in rows:
+            known = None if areas is None else set(areas)
+            codes, better = repaired(rows[column], column, known)
+            message = f"a spreadsheet had taken zeros from {column}, or added .0: given back"
+            ledger.find(table, "code_repaired", rows[better], column, message)
+            rows = rows.assign(**{column: codes})
+    return rows
 
 
 def locate(ledger: Ledger, rows: pd.DataFrame, has_areas: bool) -> pd.DataFrame:  # noqa: FBT001

@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from terrlib.errors import SettingsError
@@ -46,13 +46,31 @@ class _Strict(BaseModel):
 
 
 class TableFile(_Strict):
-    """Where a table is and how its columns are called there."""
+    """Where a table is, how its columns are called there, and what only its owner can know."""
 
-    file: str
+    file: str = ""
     columns: dict[str, str] = {}
     values: dict[str, dict[str, str]] = {}
     sheet: str | int = 0
+    header: int | None = Field(None, ge=1)
+    layer: str = ""
     geometry: str = ""
+    query: str = ""
+    database: str = ""
+    dates: Literal["", "dmy", "mdy"] = ""
+    decimal: Literal["", "comma", "point"] = ""
+    encoding: Literal["", "utf-8", "utf-16", "cp1250", "cp1252", "cp852", "iso-8859-2"] = ""
+
+    @model_validator(mode="after")
+    def _file_or_query(self) -> Self:
+        if bool(self.file) == bool(self.query) or bool(self.query) != bool(self.database):
+            raise ValueError("a table is a file, or a query with its database")
+        if "://" in self.database:
+            raise ValueError(
+                "database: an address stands in an environment variable, named here as ${NAME}: "
+                "settings are copied into every run"
+            )
+        return self
 
 
 class Customers(_Strict):

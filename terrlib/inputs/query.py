@@ -1,0 +1,97 @@
+"""Tables that a database gives: one SELECT, read and never written."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from typing import Any
+
+import pyarrow as pa  # type: ignore[import-untyped]
+
+from terrlib.errors import DataError, SettingsError
+
+MOST_ROWS = 1_000_000
+
+
+def address_of(database: str) -> str:
+    """Find the address that an environment variable holds; "" if `database` names a file.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such variable, or it holds no address; what it holds is never shown.
+
+    Examples
+    --------
+    >>> address_of("crm.duckdb")
+    ''
+    """
+    found = re.fullmatch(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", database)
+    if not found:
+        return ""
+    address = os.environ.get(found[1], "")
+    if "://" not in address:
+        raise SettingsError(
+            f"the environment variable {found[1]} "
+            + ("holds no address" if address else "is not set")
+            + ": it should hold one such as postgresql://user:password@host/database"
+        )
+    return address
+
+
+def asked(query: str, *, file: str = "", address: str = "") -> pa.Table:
+    """Ask a database.
+
+    Parameters
+    ----------
+    query
+        One SELECT.
+    file
+        A DuckDB file; it is opened for reading, and the query reaches no other file.
+    address
+        Where another database is; nothing of it gets into a message.
+
+    Raises
+    ------
+    DataError
+        If ibis is not installed, the database cannot be reached, the query fails, or more than a
+        million rows come.
+    """
+    try:
+        ibis = importlib.import_module("ibis")  # an extra: only a query needs it
+    except ImportError:
+        raise DataError(
+            "a query needs ibis: pip install 'ibis-framework[duckdb,postgres]', or export the "
+            "table to a file"
+        ) from None
+    if not re.match(r"\s*(select|with)\b", query, re.IGNORECASE):
+        raise DataError("a query is one SELECT: terrlib reads databases and never writes to them")
+    secrets = [address, *re.findall(r"://([^/@]*)@", address), *re.findall(r":([^:/@]+)@", address)]
+    try:
+        link = ibis.duckdb.connect(file, read_only=True) if file else ibis.connect(address)
+        try:
+            _close_doors(link, bool(file))
+            table: pa.Table = link.sql(query).limit(MOST_ROWS + 1).to_pyarrow()
+        finally:
+            link.disconnect()
+    except Exception as error:  # drivers raise anything at all
+        reason = " ".join(str(error).split())
+        for secret in filter(None, secrets):
+            reason = reason.replace(secret, "***")
+        raise DataError(f"the query cannot be answered: {reason[:300]}") from None
+    if table.num_rows > MOST_ROWS:
+        raise DataError(
+            f"the query gives more than {MOST_ROWS:,} rows: sum them in the query, or export the "
+            "table and use terrlib rollup"
+        )
+    return table
+
+
+def _close_doors(link: Any, is_file: bool) -> None:  # noqa: FBT001
+    if is_file:
+        # A query may come with somebody else's settings: it must not read the files of this machine.
+        link.raw_sql("SET enable_external_access = false")
+        link.raw_sql("SET lock_configuration = true")
+    elif link.name == "postgres":
+        link.raw_sql("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY").close()
