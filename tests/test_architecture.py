@@ -12,6 +12,8 @@ ROOMS = [
     "inputs.settings",
     "inputs.tables",
     "inputs.read",
+    "inputs.names",
+    "inputs.mapping",
     "inputs.quality",
     "inputs.units",
     "inputs.market",
