@@ -75,23 +75,33 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _question(asked: argparse.Namespace) -> tuple[Settings, Path]:
-    """Turn the words of a command into settings and the folder of the tables."""
+def _lone(asked: argparse.Namespace) -> Any:
+    """Read a lone file as a table of text; None if the source is a settings file."""
     source: Path = asked.source
     if not source.is_file():
         raise SettingsError(f"there is no file {source}")
+    if source.suffix.lower() in {".yml", ".yaml"}:
+        return None
+    from terrlib.inputs.load import read_lone  # pandas is slow
+
+    return read_lone(source)
+
+
+def _question(asked: argparse.Namespace, rows: Any) -> tuple[Settings, Path]:
+    """Turn the words of a command into settings and the folder of the tables."""
+    source: Path = asked.source
     changes: dict[str, Any] = {
         "territories.count": asked.territories,
         "quarter": asked.quarter,
         "locale": asked.locale,
         "territories.balance": dict(_tolerance(text) for text in asked.balance) or None,
     }
-    if source.suffix.lower() in {".yml", ".yaml"}:
+    if rows is None:
         settings, folder = load_settings(source), asked.data or source.parent
     else:
         from terrlib.inputs.load import simplest_settings  # pandas is slow
 
-        settings, folder = simplest_settings(source), asked.data or source.parent
+        settings, folder = simplest_settings(source, rows), asked.data or source.parent
     if not folder.is_dir():
         raise SettingsError(f"there is no data folder {folder}")
     return change_settings(settings, {k: v for k, v in changes.items() if v is not None}), folder
@@ -108,9 +118,13 @@ def _tolerance(text: str) -> tuple[str, float]:
 
 
 def _plan(asked: argparse.Namespace) -> None:
-    settings, folder = _question(asked)
+    rows = _lone(asked)
+    settings, folder = _question(asked, rows)
+    from terrlib.inputs import mapping
     from terrlib.pipeline import make_run  # slow to import
 
+    if rows is not None:
+        _print(mapping.say_taken(mapping.propose(rows), asked.source.name))
     if asked.last and not (asked.last / "run.json").is_file():
         raise SettingsError(f"{asked.last} is not a finished run: it holds no run.json")
     final = make_run(settings, folder, asked.out, asked.last, _print)
@@ -118,7 +132,10 @@ def _plan(asked: argparse.Namespace) -> None:
 
 
 def _check(asked: argparse.Namespace) -> None:
-    settings, folder = _question(asked)
+    rows = _lone(asked)
+    if rows is not None and _propose(rows, asked.source.name) != "accounts":
+        return
+    settings, folder = _question(asked, rows)
     from terrlib import (
         steps,  # slow to import
         tell,
@@ -132,6 +149,16 @@ def _check(asked: argparse.Namespace) -> None:
         _print(line)
     steps.refuse_impossible(market, settings)
     _print(words.say("check.fine"))
+
+
+def _propose(rows: Any, file: str) -> str:
+    """Print what the columns of a lone file seem to be; return the table it seems to be."""
+    from terrlib.inputs import mapping
+
+    table, sure = mapping.guess_table(rows)
+    _print(mapping.as_yaml(mapping.propose(rows, table), file, table, rows))
+    _print(f"\n{mapping.say_guess(table, sure, file)}\n")
+    return table
 
 
 def _print(line: str) -> None:

@@ -15,6 +15,8 @@ ROOMS = [
     "inputs.files",
     "inputs.query",
     "inputs.read",
+    "inputs.names",
+    "inputs.mapping",
     "inputs.quality",
     "inputs.units",
     "inputs.market",

@@ -11,20 +11,12 @@ import shapely
 from pyproj import CRS
 
 from terrlib.errors import DataError, SettingsError
-from terrlib.inputs import quality, read, units
+from terrlib.inputs import mapping, quality, read, units
 from terrlib.inputs.market import Market
 from terrlib.inputs.quality import Ledger
 from terrlib.inputs.settings import Settings, TableFile, make_settings
 from terrlib.inputs.tables import COLUMNS
 
-NAMES = {
-    "account_id": ("account_id", "id", "accountid", "account id", "id_klienta"),
-    "name": ("name", "nazwa", "account name", "firma"),
-    "lat": ("lat", "latitude", "szerokosc", "y"),
-    "lon": ("lon", "lng", "long", "longitude", "dlugosc", "x"),
-    "revenue": ("revenue", "sales", "obrot", "obroty", "sprzedaz", "turnover"),
-    "potential": ("potential", "potencjal"),
-}
 UNDATED = "undated"
 PLACES = ("accounts", "areas")
 
@@ -68,36 +60,40 @@ def load_market(settings: Settings, folder: Path) -> Market:
     return _assemble(settings, folder, ledger, rows, frozenset(raw))
 
 
-def simplest_settings(path: Path) -> Settings:
-    """Make settings for a lone file of accounts, its usual column names recognised.
-
-    Parameters
-    ----------
-    path
-        A CSV, Excel or Parquet file.
+def read_lone(path: Path) -> pd.DataFrame:
+    """Read a lone file as text, under its own column names.
 
     Raises
     ------
     DataError
         If it is no table.
     """
-    rows = read.read_table(path.parent, "accounts", TableFile(file=path.name))
-    columns = {}
-    for ours, theirs in NAMES.items():
-        found = [
-            c
-            for c in rows.columns
-            if read.fold(c).replace(" ", "_") in theirs or c.lower() in theirs
-        ]
-        if found and found[0] != ours and ours not in rows.columns:
-            columns[ours] = found[0]
+    return read.read_table(path.parent, "the file", TableFile(file=path.name))
+
+
+def simplest_settings(path: Path, rows: pd.DataFrame | None = None) -> Settings:
+    """Make settings for a lone file of accounts: columns recognised for certain are mapped.
+
+    Parameters
+    ----------
+    path
+        A CSV, Excel or Parquet file.
+    rows
+        What `read_lone` returned for it, where it was read already.
+
+    Raises
+    ------
+    DataError
+        If it is no table.
+    """
+    rows = read_lone(path) if rows is None else rows
+    found = mapping.certain(mapping.propose(rows))
+    columns = {ours: theirs for ours, theirs in found.items() if ours not in rows.columns}
+    status = columns.get("status", "status")
+    words = mapping.status_values(rows[status]) if status in rows.columns else {}
     stem = "".join(c if c.isalnum() and c.isascii() else "-" for c in path.stem).strip("-")
-    return make_settings(
-        {
-            "plan": stem[:40] or "plan",
-            "tables": {"accounts": {"file": path.name, "columns": columns}},
-        }
-    )
+    accounts = {"file": path.name, "columns": columns, "values": {"status": words} if words else {}}
+    return make_settings({"plan": stem[:40] or "plan", "tables": {"accounts": accounts}})
 
 
 def _empty(table: str) -> pd.DataFrame:
