@@ -252,9 +252,7 @@ def _in_range(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _tidied(
-    ledger: Ledger, table: str, rows: pd.DataFrame, file: dict[str, str]
-) -> pd.DataFrame:
+def _tidied(ledger: Ledger, table: str, rows: pd.DataFrame, file: dict[str, str]) -> pd.DataFrame:
     """Take repeated headers out; note what money each row holds, however it is written."""
     again = repeated_headers(rows)
     rows = rows.copy()
