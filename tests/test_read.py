@@ -2,6 +2,7 @@
 
 import datetime as dt
 import io
+import sqlite3
 import zipfile
 from decimal import Decimal
 
@@ -172,6 +173,13 @@ def test_repeated_headers_are_set_aside_and_nothing_is_lost(tmp_path):
     assert used["account_id"].tolist() == ["A", "B"]
     assert ledger.table()["rule"].tolist() == ["repeated_header"]
     assert len(rows) == len(used) + len(ledger.aside["sales"][0]) == 3
+
+
+def test_a_row_with_two_faults_is_set_aside_once(tmp_path):
+    ledger = Ledger()
+    text = "account_id,date,amount\nA,soon,lots\n"
+    assert not len(typed(ledger, "sales", table_of(tmp_path, text)))
+    assert [len(part) for part in ledger.aside["sales"]] == [1]
 
 
 CELL = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=8)
@@ -702,6 +710,20 @@ def test_a_query_without_ibis_gets_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(query.importlib, "import_module", absent)
     with pytest.raises(DataError, match="a query needs ibis"):
         query.asked("SELECT 1", address="postgresql://h/d")
+
+
+def test_any_other_database_is_read_through_ibis(tmp_path, monkeypatch):
+    pytest.importorskip("ibis.backends.sqlite")
+    with sqlite3.connect(tmp_path / "crm.sqlite") as link:
+        link.execute("CREATE TABLE firma (id TEXT, obrot REAL)")
+        link.execute("INSERT INTO firma VALUES ('007', 1.234)")
+    monkeypatch.setenv("CRM_DATABASE", f"sqlite://{tmp_path}/crm.sqlite")
+    spec = TableFile(query="SELECT id, obrot FROM firma", database="${CRM_DATABASE}")
+    assert read_table(tmp_path, "accounts", spec).to_numpy().tolist() == [["007", "1.2340"]]
+    spec = TableFile(query="SELECT nope FROM firma", database="${CRM_DATABASE}")
+    with pytest.raises(DataError, match="the query cannot be answered") as caught:
+        read_table(tmp_path, "accounts", spec)
+    assert "crm.sqlite" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
