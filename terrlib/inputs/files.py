@@ -198,7 +198,10 @@ def arrow_table(name: str, table: pa.Table) -> pd.DataFrame:
 
 def map_table(path: Path, spec: TableFile) -> pd.DataFrame:
     """Read what a map says about its shapes, without the shapes."""
-    return pd.DataFrame(_map(path, spec, read_geometry=False))
+    found = _map(path, spec, read_geometry=False)
+    return pd.DataFrame(
+        {i: [as_text(v) for v in found.iloc[:, i]] for i in range(found.shape[1])}, dtype=str
+    ).set_axis(list(found.columns), axis=1)
 
 
 def shapes(path: Path, spec: TableFile) -> gpd.GeoDataFrame:

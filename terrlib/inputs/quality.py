@@ -199,7 +199,8 @@ def typed(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
         if rule is None:
             continue
         read = _read(rows[column.name], column, file)
-        values, bad = read.found, read.bad
+        # A frame that has lost all its rows would take those of a longer column.
+        values, bad = read.found.loc[out.index], read.bad
         _note_reading(ledger, table, rows.loc[out.index], column, read)
         if rule == "not_a_flag":
             ledger.find(
@@ -252,9 +253,7 @@ def _in_range(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _tidied(
-    ledger: Ledger, table: str, rows: pd.DataFrame, file: dict[str, str]
-) -> pd.DataFrame:
+def _tidied(ledger: Ledger, table: str, rows: pd.DataFrame, file: dict[str, str]) -> pd.DataFrame:
     """Take repeated headers out; note what money each row holds, however it is written."""
     again = repeated_headers(rows)
     rows = rows.copy()

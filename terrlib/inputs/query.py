@@ -55,26 +55,22 @@ def asked(query: str, *, file: str = "", address: str = "") -> pa.Table:
     Raises
     ------
     DataError
-        If ibis is not installed, the database cannot be reached, the query fails, or more than a
+        If ibis or DuckDB is not installed, the database cannot be reached, the query fails, or more than a
         million rows come.
     """
     try:
-        ibis = importlib.import_module("ibis")  # an extra: only a query needs it
+        # extras: only a query needs them
+        driver = importlib.import_module("duckdb" if file else "ibis")
     except ImportError:
         raise DataError(
-            "a query needs ibis: pip install 'ibis-framework[duckdb,postgres]', or export the "
-            "table to a file"
+            "a query needs ibis and DuckDB: pip install 'ibis-framework[duckdb,postgres]', or "
+            "export the table to a file"
         ) from None
     if not re.match(r"\s*(select|with)\b", query, re.IGNORECASE):
         raise DataError("a query is one SELECT: terrlib reads databases and never writes to them")
     secrets = [address, *re.findall(r"://([^/@]*)@", address), *re.findall(r":([^:/@]+)@", address)]
     try:
-        link = ibis.duckdb.connect(file, read_only=True) if file else ibis.connect(address)
-        try:
-            _close_doors(link, bool(file))
-            table: pa.Table = link.sql(query).limit(MOST_ROWS + 1).to_pyarrow()
-        finally:
-            link.disconnect()
+        table = _from_file(driver, query, file) if file else _from(driver, query, address)
     except Exception as error:  # drivers raise anything at all
         reason = " ".join(str(error).split())
         for secret in filter(None, secrets):
@@ -88,10 +84,22 @@ def asked(query: str, *, file: str = "", address: str = "") -> pa.Table:
     return table
 
 
-def _close_doors(link: Any, is_file: bool) -> None:  # noqa: FBT001
-    if is_file:
-        # A query may come with somebody else's settings: it must not read the files of this machine.
-        link.raw_sql("SET enable_external_access = false")
-        link.raw_sql("SET lock_configuration = true")
-    elif link.name == "postgres":
-        link.raw_sql("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY").close()
+def _from_file(duckdb: Any, query: str, file: str) -> pa.Table:
+    # A query may come with somebody else's settings: it must not read the files of this machine.
+    shut = {"enable_external_access": "false", "lock_configuration": "true"}
+    with duckdb.connect(file, read_only=True, config=shut) as link:
+        statements = link.extract_statements(query)
+        if len(statements) != 1:
+            raise DataError(f"it has {len(statements)} statements, and should be one SELECT")
+        # A row more than can be taken tells that there are too many.
+        return link.sql(statements[0].query).limit(MOST_ROWS + 1).to_arrow_table()
+
+
+def _from(ibis: Any, query: str, address: str) -> pa.Table:
+    link = ibis.connect(address)
+    try:
+        if link.name == "postgres":
+            link.raw_sql("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY").close()
+        return link.sql(query).limit(MOST_ROWS + 1).to_pyarrow()
+    finally:
+        link.disconnect()

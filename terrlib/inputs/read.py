@@ -89,8 +89,6 @@ def read_table(folder: Path, table: str, spec: TableFile) -> pd.DataFrame:
     rows.columns = [files.as_text(column) for column in rows.columns]
     _require_table(name, rows)
     epoch = rows.attrs.get("epoch", "")
-    # most cells of a map come as numbers
-    rows = rows.map(files.as_text).astype(str) if _is_raw(rows) else rows
     missing = [f"{ours}: {theirs}" for ours, theirs in spec.columns.items() if theirs not in rows]
     if missing:
         near = difflib.get_close_matches(missing[0].split(": ")[1], list(rows.columns), n=1)
@@ -164,10 +162,6 @@ def _rows(folder: Path, spec: TableFile) -> pd.DataFrame:
     if kind in files.MAPS:
         return files.map_table(path, spec)
     return files.text_table(path, spec)
-
-
-def _is_raw(rows: pd.DataFrame) -> bool:
-    return any(kind != "str" for kind in rows.dtypes)
 
 
 def _require_table(name: str, rows: pd.DataFrame) -> None:
