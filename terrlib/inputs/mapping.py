@@ -14,7 +14,17 @@ import yaml
 from scipy.optimize import linear_sum_assignment
 from stdnum.pl import nip
 
-from terrlib.inputs.names import CITIES, LIARS, NAMES, STATUS, WORDS, column_key, year_of
+from terrlib.inputs.names import (
+    CITIES,
+    LIARS,
+    NAMES,
+    OWN,
+    REMARKS,
+    STATUS,
+    WORDS,
+    column_key,
+    year_of,
+)
 from terrlib.inputs.read import day, flag, fold, number
 from terrlib.inputs.tables import COLUMNS, KEYS, Column
 
@@ -266,7 +276,9 @@ def _judge(table: str, column: Column, name: str, look: _Look, poland: bool) -> 
     """How sure it is that a foreign column is this one of ours, and why."""
     if name != column.name and _liar(table, name):
         return 0.0, ""
-    by_name, why = _named(NAMES[table][column.name], column, name)
+    key, known = column_key(name), NAMES[table]
+    elsewhere = key not in known[column.name] and any(key in names for names in known.values())
+    by_name, why = (0.0, "") if elsewhere else _named(known[column.name], column, name)
     content, seen = _content(table, column, look, poland)
     if by_name:
         sure = (
@@ -275,9 +287,9 @@ def _judge(table: str, column: Column, name: str, look: _Look, poland: bool) -> 
             else 0.92 * by_name * (1 + 0.6 * content)
         )
         return sure, "; ".join(part for part in (why, seen) if part)
-    if any(column_key(name) in known for known in NAMES[table].values()):
+    if elsewhere:
         content *= 0.3
-    elif content < TELLING and not re.fullmatch(NO_NAME, column_key(name)):
+    elif content < TELLING and not re.fullmatch(NO_NAME, key):
         # Its name says something else, and what stands in it could be anything.
         content *= 0.5
     return max(content, 0.0), f"by content alone: {seen}"
@@ -285,7 +297,7 @@ def _judge(table: str, column: Column, name: str, look: _Look, poland: bool) -> 
 
 def _named(known: dict[str, Evidence], column: Column, name: str) -> Evidence:
     if name == column.name:
-        return 1.0, "terrlib's own name"
+        return 1.0, OWN
     key = column_key(name)
     tokens = set(key.split())
     if not tokens:
@@ -302,7 +314,9 @@ def _named(known: dict[str, Evidence], column: Column, name: str) -> Evidence:
             sure = 0.5 + 0.3 * len(longest.split()) / len(tokens)
             why = f"holds the words {longest!r}"
     if sure and column.kind == "money":
-        if re.search(r"\b(tys|thousands?|mln|millions?)\b", fold(name)):
+        if key in REMARKS:
+            return 0.7 * sure, f"{why}; {REMARKS[key]}"
+        if re.search(r"\b(tys|k|thousands?|mln|m|millions?)\b", fold(name)):
             return 0.7 * sure, f"{why}; in thousands or millions: multiply it first"
         if year := max(map(year_of, fold(name).split()), default=0):
             # Of several years the last is meant.

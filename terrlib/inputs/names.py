@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from terrlib.inputs.read import fold
 
+OWN = "terrlib's own name"
 SOURCES = ("Salesforce calls it so", "HubSpot calls it so", "a usual Polish name", "a usual name")
 CUSTOMER = (
     "Id klienta, Nr klienta, Numer klienta, Kod klienta, Symbol klienta, Id kontrahenta, "
@@ -27,16 +29,18 @@ def _names(text: str) -> dict[str, dict[str, tuple[float, str]]]:
     table = {}
     for line in text.replace("CUSTOMER", CUSTOMER).strip().splitlines():
         ours, *groups = (part.strip() for part in line.split("|"))
-        known: dict[str, tuple[float, str]] = {column_key(ours): (0.97, "terrlib's own name")}
+        known = {column_key(ours): (0.97, OWN)}
         for source, names in zip(SOURCES, groups, strict=True):
             for rank, name in enumerate(names.split(", ")):
                 # Of two names that a file may hold side by side the first is meant more often.
-                known.setdefault(column_key(name), (0.96 - rank / 1000, source))
+                good, whose = known.get(column_key(name), (0.96 - rank / 1000, source))
+                known[column_key(name)] = (good, whose if whose in {source, OWN} else SOURCES[-1])
         known.pop("", None)
         table[ours] = known
     return table
 
 
+@lru_cache(maxsize=4096)
 def column_key(name: str) -> str:
     """Fold a column name: camel case parted; brackets, units, years and custom-field marks dropped."""
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.strip()[:200]).removesuffix("__c")
@@ -124,6 +128,8 @@ LIARS = (
     ("opportunities", r"^expected revenue$|\b(weighted|probability|forecast|prawdopodob\w*)\b",
      "weighed by a probability, not the amount"),
 )  # fmt: skip
+# Names that hold nearly what is meant: taken by nobody without being asked.
+REMARKS = {"total revenue": "of all time, not of 12 months"}
 STATUS_WORDS = {
     "customer": "customer customers client klient klienci aktywny active staly odbiorca "
     "customer-direct customer-channel evangelist",
