@@ -36,6 +36,9 @@ bench: $(READY)  ## draw the published instances; then time the whole plan of th
 	@$(BIN)/python tests/bench_territories.py
 	@$(BIN)/python tests/bench.py
 
+bench-size: $(READY)  ## a million accounts and 20 million sales lines against a plain group-by
+	@$(BIN)/python -m tests.bench_size
+
 bench-peers: .venv-peers/.ready  ## the same instances by other open tools, in a .venv-peers of their own
 	@.venv-peers/bin/python tests/bench_peers.py
 
@@ -52,5 +55,5 @@ clean:  ## remove .venv and .venv-peers, caches and unfinished runs
 	rm -rf .venv .venv-peers .pytest_cache .ruff_cache .mypy_cache .hypothesis reports/.*.partial
 	find terrlib tests data -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup plan lab test check bench bench-peers sample clean
+.PHONY: help setup plan lab test check bench bench-size bench-peers sample clean
 .DEFAULT_GOAL := help

@@ -1,4 +1,4 @@
-"""The command line: `terrlib plan` and `terrlib check`."""
+"""The command line: `terrlib plan`, `terrlib check` and `terrlib rollup`."""
 
 from __future__ import annotations
 
@@ -69,10 +69,27 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--quarter", metavar="2026Q4", help="the quarter planned for")
         command.add_argument("--data", type=Path, metavar="FOLDER", help="folder of the tables")
         command.add_argument("--locale", choices=("pl", "en"), help="language of the report")
+    _add_rollup(commands)
     plan = commands.choices["plan"]
     plan.add_argument("--out", type=Path, default=Path("reports"), metavar="FOLDER")
     plan.add_argument("--last", type=Path, metavar="RUN", help="folder of an earlier run")
     return parser
+
+
+def _add_rollup(commands: Any) -> None:
+    text = "roll millions of accounts and sales up to units that can be planned"
+    rollup = commands.add_parser("rollup", help=text, description=text.capitalize() + ".")
+    rollup.set_defaults(do=_rollup)
+    rollup.add_argument("source", type=Path, help="settings.yml that names accounts and sales")
+    rollup.add_argument("--data", type=Path, metavar="FOLDER", help="folder of the tables")
+    rollup.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    rollup.add_argument(
+        "--resolution",
+        type=float,
+        default=10.0,
+        metavar="KM",
+        help="side of a cell where accounts carry no area_id",
+    )
 
 
 def _lone(asked: argparse.Namespace) -> Any:
@@ -159,6 +176,24 @@ def _propose(rows: Any, file: str) -> str:
     _print(mapping.as_yaml(mapping.propose(rows, table), file, table, rows))
     _print(f"\n{mapping.say_guess(table, sure, file)}\n")
     return table
+
+
+def _rollup(asked: argparse.Namespace) -> None:
+    if not asked.source.is_file():
+        raise SettingsError(f"there is no file {asked.source}")
+    folder = asked.data or asked.source.parent
+    if not folder.is_dir():
+        raise SettingsError(f"there is no data folder {folder}")
+    from terrlib.inputs.rollup import roll_up_files  # slow to import
+
+    facts = roll_up_files(load_settings(asked.source), folder, asked.out, asked.resolution)
+    for table, rows in facts["rows"].items():
+        _print(
+            f"{table}: {rows['read']:,} rows read = {rows['used']:,} used + "
+            f"{rows['set_aside']:,} set aside, with {rows['money_set_aside']}"
+        )
+    _print(f"{facts['units']:,} units in {facts['seconds']} s, {facts['peak_mb']} MB at most")
+    _print(str((asked.out / "accounts.csv").resolve()))
 
 
 def _print(line: str) -> None:

@@ -21,6 +21,7 @@ ROOMS = [
     "inputs.units",
     "inputs.market",
     "inputs.load",
+    "inputs.rollup",
     "checks",
     "measures",
     "solve",
@@ -99,7 +100,7 @@ def test_solvers_know_only_numbers(path):
 
 
 def test_only_the_doors_of_the_house_know_paths():
-    reading = {"inputs.settings", "inputs.files", "inputs.read", "inputs.load"}
+    reading = {"inputs.settings", "inputs.files", "inputs.read", "inputs.load", "inputs.rollup"}
     reading |= {"runs", "pages", "pipeline", "cli"}
     for path in MODULES:
         if name_of(path) not in reading and not name_of(path).startswith("show"):

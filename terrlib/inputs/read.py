@@ -30,8 +30,8 @@ __all__ = [
 LARGEST_BYTES = 512 * 2**20
 
 
-def inside(folder: Path, name: str) -> Path:
-    """Find a file of the data folder, and none outside it.
+def inside(folder: Path, name: str, largest: int = LARGEST_BYTES) -> Path:
+    """Find a file of the data folder, at most so large, and none outside it.
 
     Raises
     ------
@@ -49,10 +49,10 @@ def inside(folder: Path, name: str) -> Path:
         near = difflib.get_close_matches(name, there, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"the data folder holds {some(there)}"
         raise SettingsError(f"there is no file {name!r} in the data folder: {hint}")
-    if path.stat().st_size > LARGEST_BYTES:
+    if path.stat().st_size > largest:
         raise DataError(
-            f"{name} has {path.stat().st_size / 2**20:,.0f} MiB; at most 512 are read: sum it to units "
-            "first with terrlib rollup"
+            f"{name} has {path.stat().st_size / 2**20:,.0f} MiB; at most {largest / 2**20:,.0f} are "
+            "read: sum it to units first with terrlib rollup"
         )
     return path
 
