@@ -208,26 +208,6 @@ def say_taken(proposal: pd.DataFrame, file: str) -> str:
     return text
 
 
-def _match(looks: dict[str, _Look], table: str) -> pd.DataFrame:
-    theirs = list(looks)
-    poland = all(
-        any(look.within(POLAND[side]) > MOST for look in looks.values()) for side in POLAND
-    )
-    ours = [COLUMNS[table][name] for name in NAMES[table]]
-    judged = [
-        [_judge(table, column, name, looks[name], poland) for name in theirs] for column in ours
-    ]
-    sure = np.array([[s for s, _ in line] for line in judged]).reshape(len(ours), len(theirs))
-    sure[sure < LEAST] = 0.0
-    pairs = zip(*linear_sum_assignment(sure**2, maximize=True), strict=True)
-    found = [
-        (ours[i].name, theirs[j], round(float(sure[i, j]), 2), judged[i][j][1])
-        for i, j in pairs
-        if sure[i, j]
-    ]
-    return pd.DataFrame(found, columns=["column", "theirs", "sure", "why"])
-
-
 def say_guess(table: str, sure: float, file: str) -> str:
     """Say what a lone file seems to be, and what to do with the proposal.
 
@@ -246,6 +226,26 @@ def say_guess(table: str, sure: float, file: str) -> str:
         f"{text}\nIt is of use beside a table of accounts: paste the lines above into the settings.yml "
         "that names the accounts, and check that file. Nothing else was checked."
     )
+
+
+def _match(looks: dict[str, _Look], table: str) -> pd.DataFrame:
+    theirs = list(looks)
+    poland = all(
+        any(look.within(POLAND[side]) > MOST for look in looks.values()) for side in POLAND
+    )
+    ours = [COLUMNS[table][name] for name in NAMES[table]]
+    judged = [
+        [_judge(table, column, name, looks[name], poland) for name in theirs] for column in ours
+    ]
+    sure = np.array([[s for s, _ in line] for line in judged]).reshape(len(ours), len(theirs))
+    sure[sure < LEAST] = 0.0
+    pairs = zip(*linear_sum_assignment(sure**2, maximize=True), strict=True)
+    found = [
+        (ours[i].name, theirs[j], round(float(sure[i, j]), 2), judged[i][j][1])
+        for i, j in pairs
+        if sure[i, j]
+    ]
+    return pd.DataFrame(found, columns=["column", "theirs", "sure", "why"])
 
 
 def _fit(table: str, found: pd.DataFrame) -> float:
@@ -280,6 +280,8 @@ def _judge(table: str, column: Column, name: str, look: _Look, poland: bool) -> 
     elsewhere = key not in known[column.name] and any(key in names for names in known.values())
     by_name, why = (0.0, "") if elsewhere else _named(known[column.name], column, name)
     content, seen = _content(table, column, look, poland)
+    # A name alone is 92% of itself. What confirms it is one more witness; what denies it takes
+    # 60% away, so that a usual name stays a guess and a likeness of a name falls out.
     if by_name:
         sure = (
             1 - (1 - 0.92 * by_name) * (1 - content)
@@ -306,10 +308,10 @@ def _named(known: dict[str, Evidence], column: Column, name: str) -> Evidence:
     sure, why = squashed.get(key.replace(" ", ""), (0.0, ""))
     if not sure:
         near = difflib.get_close_matches(key.replace(" ", ""), list(squashed), 1, 0.86)
+        held = [k for k in known if set(k.split()) <= tokens and len(k) > 1]
         if near and len(key) > SHORT:
             sure, why = 0.75, f"nearly {near[0]!r}"
-        held = [k for k in known if set(k.split()) <= tokens and len(k) > 1]
-        if held and not near:
+        elif held:
             longest = max(held, key=lambda k: (len(k.split()), len(k)))
             sure = 0.5 + 0.3 * len(longest.split()) / len(tokens)
             why = f"holds the words {longest!r}"
