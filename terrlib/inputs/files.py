@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -382,7 +383,7 @@ def _header(path: Path, rows: Rows, asked: int | None) -> int:
             raise DataError(f"{path.name} has nothing in row {asked}, where its header should be")
         return at
     early = [*(row for _, row in rows[:HEADER_WITHIN]), []]
-    pairs = enumerate(zip(early[:-1], early[1:], strict=True))
+    pairs = enumerate(pairwise(early))
     return next((i for i, (row, below) in pairs if not _is_note(row, below)), 0)
 
 
