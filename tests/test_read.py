@@ -160,6 +160,26 @@ def test_a_title_above_the_header_of_a_text_file(tmp_path):
     assert "nothing in row 9" in refusal(tmp_path, text, header=9)
 
 
+def test_a_remark_beside_two_columns_is_no_header(tmp_path):
+    book_of(tmp_path, ("S", [["id", "name"], ["1", "a"], ["2", "b", "remark"]]))
+    found = table_of(tmp_path, (tmp_path / "t.xlsx").read_bytes(), "t.xlsx")
+    assert found["id"].tolist() == ["1", "2"]
+
+
+def test_the_lower_row_of_a_header_of_two_rows_is_taken(tmp_path):
+    rows = [[None, "2025", None, "2026", None], ["id", "Q1", "Q2", "Q3", "Q4"], ["1", 5, 6, 7, 8]]
+    book_of(tmp_path, ("S", rows))
+    found = table_of(tmp_path, (tmp_path / "t.xlsx").read_bytes(), "t.xlsx")
+    assert list(found) == ["id", "Q1", "Q2", "Q3", "Q4"]
+
+
+def test_row_numbers_need_no_name(tmp_path):
+    found = table_of(tmp_path, ",name,town\n0,x,y\n1,z,w\n")
+    assert found.to_numpy().tolist() == [["0", "x", "y"], ["1", "z", "w"]]
+    book_of(tmp_path, ("S", [[None, "name", "town"], [0, "x", "y"], [1, "z", "w"]]))
+    assert table_of(tmp_path, (tmp_path / "t.xlsx").read_bytes(), "t.xlsx").equals(found)
+
+
 def test_one_long_row_does_not_become_the_header(tmp_path):
     text = "id,name,x\nK1,a,north\nK2,Firma, sp. z o.o.,south\nK3,b,east\n"
     assert "1 rows have more or fewer: line 3" in refusal(tmp_path, text)
@@ -185,7 +205,7 @@ def test_a_row_with_two_faults_is_set_aside_once(tmp_path):
 CELL = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=8)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.lists(CELL, min_size=3, max_size=3), min_size=1, max_size=6),
     st.sampled_from([",", ";", "\t", "|"]),
@@ -748,7 +768,7 @@ def test_any_bytes_give_a_table_or_a_sentence(tmp_path, content, name):
 
 
 @settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(name=st.sampled_from(sorted(SEEDS)), seed=st.integers(0, 2**32))
 def test_damaged_files_give_a_table_or_a_sentence(tmp_path, name, seed):

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,8 +34,8 @@ FOREIGN = {
     b"PK\x03\x04": "an Excel or zip file by another name: give it its own ending (.xlsx, .zip)",
     b"\xd0\xcf\x11\xe0": "an old or a locked Excel file: save it as .xlsx without a password",
     b"%PDF": "a PDF: export the table as CSV or Excel",
-    b"PAR1": "a Parquet file by another name: give it the ending .parquet",
-    b"SQLite": "a database by another name: give it the ending .gpkg if it is a GeoPackage",
+    b"PAR1\x15": "a Parquet file by another name: give it the ending .parquet",
+    b"SQLite format 3\x00": "a database by another name: give it the ending .gpkg if it is a GeoPackage",
     b"\x1f\x8b": "packed: unpack it first",
 }
 LONGEST_LINE = 1_000_000
@@ -45,7 +46,7 @@ MOST_CELLS = 100_000_000
 LAST_ROW = 1_048_576
 BINARY_SHARE = 0.05
 HEADER_WITHIN = 50
-COVERS = 0.6
+NOTE_CELLS = 2
 EXACT = 1e15
 PIVOT_SHARE = 0.5
 CONTROLS = re.compile(
@@ -88,7 +89,7 @@ def text_table(path: Path, spec: TableFile) -> pd.DataFrame:
             "width out of its first line, or give the .dbf with its .shp"
         )
     usual = Counter(len(row) for _, row in rows).most_common(1)[0][0]
-    plain = len(rows[0][1]) == usual and all(cell.strip() for cell in rows[0][1])
+    plain = len(rows[0][1]) == usual and all(cell.strip() for cell in rows[0][1][1:])
     at = 0 if plain and spec.header is None else _header(path, rows, spec.header)
     named = max((i + 1 for i, cell in enumerate(rows[at][1]) if cell.strip()), default=0)
     full = len(rows[at][1])
@@ -375,29 +376,32 @@ def _looks(text: str) -> str:
 
 
 def _header(path: Path, rows: Rows, asked: int | None) -> int:
-    """Find the row of column names: the one asked for, or the first that covers what is below."""
+    """Find the row of column names: the one asked for, or the first that is no title."""
     if asked is not None:
         at = next((i for i, (number, _) in enumerate(rows) if number == asked), None)
         if at is None:
             raise DataError(f"{path.name} has nothing in row {asked}, where its header should be")
         return at
-    filled = [{i for i, c in enumerate(row) if as_text(c)} for _, row in rows[: 2 * HEADER_WITHIN]]
-    texts = [sum(_is_name(cell) for cell in row) for _, row in rows[: 2 * HEADER_WITHIN]]
-    wordy = [i for i in range(len(filled)) if texts[i] >= 2 and 2 * texts[i] > len(filled[i])]  # noqa: PLR2004
-    for i in wordy:
-        below: set[int] = set().union(*filled[i + 1 : i + HEADER_WITHIN])
-        # What is passed over is a title or a note; a row of data never is.
-        if below and below <= filled[i] and all(len(f) <= 2 for f in filled[:i]):  # noqa: PLR2004
-            return i
-    for i in wordy:
-        most = max((len(f) for f in filled[i + 1 : i + HEADER_WITHIN]), default=0)
-        if len(filled[i]) >= COVERS * most:
-            return i
-    return wordy[0] if wordy else 0
+    early = [*(row for _, row in rows[:HEADER_WITHIN]), []]
+    pairs = enumerate(pairwise(early))
+    return next((i for i, (row, below) in pairs if not _is_note(row, below)), 0)
+
+
+def _is_note(row: list[Any], below: list[Any]) -> bool:
+    """Tell a title, a note or the upper part of a header from a row of names."""
+    filled = [i for i, cell in enumerate(row) if as_text(cell)]
+    names = sum(_is_name(cell) for cell in row)
+    # Two names may be all that a table has; rows below them must not be taken for its header.
+    if len(filled) <= NOTE_CELLS and (names < NOTE_CELLS or as_text(row[filled[0]])[-1] == ":"):
+        return True
+    gaps = filled[-1] - filled[0] + 1 > len(filled)
+    return gaps and sum(_is_name(cell) for cell in below) > len(filled)
 
 
 def _is_name(cell: object) -> bool:
-    return isinstance(cell, str) and re.search(r"[^\W\d_]", cell) is not None
+    text = as_text(cell)
+    year = re.fullmatch(r"(19|20)[0-9]{2}", text)
+    return year is not None or (isinstance(cell, str) and re.search(r"[^\W\d_]", text) is not None)
 
 
 def _framed(path: Path, rows: list[list[Any]]) -> pd.DataFrame:
@@ -424,7 +428,7 @@ def _framed(path: Path, rows: list[list[Any]]) -> pd.DataFrame:
 def _require_modest(path: Path) -> None:
     """Refuse a file that unpacks to more than it should, before anything is unpacked."""
     with path.open("rb") as file:
-        head = file.read(8)
+        head = file.read(64)
     foreign = [w for mark, w in FOREIGN.items() if head.startswith(mark) and mark != b"PK\x03\x04"]
     if foreign:
         raise DataError(f"{path.name} cannot be read: it is {foreign[0]}")
@@ -503,7 +507,8 @@ def _texts_of(column: pa.ChunkedArray) -> list[str]:
 def _map(path: Path, spec: TableFile, *, read_geometry: bool) -> gpd.GeoDataFrame:
     kind = path.suffix.lower()
     where = str(path)
-    encoding: str | None = spec.encoding or None
+    # the encoding that is said may be that of a text file beside the map
+    encoding: str | None = (kind in {".shp", ".zip"} and spec.encoding) or None
     if kind == ".zip":
         _require_modest(path)
         where = f"/vsizip/{path}"

@@ -347,7 +347,7 @@ def _two_ways(bare: str, most: float | None) -> bool:
 
 def _decimal_sign(bare: str, most: float | None) -> str:
     """Tell which sign must be the decimal one; "" if the text does not say."""
-    kinds = {",", "."} & set(bare)
+    kinds = {sign for sign in ",." if sign in bare}
     if not kinds or _two_ways(bare, most):
         return ""
     if len(kinds) == 1 and bare.count(sign := min(kinds)) > 1:
@@ -356,6 +356,8 @@ def _decimal_sign(bare: str, most: float | None) -> str:
 
 
 def _valued(factor: float, bare: str, sign: str) -> float:
+    if SIMPLE.fullmatch(bare) and not (sign == "," and TWO_WAYS.fullmatch(bare)):
+        return float(bare) * factor if abs(factor) == 1 else float(f"{float(bare) * factor:.12g}")
     point = _decimal_sign(bare, None) or sign or ("." if "." in bare else ",")
     value = float(re.sub(r"[ '’.,]", lambda m: "." if m[0] == point else "", bare))
     # 1.1 times 1000 leaves a tail that nobody wrote
