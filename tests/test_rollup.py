@@ -263,7 +263,7 @@ days = st.dates(pd.Timestamp("2024-06-01").date(), pd.Timestamp("2026-06-30").da
 cents = st.integers(-(10**9), 10**9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     lines=st.lists(st.tuples(texts, days, cents), min_size=1, max_size=30),
     areas=st.lists(st.sampled_from(["N", "S"]), min_size=4, max_size=4),
@@ -428,6 +428,7 @@ def _even(path, text, width, separator=","):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_the_benchmark_in_small(kind, tmp_path):
     with contextlib.chdir(tmp_path):

@@ -239,7 +239,7 @@ def roll_up_files(
     with tempfile.TemporaryDirectory() as spill:
         db = _duckdb(list(paths.values()), Path(spill))
         try:
-            with _progress(db.con, 6) as follow:
+            with _progress(db.con, 6 if "sales" in named else 4) as follow:
                 follow("opening files")
                 rows = {t: _opened(db, t, paths[t], spec) for t, spec in named.items()}
                 rolled = roll_up_tables(
@@ -612,6 +612,9 @@ def _duckdb(paths: list[Path], spill: Path) -> Any:
         preserve_insertion_order=False,
         autoinstall_known_extensions=False,
     )
+    # How far a query is can then be asked by `_progress`; DuckDB itself prints nothing.
+    db.raw_sql("SET enable_progress_bar = true")
+    db.raw_sql("SET enable_progress_bar_print = false")
     allowed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
     db.raw_sql(f"SET allowed_paths = [{allowed}]")
     db.raw_sql("SET enable_external_access = false")
