@@ -176,7 +176,9 @@ class Ledger:
             such = f" ({len(named)} rows, such as {', '.join(named[:3])})" if named else ""
             said.append(f"{table}: {message}{such}")
         if said:
-            raise DataError("; ".join(said))
+            refusal = DataError("; ".join(said))
+            refusal.findings = self.table()
+            raise refusal
 
     def table(self) -> pd.DataFrame:
         """Every finding, sorted."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -42,6 +44,11 @@ def _figure(
     if percent:
         figure.update_yaxes(tickformat=".0%")
     return figure
+
+
+def _text(name: object) -> str:
+    """Text from data as plotly shows it: its labels know some HTML."""
+    return escape(str(name), quote=False)
 
 
 def quality_bars(findings: pd.DataFrame, words: Words) -> go.Figure:
