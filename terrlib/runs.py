@@ -147,6 +147,9 @@ def write_table(root: Path, table: str, rows: pd.DataFrame) -> pd.DataFrame:
     if missing:
         raise PlanError(f"{table}.csv lacks the columns {', '.join(missing)}")
     out = rows[list(kinds)].copy()
+    keys = [column for column, kind in kinds.items() if kind in {"key", "quarter"}]
+    if keys:
+        out = out.sort_values(keys, kind="stable")
     for column, kind in kinds.items():
         if kind == "money":
             out[column] = [_decimal(int(amount)) for amount in out[column]]
@@ -156,9 +159,6 @@ def write_table(root: Path, table: str, rows: pd.DataFrame) -> pd.DataFrame:
             out[column] = [_harmless(value) for value in out[column]]
         elif kind in {"number", "share"}:
             out[column] = pd.to_numeric(out[column]).round(6)
-    keys = [column for column, kind in kinds.items() if kind in {"key", "quarter"}]
-    if keys:
-        out = out.sort_values(keys, kind="stable")
     path = root / f"{table}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     out.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
@@ -452,7 +452,8 @@ def write_findings(run: Run) -> None:
     shutil.rmtree(run.folder / "set_aside", ignore_errors=True)
     for table, rows in run.market.set_aside.items():
         if len(rows):
-            write_table(run.folder, f"set_aside/{table}", rows.astype(str))
+            known = rows.astype(object).where(rows.notna(), "").astype(str)
+            write_table(run.folder, f"set_aside/{table}", known)
 
 
 def write_facts(run: Run, facts: pd.DataFrame) -> None:

@@ -16,7 +16,7 @@ from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal, format_percent
 
 LOCALES = ("pl", "en")
-MARKDOWN = re.compile(r"([\\`*_\[\]|~])")
+MARKDOWN = re.compile(r"([\\`*_\[\]|~$])")
 BIG = 1_000_000
 THOUSAND = 10_000
 
