@@ -126,7 +126,7 @@ def read_table(root: Path, table: str) -> pd.DataFrame:
         elif kind in {"number", "share"}:
             rows[column] = pd.to_numeric(rows[column], errors="coerce")
         else:
-            rows[column] = rows[column].map(lambda t: t[1:] if FORMULA.match(t[1:]) else t)
+            rows[column] = rows[column].map(_as_it_was)
     return rows
 
 
@@ -179,6 +179,10 @@ def _harmless(value: Any) -> Any:
     if not isinstance(value, str) or not FORMULA.match(value) or NUMBER.fullmatch(value):
         return value
     return f"'{value}"
+
+
+def _as_it_was(text: str) -> str:
+    return text[1:] if text.startswith("'") and FORMULA.match(text[1:]) else text
 
 
 def _rows(path: Path) -> bool:

@@ -6,7 +6,6 @@ import pandas as pd
 
 from terrlib import steps
 from terrlib.decisions.territories import Design
-from terrlib.inputs.market import Market
 from terrlib.inputs.settings import TABLES
 from terrlib.measures.customers import concentration as concentrate
 from terrlib.review import Review

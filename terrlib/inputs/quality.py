@@ -253,7 +253,7 @@ def amounts(column: pd.Series) -> np.ndarray:
     [1234.5, 0.0, 0.0]
     """
     if not pd.api.types.is_numeric_dtype(column):
-        column = _parsed(column.astype(str), number)[0]
+        column = _parsed(column.map(lambda v: "" if pd.isna(v) else str(v)), number)[0]
     return pd.to_numeric(column, errors="coerce").fillna(0.0).to_numpy(float)
 
 
