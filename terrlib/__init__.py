@@ -42,6 +42,7 @@ from terrlib.tables import (
     customer_numbers,
     customer_table,
     drift_table,
+    duplicates_table,
     fan_table,
     findings,
     frontier_table,
@@ -65,6 +66,7 @@ from terrlib.tables import (
     staffing_numbers,
     target_table,
     top_areas,
+    trust_table,
     unit_table,
     workload_by_class,
 )

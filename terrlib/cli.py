@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from terrlib.errors import SettingsError, TerrlibError
+from terrlib.errors import DataError, SettingsError, TerrlibError
 from terrlib.inputs.settings import Settings, change_settings, load_settings
 
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         asked.do(asked)
     except TerrlibError as refusal:
-        sys.stderr.write(f"\n{type(refusal).__name__}: {refusal}\n")
+        sys.stderr.write(f"\n{type(refusal).__name__}: {_visible(str(refusal))}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write(
@@ -158,12 +158,21 @@ def _check(asked: argparse.Namespace) -> None:
         tell,
     )
     from terrlib.inputs.load import load_market
+    from terrlib.show.report import plain
+    from terrlib.show.tables import text_table
     from terrlib.show.words import Words
+    from terrlib.tables import TRUST, named_trust
 
-    market = load_market(settings, folder)
     words = Words(settings.locale, settings.currency)
-    for line in tell.findings(words, market):
-        _print(line)
+    try:
+        market = load_market(settings, folder)
+    except DataError as refusal:
+        for line in tell.findings(words, refusal.findings) if refusal.findings is not None else ():
+            _print(plain(line))
+        raise
+    _print(text_table(named_trust(market.trust, words), words, TRUST) + "\n")
+    for line in tell.findings(words, market.quality, market.trust):
+        _print(plain(line))
     steps.refuse_impossible(market, settings)
     _print(words.say("check.fine"))
 
@@ -197,4 +206,9 @@ def _rollup(asked: argparse.Namespace) -> None:
 
 
 def _print(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"{_visible(line)}\n")
+
+
+def _visible(text: str) -> str:
+    """Text from data may not steer a terminal: no control characters but line ends."""
+    return "".join(c for c in text if c in "\n\u00a0" or c.isprintable())

@@ -5,6 +5,8 @@ Every message says what is wrong, how many or how much, the first examples, and 
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class TerrlibError(ValueError):
     """Base of every refusal; the command line prints its message and nothing else."""
@@ -15,7 +17,15 @@ class SettingsError(TerrlibError):
 
 
 class DataError(TerrlibError):
-    """The tables cannot be trusted; the message lists every fault at once."""
+    """The tables cannot be trusted; the message lists every fault at once.
+
+    Attributes
+    ----------
+    findings
+        Every finding made until then, as `Market.quality` holds them, or None.
+    """
+
+    findings: Any = None
 
 
 class InfeasibleError(TerrlibError):

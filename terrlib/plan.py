@@ -61,6 +61,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "table key, key key, rule key, severity id, field id, value text, message text, money "
         "number"
     ),
+    "duplicates": _columns(
+        "kind key, merge_into key, account_id key, rule id, reason text, revenue number"
+    ),
     "checks": _columns("check key, ok id, value text, limit text"),
 }
 TARGETED = ("attack", "grow", "defend")

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,6 +47,9 @@ NOTEBOOKS = (
     "00_start_here",
 )
 FACTS = ".facts.parquet"
+# What a spreadsheet takes for a formula, or has an apostrophe before it already; numbers stay.
+FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?(e[+-]?\d+)?")
 LONGEST_SOCKET = 80
 PACKAGES = ("terrlib", "pandas", "geopandas", "numpy", "scipy", "scikit-learn", "highspy", "numba")
 
@@ -104,6 +108,8 @@ class Run:
 def read_table(root: Path, table: str) -> pd.DataFrame:
     """Read one CSV of a run: money as int64 minor units, keys and texts as str, blanks as "".
 
+    The apostrophe that `write_table` put before a text like a formula is taken off again.
+
     Parameters
     ----------
     root
@@ -113,11 +119,14 @@ def read_table(root: Path, table: str) -> pd.DataFrame:
     """
     kinds = COLUMNS.get(table, {})
     rows = pd.read_csv(root / f"{table}.csv", dtype=str, keep_default_na=False, encoding="utf-8")
-    for column, kind in kinds.items():
+    for column in rows.columns:
+        kind = kinds.get(column, "text")
         if kind == "money":
             rows[column] = _to_minor_text(rows[column])
         elif kind in {"number", "share"}:
             rows[column] = pd.to_numeric(rows[column], errors="coerce")
+        else:
+            rows[column] = rows[column].map(_as_it_was)
     return rows
 
 
@@ -125,7 +134,8 @@ def write_table(root: Path, table: str, rows: pd.DataFrame) -> pd.DataFrame:
     """Write one CSV of a run by the file contract.
 
     Money is written as decimal currency with two digits, rows are sorted by their key columns, and
-    a text that a spreadsheet would take for a formula gets an apostrophe before it.
+    a text or id that a spreadsheet would take for a formula gets an apostrophe before it, which
+    `read_table` takes off again. Numbers, negative ones too, stay as they are.
 
     Raises
     ------
@@ -137,18 +147,18 @@ def write_table(root: Path, table: str, rows: pd.DataFrame) -> pd.DataFrame:
     if missing:
         raise PlanError(f"{table}.csv lacks the columns {', '.join(missing)}")
     out = rows[list(kinds)].copy()
+    keys = [column for column, kind in kinds.items() if kind in {"key", "quarter"}]
+    if keys:
+        out = out.sort_values(keys, kind="stable")
     for column, kind in kinds.items():
         if kind == "money":
             out[column] = [_decimal(int(amount)) for amount in out[column]]
         elif kind == "date":
             out[column] = pd.to_datetime(out[column]).dt.strftime("%Y-%m-%d").fillna("")
-        elif kind == "text":
+        elif kind in {"text", "key", "id"}:
             out[column] = [_harmless(value) for value in out[column]]
         elif kind in {"number", "share"}:
             out[column] = pd.to_numeric(out[column]).round(6)
-    keys = [column for column, kind in kinds.items() if kind in {"key", "quarter"}]
-    if keys:
-        out = out.sort_values(keys, kind="stable")
     path = root / f"{table}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     out.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
@@ -166,10 +176,13 @@ def _to_minor_text(column: pd.Series) -> pd.Series:
 
 
 def _harmless(value: Any) -> Any:
-    if not isinstance(value, str) or not value or value[0] not in "=+-@\t\r":
+    if not isinstance(value, str) or not FORMULA.match(value) or NUMBER.fullmatch(value):
         return value
-    number = value[1:].replace(".", "", 1).replace(",", "", 1)
-    return value if value[0] in "+-" and number.isdigit() else f"'{value}"
+    return f"'{value}"
+
+
+def _as_it_was(text: str) -> str:
+    return text[1:] if text.startswith("'") and FORMULA.match(text[1:]) else text
 
 
 def _rows(path: Path) -> bool:
@@ -436,12 +449,15 @@ def _choose(part: str, locale: str) -> str:
 
 
 def write_findings(run: Run) -> None:
-    """Write `quality.csv` and one file of rows set aside for each table that has some."""
+    """Write `quality.csv`, `duplicates.csv` and, for each table, the rows set aside if there are any."""
     run.write("quality", run.market.quality)
+    if len(run.market.duplicates.columns):
+        run.write("duplicates", run.market.duplicates)
     shutil.rmtree(run.folder / "set_aside", ignore_errors=True)
     for table, rows in run.market.set_aside.items():
         if len(rows):
-            write_table(run.folder, f"set_aside/{table}", rows.astype(str))
+            known = rows.astype(object).where(rows.notna(), "").astype(str)
+            write_table(run.folder, f"set_aside/{table}", known)
 
 
 def write_facts(run: Run, facts: pd.DataFrame) -> None:

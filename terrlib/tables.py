@@ -12,6 +12,7 @@ from terrlib.runs import Run
 from terrlib.show import maps
 from terrlib.show.panels import TerritoryPanel
 from terrlib.show.tables import Shown, table
+from terrlib.show.words import Words
 
 TOP = 10
 
@@ -157,6 +158,48 @@ def findings_table(run: Run) -> Shown:
     )
     kinds = {"table": "text", "rule": "text", "severity": "label", "n": "number", "money": "money0"}
     return table(rows, run.words, kinds, limit=60)
+
+
+TRUST = {
+    "table": "text",
+    "rows": "number",
+    "rows_used": "number",
+    "complete": "percent1",
+    "valid": "percent1",
+    "unique": "percent1",
+    "timely": "percent1",
+    "score": "percent1",
+    "money": "money0",
+    "money_used": "money0",
+}
+
+
+def named_trust(trust: pd.DataFrame, words: Words) -> pd.DataFrame:
+    """The scorecard of the tables under the names that readers know."""
+    return trust.assign(table=[words.table_label(t) for t in trust["table"]])
+
+
+def trust_table(run: Run) -> Shown:
+    """Show how far each table can be trusted: complete, valid, unique, timely, with its money."""
+    return table(named_trust(run.market.trust, run.words), run.words, TRUST)
+
+
+def duplicates_table(run: Run) -> Shown:
+    """Show what looks like one firm twice, with the reason; nothing of it was merged."""
+    rows = run.market.duplicates
+    names = run.market.accounts["name"]
+    rows = rows.assign(
+        name=rows["account_id"].map(names).fillna(""), reason=rows["rule"].astype(str)
+    )
+    kinds = {
+        "account_id": "text",
+        "name": "text",
+        "merge_into": "text",
+        "kind": "label",
+        "reason": "label",
+        "revenue": "money0",
+    }
+    return table(rows, run.words, kinds, limit=TOP)
 
 
 def unit_table(run: Run) -> gpd.GeoDataFrame:

@@ -6,7 +6,6 @@ import pandas as pd
 
 from terrlib import steps
 from terrlib.decisions.territories import Design
-from terrlib.inputs.market import Market
 from terrlib.inputs.settings import TABLES
 from terrlib.measures.customers import concentration as concentrate
 from terrlib.review import Review
@@ -62,22 +61,61 @@ def missing(run: Run) -> Sentence:
 _NEEDED = ("reps", "sales", "opportunities", "areas", "channels", "distributors", "assignments")
 
 
-def findings(words: Words, market: Market) -> list[Sentence]:
-    """Say every kind of finding about the data: what, how many, how much money, first examples."""
+def findings(
+    words: Words, found: pd.DataFrame, trust: pd.DataFrame | None = None
+) -> list[Sentence]:
+    """Say every kind of finding, the gravest first: what, how many, how much money, what would help.
+
+    Parameters
+    ----------
+    words
+        Language and currency.
+    found
+        `Market.quality`.
+    trust
+        `Market.trust`, for the share of a table's money.
+    """
+    whole = trust.set_index("table")["money"].to_dict() if trust is not None else {}
     said = []
-    for (table, rule, severity), rows in market.quality.groupby(["table", "rule", "severity"]):
-        said.append(
-            words.say(
-                "quality.line",
+    for severity in ("stop", "set_aside", "note"):
+        mine = found[found["severity"] == severity]
+        if len(mine):
+            said.append(words.say(f"quality.heading_{severity}"))
+        for (table, rule), rows in mine.groupby(["table", "rule"]):
+            money, total = float(rows["money"].sum()), whole.get(table, 0.0)
+            share = {"share": money / total} if total > 0 and money > 0 else {}
+            line = words.say(
+                "quality.line_share" if share else "quality.line",
                 table=words.table_label(str(table)),
                 what=words.label(f"rule.{rule}"),
                 n=len(rows),
-                money=float(rows["money"].sum()),
-                severity=words.label(severity),
-                examples=", ".join(rows["key"].astype(str).head(3)),
+                money=money,
+                examples=", ".join(k for k in rows["key"].astype(str).head(3) if k) or "–",
+                **share,
             )
-        )
+            said.append(_join("-", line, words.help(str(rule))))
     return said or [words.say("quality.clean")]
+
+
+def trust(run: Run) -> Sentence:
+    """Say how much of the data is used, which table is trusted least, and what looks entered twice."""
+    say, rows = run.words.say, run.market.trust
+    if rows.empty:
+        return say("quality.no_doubles")
+    worst = rows.loc[rows["score"].idxmin()]
+    sold = rows.set_index("table").loc["sales" if "sales" in set(rows["table"]) else "accounts"]
+    money = float(sold["money"])
+    said = say(
+        "quality.trusted" if money > 0 else "quality.trusted_rows",
+        rows=rows["rows_used"].sum() / max(rows["rows"].sum(), 1),
+        table=run.words.table_label(str(worst["table"])),
+        score=float(worst["score"]),
+        **({"money": float(sold["money_used"]) / money} if money > 0 else {}),
+    )
+    kinds = run.market.duplicates["kind"].value_counts()
+    certain, likely = int(kinds.get("certain", 0)), int(kinds.get("likely", 0))
+    twice = say("quality.doubles", certain=certain, likely=likely)
+    return _join(said, twice if certain + likely else say("quality.no_doubles"))
 
 
 def quality(run: Run) -> Sentence:

@@ -11,7 +11,7 @@ import shapely
 from pyproj import CRS
 
 from terrlib.errors import DataError, SettingsError
-from terrlib.inputs import mapping, quality, read, units
+from terrlib.inputs import duplicates, mapping, quality, read, trust, units
 from terrlib.inputs.market import Market
 from terrlib.inputs.quality import Ledger
 from terrlib.inputs.settings import Settings, TableFile, make_settings
@@ -42,7 +42,7 @@ def load_market(settings: Settings, folder: Path) -> Market:
         raise SettingsError(
             "the settings name no table of accounts: tables: {accounts: accounts.csv}"
         )
-    ledger, raw, broken = Ledger(), {}, []
+    ledger, raw, broken = Ledger(settings.quality), {}, []
     for table, spec in settings.tables.items():
         try:
             raw[table] = read.read_table(folder, table, spec)
@@ -51,13 +51,22 @@ def load_market(settings: Settings, folder: Path) -> Market:
     for text in broken:
         ledger.stop("files", "missing_column", text)
     good = [t for t in raw if quality.require_columns(ledger, t, raw[t])]
-    rows = {t: quality.typed(ledger, t, raw[t]) for t in good}
+    rows = {t: _trusted(settings, ledger, t, raw[t]) for t in good}
+    if "accounts" in rows:
+        rows["accounts"] = quality.in_country(ledger, rows["accounts"], settings.country)
     if "accounts" in rows and not len(rows["accounts"]):
         ledger.stop("accounts", "no_rows", "no row can be used; see what was set aside above")
     ledger.refuse()
     for table in COLUMNS:
         rows.setdefault(table, _empty(table))
     return _assemble(settings, folder, ledger, rows, frozenset(raw))
+
+
+def _trusted(settings: Settings, ledger: Ledger, table: str, raw: pd.DataFrame) -> pd.DataFrame:
+    signed = quality.written_currency(table, raw, settings.currency)
+    return quality.in_currency(
+        ledger, table, quality.typed(ledger, table, signed), settings.currency
+    )
 
 
 def read_lone(path: Path) -> pd.DataFrame:
@@ -115,6 +124,9 @@ def _assemble(
         rows[table] = quality.repair_codes(ledger, table, rows[table], areas["area_id"])
     as_of, quarter = _when(settings, rows["sales"], rows["opportunities"])
     accounts = rows["accounts"]
+    listed = _listed(accounts, ledger)
+    if ledger.severity["negative_amount"] == quality.ASIDE:
+        rows["sales"] = quality.credit_notes(ledger, rows["sales"])
     if "sales" in given:
         # Before any account is set aside, so that the money it holds is stated.
         accounts = accounts.assign(revenue=_last_year(accounts, rows["sales"], as_of))
@@ -124,26 +136,31 @@ def _assemble(
             "accounts", "no_rows", "no account has a place on the map: give lat and lon, or area_id"
         )
         ledger.refuse()
+    own = accounts[["lat", "lon"]]
     crs = units.metric_crs(settings, accounts["lon"].dropna(), accounts["lat"].dropna())
     accounts = (
         units.place_in_areas(ledger, accounts, areas, crs)
         if len(areas)
         else accounts.assign(area_id="")
     )
+    # A point in the middle of an area is nobody's address.
+    alike = duplicates.propose(accounts.assign(**own.loc[accounts.index]), settings.country)
+    accounts = quality.note_accounts(ledger, accounts, settings.country, alike)
     known = set(accounts["account_id"])
     for table, column in (("sales", "date"), ("opportunities", "created_date")):
-        rows[table] = quality.drop_orphans(ledger, table, rows[table], known)
+        rows[table] = quality.drop_orphans(ledger, table, rows[table], known, listed)
         rows[table] = quality.in_time(ledger, table, rows[table], column, as_of)
-    rows["assignments"] = quality.drop_orphans(ledger, "assignments", rows["assignments"], known)
-    rows["opportunities"] = _opportunities(ledger, rows["opportunities"])
-    sales = rows["sales"]
-    ledger.find(
-        "sales", "negative_amount", sales[sales["amount"] < 0], "amount", "a credit note: kept"
+    rows["assignments"] = quality.drop_orphans(
+        ledger, "assignments", rows["assignments"], known, listed
     )
-    accounts = quality.note_accounts(ledger, accounts, settings.country)
+    rows["opportunities"] = _opportunities(ledger, rows["opportunities"])
+    sales = quality.credit_notes(ledger, rows["sales"])
+    ledger.refuse()
+    trusted = trust.trust({**rows, "accounts": accounts}, ledger, given, alike, as_of, quarter)
     accounts = units.project(_settled(accounts), crs)
     unit, neighbors, accounts = _units(settings, ledger, accounts, areas, crs, rows["neighbors"])
     _note_owners(ledger, rows)
+    ledger.refuse()
     return Market(
         accounts=accounts,
         units=unit.assign(
@@ -176,7 +193,15 @@ def _assemble(
         currency=settings.currency,
         country=settings.country,
         places=settings.units in PLACES,
+        trust=trusted,
+        duplicates=alike,
     )
+
+
+def _listed(accounts: pd.DataFrame, ledger: Ledger) -> set[str]:
+    """Ids of every account of the file, used or set aside."""
+    aside = ledger.aside.get("accounts", [])
+    return set(pd.concat([accounts["account_id"], *(part["account_id"] for part in aside)]))
 
 
 def _areas(

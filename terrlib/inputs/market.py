@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import geopandas as gpd
 import pandas as pd
@@ -71,6 +71,10 @@ class Market:
     places
         Whether units are places; not where they are segments or volume classes, which need no travel
         and touch nobody.
+    trust
+        Scorecard of the tables given, see `trust.trust`.
+    duplicates
+        What looks like one firm twice, see `duplicates.propose`; nothing of it was merged.
     """
 
     accounts: pd.DataFrame
@@ -97,6 +101,8 @@ class Market:
     currency: str
     country: str
     places: bool = True
+    trust: pd.DataFrame = field(default_factory=pd.DataFrame)
+    duplicates: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def has(self, table: str) -> bool:
         """Tell whether a table was given and holds at least one trusted row."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
+import re
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pandera.errors
+from babel import Locale
 from stdnum.pl import nip
 
-from terrlib.errors import DataError
+from terrlib.errors import DataError, SettingsError
 from terrlib.inputs.read import repeated_headers
+from terrlib.inputs.settings import Quality
 from terrlib.inputs.tables import COLUMNS, KEYS, Column, schema
 from terrlib.inputs.values import Reading, days, flag, fold, numbers, repaired, short_years
 
@@ -22,6 +27,7 @@ RULES = {
     "ambiguous_number": STOP,
     "ambiguous_date": STOP,
     "repeated_header": ASIDE,
+    "too_many_orphans": STOP,
     "no_id": ASIDE,
     "not_a_number": ASIDE,
     "not_a_date": ASIDE,
@@ -37,14 +43,23 @@ RULES = {
     "orphan": ASIDE,
     "closed_before_created": ASIDE,
     "after_as_of": ASIDE,
+    "foreign_country": ASIDE,
+    "foreign_currency": ASIDE,
+    "internal_account": ASIDE,
     "id_made": NOTE,
+    "unknown_country": NOTE,
+    "converted": NOTE,
+    "status_mapped": NOTE,
     "unknown_status": NOTE,
     "inactive": NOTE,
     "blank_money": NOTE,
     "negative_amount": NOTE,
+    "negative_account": NOTE,
     "bad_tax_number": NOTE,
     "same_tax_number": NOTE,
     "same_name_and_place": NOTE,
+    "one_firm_many_sites": NOTE,
+    "one_site_many_firms": NOTE,
     "many_on_one_point": NOTE,
     "moved_to_nearest_area": NOTE,
     "other_area_than_stated": NOTE,
@@ -53,7 +68,57 @@ RULES = {
     "rep_unknown": NOTE,
     "placed_in_area": NOTE,
 }
+# What a rule may not be: no plan can be made with such rows, or there is nothing to put aside.
+FIXED = {"no_rows", "too_many_orphans"}
+NO_NOTE = {
+    "missing_column",
+    "duplicate_id",
+    "no_id",
+    "not_a_number",
+    "not_a_date",
+    "out_of_range",
+    "total_row",
+    "no_coordinates",
+    "outside_areas",
+    "orphan",
+    "closed_before_created",
+    "after_as_of",
+    "foreign_currency",
+}
+MAY_GO_ASIDE = {
+    "unknown_country",
+    "unknown_status",
+    "inactive",
+    "blank_money",
+    "negative_amount",
+    "negative_account",
+    "bad_tax_number",
+    "same_tax_number",
+    "same_name_and_place",
+    "many_on_one_point",
+} | {rule for rule, severity in RULES.items() if severity == ASIDE or rule in NO_NOTE}
 STATUSES = ("customer", "prospect", "lost", "inactive")
+# Words of CRMs, folded; what is not here is told apart by revenue, and said.
+STATUS_WORDS = {
+    "customer": "klient|klient aktywny|aktywny|aktywny klient|aktywna|staly klient|obecny klient|"
+    "odbiorca|kupujacy|client|active|active customer|current customer|existing customer|won",
+    "prospect": "potencjalny|potencjalny klient|klient potencjalny|potencjalna|nowy|lead|szansa|"
+    "perspektywiczny|prospekt|potential|potential customer|target|suspect|new|opportunity|"
+    "subscriber|marketing qualified lead|sales qualified lead|mql|sql|open|in progress",
+    "lost": "byly|byly klient|byla|utracony|utracony klient|stracony|odszedl|former|"
+    "former customer|ex customer|churned|lost customer|past customer",
+    "inactive": "nieaktywny|nieaktywna|nieaktywny klient|klient nieaktywny|uspiony|zamkniety|"
+    "zamknieta|zlikwidowany|zlikwidowana|zablokowany|archiwalny|dormant|closed|blocked|archived|"
+    "suspended|inactive customer|out of business",
+}
+STATUS_OF = {word: to for to, words in STATUS_WORDS.items() for word in words.split("|")}
+SYMBOLS = {"EUR": r"€|\bEUR\b", "USD": r"\$|\bUSD\b", "GBP": r"£|\bGBP\b", "PLN": r"zł|\bPLN\b"}
+CURRENCY_OF = {"zl": "PLN", "zloty": "PLN", "euro": "EUR", "usd": "USD", "dolar": "USD"}
+TESTS = re.compile(
+    r"(konto |firma |klient |account |company |customer )?"
+    r"(test|testowy|testowa|testowe|tester|demo|dummy|asdf|xxx+|do usuniecia|nie uzywac)"
+    r"( konto| firma| klient| account| company| customer| test| \d+)*"
+)
 TOTALS = {"total", "razem", "suma", "ogolem", "polska", "sum", "grand total", "p o l s k a"}
 PILE = 10
 POLE = 90
@@ -63,7 +128,9 @@ FINDINGS = ["table", "key", "rule", "severity", "field", "value", "message", "mo
 class Ledger:
     """Findings and rows set aside, gathered while the tables pass the gate."""
 
-    def __init__(self) -> None:
+    def __init__(self, asked: Quality | None = None) -> None:
+        self.asked = asked or Quality()
+        self.severity = severities(self.asked)
         self.findings: list[tuple[Any, ...]] = []
         self.aside: dict[str, list[pd.DataFrame]] = {}
 
@@ -74,36 +141,96 @@ class Ledger:
         values = rows[field].astype(str) if field in rows else [""] * len(rows)
         # A total is the sum of other rows: its money is counted there.
         amounts = [0.0] * len(rows) if rule == "total_row" else money_of(rows)
+        severity = self.severity[rule]
         for name, value, money in zip(keys, values, amounts, strict=True):
-            row = (table, name, rule, RULES[rule], field, str(value)[:80], message, money)
+            row = (table, name, rule, severity, field, str(value)[:80], message, money)
             self.findings.append(row)
 
     def set_aside(
         self, table: str, rule: str, rows: pd.DataFrame, bad: pd.Series, field: str, message: str
     ) -> pd.DataFrame:
-        """Take the bad rows out of a table, with the reason; return the others."""
+        """Take the bad rows out of a table, with the reason; all stay where the rule only notes."""
         bad = bad.fillna(value=False).astype(bool)
         if bad.any():
             self.find(table, rule, rows[bad], field, message)
+            if self.severity[rule] == NOTE:
+                return rows
             out = rows[bad].drop(columns=[c for c in rows if c.startswith("_")])
             self.aside.setdefault(table, []).append(out.assign(reason=rule))
         return rows[~bad]
 
-    def stop(self, table: str, rule: str, message: str, key: str = "") -> None:
+    def stop(self, table: str, rule: str, message: str, key: str = "", money: float = 0.0) -> None:
         """Note a fault that no run can go past."""
-        self.findings.append((table, key, rule, STOP, "", "", message, 0.0))
+        self.findings.append((table, key, rule, STOP, "", "", message, money))
 
     def refuse(self) -> None:
         """Refuse if there is a stop, listing all of them at once."""
-        stops = [row for row in self.findings if row[3] == STOP]
-        if stops:
-            raise DataError("; ".join(f"{row[0]}: {row[6]}" for row in stops))
+        stops: dict[tuple[str, str], list[str]] = {}
+        for row in self.findings:
+            if row[3] == STOP:
+                stops.setdefault((row[0], row[6]), []).append(row[1])
+        said = []
+        for (table, message), keys in stops.items():
+            named = [key for key in keys if key]
+            such = f" ({len(named)} rows, such as {', '.join(named[:3])})" if named else ""
+            said.append(f"{table}: {message}{such}")
+        if said:
+            refusal = DataError("; ".join(said))
+            refusal.findings = self.table()
+            raise refusal
 
     def table(self) -> pd.DataFrame:
         """Every finding, sorted."""
         found = pd.DataFrame(self.findings, columns=FINDINGS)
         found["money"] = found["money"].astype(float)
         return found.sort_values(["table", "rule", "key"], kind="stable").reset_index(drop=True)
+
+
+def severities(asked: Quality) -> dict[str, str]:
+    """Severity of every rule: the usual one, or the one that the settings ask for.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such rule, or a plan cannot be made with it so.
+
+    Examples
+    --------
+    >>> severities(Quality(rules={"far_away": "note"}))["far_away"]
+    'note'
+    """
+    chosen = dict(RULES)
+    for rule, aside in (
+        ("inactive", asked.inactive == "aside"),
+        ("negative_amount", asked.negative == "aside"),
+        ("foreign_country", asked.countries == "aside"),
+    ):
+        chosen[rule] = ASIDE if aside else NOTE
+    for rule, severity in asked.rules.items():
+        if rule not in RULES:
+            near = difflib.get_close_matches(rule, RULES, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(RULES)}"
+            raise SettingsError(f"quality.rules: unknown rule '{rule}': {hint}")
+        allowed = [
+            kind
+            for kind, fits in (
+                (STOP, True),
+                (ASIDE, rule not in FIXED and rule in MAY_GO_ASIDE),
+                (NOTE, rule not in FIXED | NO_NOTE),
+            )
+            if fits
+        ]
+        if severity not in allowed:
+            raise SettingsError(
+                f"quality.rules: {rule} cannot be {severity}, only {' or '.join(allowed)}: "
+                + (
+                    "no plan can be made with such rows"
+                    if severity == NOTE or rule in FIXED
+                    else "it is about the table, and there is no row to set aside"
+                )
+            )
+        chosen[rule] = severity
+    return chosen
 
 
 def money_of(rows: pd.DataFrame) -> list[float]:
@@ -113,15 +240,22 @@ def money_of(rows: pd.DataFrame) -> list[float]:
     found = np.zeros(len(rows))
     for column in ("amount", "potential", "revenue"):
         if column in rows:
-            value = (
-                pd.to_numeric(pd.Series(rows[column]), errors="coerce").fillna(0.0).to_numpy(float)
-            )
-            found = (
-                np.where(value != 0, value, found)
-                if column != "revenue"
-                else np.maximum(value, found)
-            )
+            value = amounts(rows[column])
+            found = np.where(value != 0, value, found)
     return [round(float(v), 2) for v in found]
+
+
+def amounts(column: pd.Series) -> np.ndarray:
+    """Money of a column as numbers, read or still as written; 0 where there is none.
+
+    Examples
+    --------
+    >>> amounts(pd.Series(["1 234,50 zł", "lots", ""])).tolist()
+    [1234.5, 0.0, 0.0]
+    """
+    if not pd.api.types.is_numeric_dtype(column):
+        column = numbers(column.map(lambda v: "" if pd.isna(v) else str(v))).found
+    return pd.to_numeric(column, errors="coerce").fillna(0.0).to_numpy(float)
 
 
 def require_columns(ledger: Ledger, table: str, rows: pd.DataFrame) -> bool:
@@ -131,12 +265,15 @@ def require_columns(ledger: Ledger, table: str, rows: pd.DataFrame) -> bool:
     if table == "accounts" and not ({"lat", "lon"} <= set(rows) or "area_id" in rows):
         missing += [name for name in ("lat", "lon") if name not in rows]
     if missing:
-        ledger.stop(
-            table,
-            "missing_column",
+        message = (
             f"no column {', '.join(missing)}; its columns are {', '.join(map(str, rows.columns[:12]))}; "
-            f"if one of these is meant, map it in the settings under tables.{table}.columns",
+            f"if one of these is meant, map it in the settings under tables.{table}.columns"
         )
+        if table != "accounts" and ledger.severity["missing_column"] == ASIDE:
+            every = pd.Series(True, index=rows.index)  # noqa: FBT003
+            ledger.set_aside(table, "missing_column", rows, every, missing[0], message)
+        else:
+            ledger.stop(table, "missing_column", message)
     return not missing
 
 
@@ -170,27 +307,22 @@ def typed(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
             f"no column {key}: {len(rows)} ids were made from the row numbers",
         )
     name = key if key in rows else None
-    if name is None and "account_id" in rows:
-        total = rows["account_id"].map(fold).isin(TOTALS)
-        rows = ledger.set_aside(
-            table, "total_row", rows, total, "account_id", "a total among the rows"
-        )
+    rows = _without_totals(ledger, table, rows)
     if name:
-        folded = rows[name].map(fold)
-        named = rows["name"].map(fold) if "name" in rows else folded
-        total = folded.isin(TOTALS) | ((named.isin(TOTALS)) & (rows[name].str.strip() == ""))
-        rows = ledger.set_aside(table, "total_row", rows, total, name, "a total among the rows")
         rows = ledger.set_aside(table, "no_id", rows, rows[name] == "", name, f"no {name}")
         twice = rows[name].duplicated(keep=False)
         if twice.any():
             ids = rows.loc[twice, name].unique()
-            ledger.stop(
-                table,
-                "duplicate_id",
+            message = (
                 f"{len(ids)} values of {name} stand on {int(twice.sum())} rows, such as "
-                f"{', '.join(sorted(ids)[:3])}: each may stand on one row only",
+                f"{', '.join(sorted(ids)[:3])}: each may stand on one row only"
             )
-            rows = rows[~rows[name].duplicated()]
+            if ledger.severity["duplicate_id"] == STOP:
+                ledger.stop(table, "duplicate_id", message)
+                rows = rows[~rows[name].duplicated()]
+            again = rows[name].duplicated()
+            message = f"its {name} stands on an earlier row, which is used"
+            rows = ledger.set_aside(table, "duplicate_id", rows, again, name, message)
     out = rows.copy()
     for column in COLUMNS[table].values():
         if column.name not in out:
@@ -220,6 +352,33 @@ def typed(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
             left = ledger.set_aside(table, rule, keep, bad.loc[out.index], column.name, message)
             out = out.loc[left.index]
     return _in_range(ledger, table, _complete(table, out))
+
+
+def _without_totals(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Set aside totals: by name, or without a code and as large as the rows that have one."""
+    key = KEYS.get(table, "account_id")
+    if key not in rows:
+        return rows
+    code = rows[key].str.strip()
+    titled = rows["name"].map(fold).isin(TOTALS) if "name" in rows else code.isna()
+    total = code.map(fold).isin(TOTALS) | (titled & (code == ""))
+    money = [c for c in ("revenue", "amount", "potential", "employees") if c in rows]
+    suspect = ((code == "") | titled) & ~total
+    for column in money if suspect.any() else []:
+        value = pd.Series(amounts(rows[column]), index=rows.index).round(2)
+        body = value.where(~(suspect | total), 0.0)
+        group = (suspect | total).cumsum()
+        own = body.groupby(group).transform("sum")  # rows below, up to the next without a code
+        above = own.groupby(group).first().shift(fill_value=0.0).reindex(group).to_numpy()
+        many = (~(suspect | total)).sum() > 1
+        sums = sum(
+            (value - other).abs() <= 0.01 * max(len(rows), 1)  # each row may be rounded
+            for other in (body.sum(), own, pd.Series(above, index=rows.index))
+        )
+        total |= suspect & (value > 0) & (sums > 0) & many
+    field = money[0] if money else key
+    message = "a total among the rows: counted as 0, since its rows are there"
+    return ledger.set_aside(table, "total_row", rows, total, field, message)
 
 
 def _complete(table: str, rows: pd.DataFrame) -> pd.DataFrame:
@@ -388,80 +547,276 @@ def locate(ledger: Ledger, rows: pd.DataFrame, has_areas: bool) -> pd.DataFrame:
     )
 
 
-def note_accounts(ledger: Ledger, rows: pd.DataFrame, country: str) -> pd.DataFrame:
-    """Note what is odd about accounts that are used all the same, and settle their status."""
-    known = rows["status"].str.lower().isin(STATUSES)
-    odd = (rows["status"] != "") & ~known
+def written_currency(table: str, rows: pd.DataFrame, currency: str) -> pd.DataFrame:
+    """Fill the column `currency` from the signs and words beside amounts, where it says nothing.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"account_id": ["1", "2"], "amount": ["5 €", "5"]})
+    >>> written_currency("sales", rows, "PLN")["currency"].tolist()
+    ['EUR', '']
+    """
+    if "currency" not in COLUMNS[table]:
+        return rows
+    given = rows["currency"] if "currency" in rows else pd.Series("", index=rows.index)
+    seen = pd.Series("", index=rows.index)
+    for column in [c.name for c in COLUMNS[table].values() if c.kind == "money" and c.name in rows]:
+        for code, sign in SYMBOLS.items():
+            own = currency if code == "USD" and currency in {"AUD", "CAD", "NZD"} else code
+            with_sign = rows[column].str.contains(sign, case=False, regex=True)
+            seen = seen.where(~with_sign, own)
+    seen = seen.where(given == "", given)
+    return rows.assign(currency=seen) if (seen != "").any() else rows
+
+
+def in_currency(ledger: Ledger, table: str, rows: pd.DataFrame, currency: str) -> pd.DataFrame:
+    """Turn money of other currencies into the run's by the given rates, else set its rows aside.
+
+    Parameters
+    ----------
+    ledger
+        Its settings hold the rates: currency a unit of the other is worth.
+    table, rows
+        A typed table.
+    currency
+        The run's.
+    """
+    if "currency" not in rows or not len(rows):
+        return rows
+    code = rows["currency"].map(_currency_code)
+    code = code.where(code != "", currency)
+    foreign = code != currency
+    rate = code.map(ledger.asked.rates)
+    rows = rows.assign(currency=code)
+    unknown = foreign & rate.isna()
+    if unknown.all():
+        found = ", ".join(sorted(code.unique()))
+        ledger.stop(
+            table,
+            "no_rows",
+            f"all its money is in {found}, none in {currency}: say currency: {found}",
+        )
+        return rows
+    known = foreign & rate.notna()
+    for column in [c.name for c in COLUMNS[table].values() if c.kind == "money"]:
+        money = (rows[column] * rate).round(2)
+        rows = rows.assign(**{column: rows[column].where(~known, money)})
     ledger.find(
+        table,
+        "converted",
+        rows[known],
+        "currency",
+        f"turned into {currency} by the rates of the settings (quality.rates)",
+    )
+    return ledger.set_aside(
+        table,
+        "foreign_currency",
+        rows,
+        unknown,
+        "currency",
+        f"not in {currency}, its money as written: give quality: {{rates: {{EUR: 4.3}}}} to use it",
+    )
+
+
+def _currency_code(text: str) -> str:
+    bare = text.strip().upper()
+    signs = [code for code, sign in SYMBOLS.items() if re.fullmatch(sign, text.strip(), re.I)]
+    return signs[0] if signs else CURRENCY_OF.get(fold(text), bare)
+
+
+def in_country(ledger: Ledger, rows: pd.DataFrame, country: str) -> pd.DataFrame:
+    """Set aside accounts of other countries, by the column `country`, and test accounts."""
+    internal = rows["internal"].map(lambda v: v is True) | rows["name"].map(
+        lambda name: bool(TESTS.fullmatch(fold(name)))
+    )
+    rows = ledger.set_aside(
+        "accounts", "internal_account", rows, internal, "name", "a test or internal account"
+    )
+    code = rows["country"].map(_country_code)
+    odd = (rows["country"] != "") & (code == "")
+    message = f"no country of this name is known: taken for {country}"
+    rows = ledger.set_aside("accounts", "unknown_country", rows, odd, "country", message)
+    code = code.loc[rows.index]
+    foreign = (code != "") & (code != country)
+    if len(rows) and foreign.all() and ledger.severity["foreign_country"] == ASIDE:
+        found = ", ".join(code.value_counts().index[:3])
+        message = f"every account is in {found}, none in {country}: say country: {code.mode()[0]}"
+        ledger.stop("accounts", "no_rows", message)
+        return rows
+    return ledger.set_aside(
+        "accounts",
+        "foreign_country",
+        rows,
+        foreign,
+        "country",
+        f"not in {country}, the country of the plan; quality: {{countries: keep}} plans with it",
+    )
+
+
+@cache
+def _countries() -> dict[str, str]:
+    named = {}
+    for language in ("en", "pl", "de"):
+        for code, name in Locale(language).territories.items():
+            if len(code) == 2 and code.isalpha():  # noqa: PLR2004
+                named[fold(name)] = code
+    return named | {"usa": "US", "uk": "GB", "czech republic": "CZ", "rp": "PL", "pol": "PL"}
+
+
+@cache
+def _country_code(text: str) -> str:
+    """Two letters of a country by its code or its English, Polish or German name; "" if unknown."""
+    bare = text.strip().upper()
+    codes = _countries()
+    return bare if bare in codes.values() else codes.get(fold(text), "")
+
+
+def settle_status(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
+    """Read status words of CRMs, Polish and English; derive the status from revenue where unknown."""
+    said = rows["status"].map(fold)
+    status = said.where(said.isin(STATUSES), said.map(STATUS_OF))
+    for word, group in rows[~said.isin(STATUSES) & status.notna()].groupby("status", sort=True):
+        to = STATUS_OF[fold(str(word))]
+        first = group.head(1).assign(revenue=group["revenue"].sum())
+        message = f"{len(group)} accounts say {word}: read as {to}"
+        ledger.find("accounts", "status_mapped", first, "status", message)
+    rows = ledger.set_aside(
         "accounts",
         "unknown_status",
-        rows[odd],
+        rows,
+        (rows["status"] != "") & status.isna(),
         "status",
-        f"status should be one of {', '.join(STATUSES)}: taken from the revenue instead",
+        f"status should be one of {', '.join(STATUSES)}: taken from the revenue instead; map it in "
+        "the settings under tables.accounts.values",
     )
     earned = np.where(rows["revenue"].fillna(0) > 0, "customer", "prospect")
-    rows = rows.assign(status=np.where(known, rows["status"].str.lower(), earned))
-    ledger.find(
+    rows = rows.assign(status=status.loc[rows.index].fillna(pd.Series(earned, index=rows.index)))
+    aside = ledger.severity["inactive"] == ASIDE
+    return ledger.set_aside(
         "accounts",
         "inactive",
-        rows[rows["status"] == "inactive"],
+        rows,
+        rows["status"] == "inactive",
         "status",
-        "inactive, and used all the same: take such rows out of the file to plan without them",
+        "inactive, and left out: quality: {inactive: keep} plans with it"
+        if aside
+        else "inactive, and used all the same: quality: {inactive: aside} plans without it",
     )
+
+
+def note_accounts(
+    ledger: Ledger, rows: pd.DataFrame, country: str, pairs: pd.DataFrame
+) -> pd.DataFrame:
+    """Note what is odd about accounts that are used all the same, and settle their status.
+
+    Parameters
+    ----------
+    ledger
+        Where findings go.
+    rows
+        Located accounts.
+    country
+        Whose tax numbers are checked.
+    pairs
+        As `duplicates.propose` returned it.
+    """
+    rows = settle_status(ledger, rows)
     blank = rows["revenue"].isna()
     if not blank.all():
-        ledger.find("accounts", "blank_money", rows[blank], "revenue", "no revenue: counted as 0")
-    ledger.find(
+        rows = ledger.set_aside(
+            "accounts", "blank_money", rows, blank, "revenue", "no revenue: counted as 0"
+        )
+    rows = ledger.set_aside(
         "accounts",
-        "negative_amount",
-        rows[rows["revenue"] < 0],
+        "negative_account",
+        rows,
+        rows["revenue"] < 0,
         "revenue",
-        "negative revenue: kept",
+        "more was credited than sold: its revenue weighs 0",
     )
     if country == "PL":
         bad = (rows["tax_id"] != "") & ~rows["tax_id"].map(nip.is_valid)
-        ledger.find("accounts", "bad_tax_number", rows[bad], "tax_id", "not a valid tax number")
-    same = (rows["tax_id"] != "") & rows["tax_id"].duplicated(keep=False)
-    ledger.find(
-        "accounts",
-        "same_tax_number",
-        rows[same],
-        "tax_id",
-        "another account has the same tax number: one firm twice? Not merged",
-    )
-    place = (
-        rows["name"].map(fold)
-        + "|"
-        + np.where(rows["postal_code"] != "", rows["postal_code"], rows["town"])
-    )
-    twin = (rows["name"] != "") & place.duplicated(keep=False) & ~same
-    ledger.find(
-        "accounts",
-        "same_name_and_place",
-        rows[twin],
-        "name",
-        "another account has the same name and place: one firm twice? Not merged",
-    )
+        rows = ledger.set_aside(
+            "accounts", "bad_tax_number", rows, bad, "tax_id", "not a valid tax number"
+        )
+    for kind, rule, field, message in _ALIKE:
+        named = rows["account_id"].isin(pairs.loc[pairs["kind"] == kind, "account_id"])
+        rows = ledger.set_aside("accounts", rule, rows, named, field, message)
     size = rows.groupby(["lat", "lon"])["account_id"].transform("size")
-    ledger.find(
+    return ledger.set_aside(
         "accounts",
         "many_on_one_point",
-        rows[size >= PILE],
+        rows,
+        size >= PILE,
         "town",
         f"{PILE} or more accounts on one point: the middle of a town?",
     )
-    return rows
 
 
-def drop_orphans(ledger: Ledger, table: str, rows: pd.DataFrame, known: set[str]) -> pd.DataFrame:
-    """Set aside rows whose account is not among the accounts of the file."""
+_ALIKE = (
+    ("certain", "same_tax_number", "tax_id", "one firm twice, by its tax number; not merged"),
+    ("likely", "same_name_and_place", "name", "one firm twice, by its name and place; not merged"),
+    ("firm", "one_firm_many_sites", "tax_id", "one firm with several sites: not a duplicate"),
+    ("site", "one_site_many_firms", "name", "several firms at one address: one stop"),
+)
+
+
+def credit_notes(ledger: Ledger, sales: pd.DataFrame) -> pd.DataFrame:
+    """Note negative sales, or set them aside where the settings ask for that."""
+    aside = ledger.severity["negative_amount"] == ASIDE
+    return ledger.set_aside(
+        "sales",
+        "negative_amount",
+        sales,
+        sales["amount"] < 0,
+        "amount",
+        "a credit note, left out: quality: {negative: keep} counts it"
+        if aside
+        else "a credit note: kept; quality: {negative: aside} leaves it out",
+    )
+
+
+def drop_orphans(
+    ledger: Ledger, table: str, rows: pd.DataFrame, known: set[str], listed: set[str]
+) -> pd.DataFrame:
+    """Set aside rows whose account is not used; too much money without an account is a stop.
+
+    Parameters
+    ----------
+    ledger
+        Where findings go.
+    table, rows
+        A typed table with account_id.
+    known
+        Accounts that are used.
+    listed
+        Accounts of the file, used or set aside: the money of those set aside is stated there.
+    """
+    strange = ~rows["account_id"].isin(listed)
+    money, limit = (
+        rows["amount"].abs() if "amount" in rows else None,
+        ledger.asked.max_orphan_revenue,
+    )
+    share = float(money[strange].sum() / money.sum()) if money is not None and money.sum() else 0.0
+    if table == "sales" and share > limit:
+        ids = sorted(rows.loc[strange, "account_id"].unique())
+        ledger.stop(
+            table,
+            "too_many_orphans",
+            f"{share:.1%} of the sales belong to {len(ids)} accounts that the accounts do not list, "
+            f"such as {', '.join(ids[:3])}; at most {limit:.0%} may: are leading zeros lost? "
+            "quality: {max_orphan_revenue: 1} goes on without them",
+            money=float(money[strange].sum()),  # type: ignore[index]
+        )
+    gone = ~rows["account_id"].isin(known)
     return ledger.set_aside(
         table,
         "orphan",
         rows,
-        ~rows["account_id"].isin(known),
+        gone,
         "account_id",
-        "its account is not in the accounts, or was set aside there",
+        "its account is not in the accounts, or was set aside there"
+        + (f"; {share:.1%} of the money has no account at all" if share else ""),
     )
 
 

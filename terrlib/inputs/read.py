@@ -116,8 +116,9 @@ def repeated_headers(rows: pd.DataFrame) -> pd.Series:
     header = rows.attrs.get("file", {}).get("header")
     if not header or not len(rows):
         return pd.Series(data=False, index=rows.index)
-    names = pd.Series(header, index=rows.columns)
-    return (rows.iloc[:, 0] == header[0]) & rows.eq(names).all(axis=1)
+    written = rows.iloc[:, : len(header)]  # what was made of these columns stands behind them
+    names = pd.Series(header, index=written.columns)
+    return (written.iloc[:, 0] == header[0]) & written.eq(names).all(axis=1)
 
 
 def read_shapes(folder: Path, spec: TableFile) -> gpd.GeoDataFrame | None:

@@ -73,6 +73,19 @@ class TableFile(_Strict):
         return self
 
 
+class Quality(_Strict):
+    """What happens to rows that cannot be trusted, or that a plan may want to leave out."""
+
+    max_orphan_revenue: Share = _assumed(
+        0.05, "assumption: more sales than this without an account stop the run"
+    )
+    inactive: Literal["keep", "aside"] = _assumed("keep", "assumption: inactive accounts stay in")
+    negative: Literal["keep", "aside"] = _assumed("keep", "assumption: credit notes count")
+    countries: Literal["keep", "aside"] = _assumed("aside", "assumption: a plan is for one country")
+    rates: dict[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], Positive] = {}
+    rules: dict[str, Literal["stop", "set_aside", "note"]] = {}
+
+
 class Customers(_Strict):
     """How the customer base is read."""
 
@@ -242,6 +255,7 @@ class Settings(_Strict):
     seed: int = Field(1, ge=0)
     units: Literal["accounts", "areas", "segments", "volume"] = "accounts"
     tables: dict[str, TableFile] = {}
+    quality: Quality = Quality()
     customers: Customers = Customers()
     workload: Workload = Workload()
     territories: Territories = Territories()

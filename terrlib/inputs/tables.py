@@ -81,6 +81,10 @@ COLUMNS: dict[str, dict[str, Column]] = {
         consent_sms | flag | may be sent SMS; missing means no | zgoda na SMS; brak znaczy nie
         consent_post | flag | may be sent letters; missing means yes | zgoda na list; brak znaczy tak
         customer_since | date | first day as a customer | klient od
+        street | text | street and number; accounts on one are one site | ulica i numer; firmy pod jednym adresem to jedno miejsce
+        country | text | country, by code or name | kraj, kod lub nazwa
+        currency | text | currency of its money; the run's where blank | waluta kwot; puste znaczy waluta planu
+        internal | flag | a test or internal account: set aside | konto testowe lub wewnętrzne: odkładane
     """),
     "reps": _table("""
         rep_id! | key | identifies the rep | identyfikator przedstawiciela
@@ -98,6 +102,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
         date! | date | day of the invoice | dzień faktury
         amount! | money | net amount; negative is a credit note | kwota netto; ujemna to korekta
         product_line | text | product line | grupa produktów
+        currency | text | currency of the amount; the run's where blank | waluta kwoty; puste znaczy waluta planu
     """),
     "opportunities": _table("""
         opp_id! | key | identifies the opportunity | identyfikator szansy
@@ -111,6 +116,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
         type | text | new_logo, expansion, renewal | new_logo, expansion, renewal
         lead_source | text | where the lead came from | źródło kontaktu
         rep_id | key | owner | właściciel
+        currency | text | currency of the amount; the run's where blank | waluta kwoty; puste znaczy waluta planu
     """),
     "areas": _table("""
         area_id! | key | identifies the area, such as a TERYT code | identyfikator obszaru, np. kod TERYT

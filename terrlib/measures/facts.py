@@ -54,6 +54,7 @@ def account_facts(market: Market, settings: Settings, segment: pd.Series) -> pd.
     """
     a = market.accounts
     facts = a[["unit_id", "area_id", "status", "industry", "revenue", "employees"]].copy()
+    facts["revenue"] = facts["revenue"].clip(lower=0.0)  # more credited than sold weighs nothing
     facts["potential"] = a["potential"]
     facts["segment"] = segment.reindex(a.index).fillna("")
     facts["size_class"] = size_class(a["employees"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -42,6 +44,11 @@ def _figure(
     if percent:
         figure.update_yaxes(tickformat=".0%")
     return figure
+
+
+def _text(name: object) -> str:
+    """Text from data as plotly shows it: its labels know some HTML."""
+    return escape(str(name), quote=False)
 
 
 def quality_bars(findings: pd.DataFrame, words: Words) -> go.Figure:
@@ -89,7 +96,7 @@ def segment_bars(profile: pd.DataFrame, words: Words) -> go.Figure:
     """Accounts and share of revenue of each segment: name, n, share_of_revenue."""
     figure = _figure(words, y="accounts_y")
     figure.add_bar(
-        x=profile["name"],
+        x=profile["name"].map(_text),
         y=profile["n"],
         marker_color=BLUE,
         text=[
@@ -102,7 +109,7 @@ def segment_bars(profile: pd.DataFrame, words: Words) -> go.Figure:
 
 def win_rates(rates: pd.DataFrame, words: Words) -> go.Figure:
     """Win rate by group with its interval, beside the naive one."""
-    names = [words.label("all_units") if g == "" else str(g) for g in rates["group"]]
+    names = [words.label("all_units") if g == "" else _text(g) for g in rates["group"]]
     figure = _figure(words, y="win_y", percent=True)
     figure.add_bar(x=names, y=rates["naive"], name=words.label("naive"), marker_color=GREY)
     figure.add_bar(
@@ -123,7 +130,8 @@ def ideal_customers(best: pd.DataFrame, words: Words) -> go.Figure:
     """Expected contribution of a prospect by industry and size, best first."""
     rows = best.head(12)
     names = [
-        f"{i}, {words.label(s)}" for i, s in zip(rows["industry"], rows["size_class"], strict=True)
+        f"{_text(i)}, {words.label(s)}"
+        for i, s in zip(rows["industry"], rows["size_class"], strict=True)
     ]
     figure = _figure(words, x="money_y", height=420)
     figure.add_bar(
@@ -141,14 +149,14 @@ def white_space_bars(where: pd.DataFrame, words: Words) -> go.Figure:
     rows = where.head(15)
     figure = _figure(words, x="space_x", height=460)
     figure.add_bar(
-        y=rows["name"],
+        y=rows["name"].map(_text),
         x=rows["revenue"],
         orientation="h",
         name=words.label("revenue"),
         marker_color=GREY,
     )
     figure.add_bar(
-        y=rows["name"],
+        y=rows["name"].map(_text),
         x=rows["white_space"],
         orientation="h",
         name=words.label("white_space"),
@@ -180,7 +188,7 @@ def balance(
             )
         if len(present):
             figure.add_scatter(
-                x=present.index.astype(str),
+                x=present.index.map(_text),
                 y=present[column],
                 mode="markers",
                 name=f"{name} ({words.label('today')})",
@@ -192,7 +200,7 @@ def balance(
                 },
             )
         figure.add_scatter(
-            x=card.index.astype(str),
+            x=card.index.map(_text),
             y=card[column],
             mode="markers",
             name=f"{name} ({words.label('plan')})",
@@ -327,7 +335,8 @@ def lock_prices(rows: pd.DataFrame, words: Words) -> go.Figure:
     figure = _figure(words, x=_cost_axis(rows), height=130 + 34 * max(len(rows), 1))
     most = max(float(rows["at_most"].max()), 0.0) if len(rows) else 0.0
     names = [
-        f"{n} ({words.label(f'lock.{k}')})" for n, k in zip(rows["name"], rows["lock"], strict=True)
+        f"{_text(n)} ({words.label(f'lock.{k}')})"
+        for n, k in zip(rows["name"], rows["lock"], strict=True)
     ]
     said = [
         words.say("chart.free") if row.price <= most * FREE else words.write(row.price, row.kind)
@@ -380,7 +389,7 @@ def load(table: pd.DataFrame, words: Words) -> go.Figure:
     rows = table.dropna(subset="utilisation")
     figure = _figure(words, y="load_y", percent=True)
     figure.add_bar(
-        x=rows["territory"],
+        x=rows["territory"].map(_text),
         y=rows["utilisation"],
         marker_color=BLUE,
         text=[words.write(v, "percent") for v in rows["utilisation"]],
@@ -396,7 +405,10 @@ def costs(rows: pd.DataFrame, words: Words) -> go.Figure:
         ("travel", "relationship", "skill", "capacity", "change"), COLORS, strict=False
     ):
         figure.add_bar(
-            x=rows["territory"], y=rows[column], name=words.label(column), marker_color=color
+            x=rows["territory"].map(_text),
+            y=rows[column],
+            name=words.label(column),
+            marker_color=color,
         )
     return figure
 
@@ -406,7 +418,7 @@ def reach(rows: pd.DataFrame, words: Words) -> go.Figure:
     figure = _figure(words, x="accounts_y")
     for column, color in (("reachable", BLUE), ("no_consent", GREY)):
         figure.add_bar(
-            y=rows["channel_name"],
+            y=rows["channel_name"].map(_text),
             x=rows[column],
             orientation="h",
             name=words.label(column),
@@ -428,8 +440,8 @@ def budget_heat(
         text = [[words.write(v, "short") for v in row] for row in table.to_numpy()]
         figure.add_heatmap(
             z=table.to_numpy(),
-            x=[(names or {}).get(c, c) for c in table.columns],
-            y=table.index,
+            x=[_text((names or {}).get(c, c)) for c in table.columns],
+            y=table.index.map(_text),
             colorscale="Blues",
             showscale=False,
             text=text,
@@ -478,10 +490,16 @@ def goals(rows: pd.DataFrame, words: Words) -> go.Figure:
     table = rows.groupby("territory")[["target", "mean"]].sum()
     figure = _figure(words, y="fan_y")
     figure.add_bar(
-        x=table.index, y=table["mean"], name=words.say("chart.expected"), marker_color=BLUE
+        x=table.index.map(_text),
+        y=table["mean"],
+        name=words.say("chart.expected"),
+        marker_color=BLUE,
     )
     figure.add_bar(
-        x=table.index, y=table["target"], name=words.say("chart.goal"), marker_color=ORANGE
+        x=table.index.map(_text),
+        y=table["target"],
+        name=words.say("chart.goal"),
+        marker_color=ORANGE,
     )
     return figure.update_layout(barmode="group")
 

@@ -133,7 +133,7 @@ def plain(sentence: str) -> str:
 def _plain(sentence: str) -> str:
     import re
 
-    return re.sub(r"\\([\\`*_\[\]|~])", r"\1", sentence.replace("**", ""))
+    return re.sub(r"\\([\\`*_\[\]|~$])", r"\1", sentence.replace("**", ""))
 
 
 def fan_svg(rows: pd.DataFrame, words: Words) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
+from html import escape, unescape
 from typing import Any
 
 import pandas as pd
 
 from terrlib.show.words import Words
 
-NUMERIC = {"money", "money0", "short", "percent", "number", "km", "hours"}
+NUMERIC = {"money", "money0", "short", "percent", "percent1", "number", "km", "hours"}
 
 
 class Shown(str):
@@ -66,6 +66,33 @@ def table(rows: pd.DataFrame, words: Words, kinds: Mapping[str, str], limit: int
     return Shown(
         f'<table class="terrlib"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{foot}'
     )
+
+
+def text_table(rows: pd.DataFrame, words: Words, kinds: Mapping[str, str]) -> str:
+    """Write a table for a terminal: columns aligned, two blanks between them.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"name": ["Łódź", "Ur"], "share": [0.5, 0.25]})
+    >>> print(text_table(rows, Words("en", "PLN"), {"name": "text", "share": "percent"}))
+    name  share
+    Łódź    50%
+    Ur      25%
+    """
+    cells = [[words.label(column) for column in kinds]]
+    for row in rows[list(kinds)].itertuples(index=False):
+        cells.append(
+            [unescape(_cell(v, kind, words)) for v, kind in zip(row, kinds.values(), strict=True)]
+        )
+    widths = [max(len(line[i]) for line in cells) for i in range(len(kinds))]
+    lines = (
+        "  ".join(
+            cell.rjust(width) if _side(kind) == "n" else cell.ljust(width)
+            for cell, width, kind in zip(line, widths, kinds.values(), strict=True)
+        ).rstrip()
+        for line in cells
+    )
+    return "\n".join(lines)
 
 
 def _side(kind: str) -> str:

@@ -16,7 +16,7 @@ from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal, format_percent
 
 LOCALES = ("pl", "en")
-MARKDOWN = re.compile(r"([\\`*_\[\]|~])")
+MARKDOWN = re.compile(r"([\\`*_\[\]|~$])")
 BIG = 1_000_000
 THOUSAND = 10_000
 
@@ -84,6 +84,17 @@ class Words(Formatter):
         'niewykorzystany potencjał'
         """
         return str(self._texts.get(f"label.{name}", name))
+
+    def help(self, rule: str) -> Sentence:
+        """What would help against a finding about the data; "" where there is nothing to do.
+
+        Examples
+        --------
+        >>> Words("en", "PLN").help("no_id")
+        'Give the row an id.'
+        """
+        key = f"help.{rule}"
+        return self.say(key) if key in self._texts else Sentence("")
 
     def table_label(self, name: str) -> str:
         """Name of an input table; `sales` the table is not `sales` the forecast.
