@@ -13,6 +13,7 @@ ROOMS = [
     "inputs.tables",
     "inputs.read",
     "inputs.quality",
+    "inputs.places",
     "inputs.units",
     "inputs.market",
     "inputs.load",

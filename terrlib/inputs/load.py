@@ -11,7 +11,7 @@ import shapely
 from pyproj import CRS
 
 from terrlib.errors import DataError, SettingsError
-from terrlib.inputs import quality, read, units
+from terrlib.inputs import places, quality, read, units
 from terrlib.inputs.market import Market
 from terrlib.inputs.quality import Ledger
 from terrlib.inputs.settings import Settings, TableFile, make_settings
@@ -26,7 +26,7 @@ NAMES = {
     "potential": ("potential", "potencjal"),
 }
 UNDATED = "undated"
-PLACES = ("accounts", "areas")
+PLACES = ("accounts", "areas", "grid")
 
 
 def load_market(settings: Settings, folder: Path) -> Market:
@@ -120,18 +120,19 @@ def _assemble(
     if "sales" in given:
         # Before any account is set aside, so that the money it holds is stated.
         accounts = accounts.assign(revenue=_last_year(accounts, rows["sales"], as_of))
-    accounts = quality.locate(ledger, accounts, len(areas) > 0)
+    accounts = places.locate(ledger, accounts, areas["area_id"], rows, settings)
     if not len(accounts):
         ledger.stop(
             "accounts", "no_rows", "no account has a place on the map: give lat and lon, or area_id"
         )
         ledger.refuse()
     crs = units.metric_crs(settings, accounts["lon"].dropna(), accounts["lat"].dropna())
-    accounts = (
-        units.place_in_areas(ledger, accounts, areas, crs)
-        if len(areas)
-        else accounts.assign(area_id="")
-    )
+    if len(areas):
+        nearest_km = settings.geography.nearest_km
+        accounts = units.place_in_areas(ledger, accounts, areas, crs, nearest_km)
+    else:
+        accounts = accounts.assign(area_id="")
+    accounts = accounts.drop(columns="_guessed")
     known = set(accounts["account_id"])
     for table, column in (("sales", "date"), ("opportunities", "created_date")):
         rows[table] = quality.drop_orphans(ledger, table, rows[table], known)
@@ -143,6 +144,7 @@ def _assemble(
         "sales", "negative_amount", sales[sales["amount"] < 0], "amount", "a credit note: kept"
     )
     accounts = quality.note_accounts(ledger, accounts, settings.country)
+    accounts = places.piles(ledger, accounts)
     accounts = units.project(_settled(accounts), crs)
     unit, neighbors, accounts = _units(settings, ledger, accounts, areas, crs, rows["neighbors"])
     _note_owners(ledger, rows)
@@ -201,7 +203,8 @@ def _areas(
             f"areas: {len(bare)} of {len(joined)} areas have no shape, such as "
             f"{', '.join(bare['area_id'].head(3))}: do the ids of both files agree, leading zeros too?"
         )
-    joined = units.repair(ledger, joined)
+    joined = units.repair(ledger, units.join_parts(ledger, joined))
+    units.measure_areas(ledger, joined)
     place = joined.geometry.representative_point()
     return joined.assign(
         name=joined["name"].where(joined["name"] != "", joined["area_id"]), lat=place.y, lon=place.x
@@ -292,7 +295,11 @@ def _units(
         return units.class_units(accounts, crs), units.no_pairs(), accounts
     else:
         land = shapely.union_all(areas.geometry.to_crs(crs).to_numpy()) if len(areas) else None
-        unit, neighbors, unit_of = units.location_units(accounts, land, crs)
+        if units.grid_asked(ledger, accounts, settings):
+            depth = settings.geography.grid_resolution
+            unit, neighbors, unit_of = units.grid_units(accounts, land, crs, depth)
+        else:
+            unit, neighbors, unit_of = units.location_units(accounts, land, crs)
         accounts = accounts.assign(unit_id=unit_of)
     return unit, units.join_islands(ledger, unit, neighbors, given), accounts
 

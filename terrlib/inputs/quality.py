@@ -11,7 +11,7 @@ import pandera.errors
 from stdnum.pl import nip
 
 from terrlib.errors import DataError
-from terrlib.inputs.read import day, flag, fold, number
+from terrlib.inputs.read import day, degrees, flag, fold, number
 from terrlib.inputs.tables import COLUMNS, KEYS, schema
 
 STOP, ASIDE, NOTE = "stop", "set_aside", "note"
@@ -47,11 +47,22 @@ RULES = {
     "unit_without_neighbor": NOTE,
     "rep_unknown": NOTE,
     "placed_in_area": NOTE,
+    "projected_coordinates": ASIDE,
+    "which_town": ASIDE,
+    "read_as_projected": NOTE,
+    "coordinates_turned": NOTE,
+    "unknown_geo_quality": NOTE,
+    "placed_by_postal_code": NOTE,
+    "placed_by_town": NOTE,
+    "other_region_than_stated": NOTE,
+    "area_in_parts": NOTE,
+    "area_overlap": NOTE,
+    "area_gap": NOTE,
+    "grid_made": NOTE,
 }
 STATUSES = ("customer", "prospect", "lost", "inactive")
 TOTALS = {"total", "razem", "suma", "ogolem", "polska", "sum", "grand total", "p o l s k a"}
 PILE = 10
-POLE = 90
 FINDINGS = ["table", "key", "rule", "severity", "field", "value", "message", "money"]
 
 
@@ -258,75 +269,10 @@ _PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "number": ("not_a_number", number),
     "money": ("not_a_number", number),
     "share": ("not_a_number", number),
-    "degrees": ("not_a_number", number),
+    "degrees": ("not_a_number", degrees),
     "date": ("not_a_date", day),
     "flag": ("not_a_flag", flag),
 }
-
-
-def locate(ledger: Ledger, rows: pd.DataFrame, has_areas: bool) -> pd.DataFrame:  # noqa: FBT001
-    """Set aside accounts that are nowhere on the map, or where they cannot be.
-
-    Parameters
-    ----------
-    ledger
-        Where findings go.
-    rows
-        Typed accounts.
-    has_areas
-        Whether an account without a point may stand in its area's middle.
-    """
-    lat, lon = rows["lat"], rows["lon"]
-    none = (
-        lat.isna()
-        | lon.isna()
-        | ((lat == 0) & (lon == 0))
-        | (lat.abs() > POLE)
-        | (lon.abs() > 2 * POLE)
-    )
-    rows = rows.assign(lat=lat.where(~none), lon=lon.where(~none))
-    stays = none & (rows["area_id"] != "") & has_areas
-    rows = ledger.set_aside(
-        "accounts",
-        "no_coordinates",
-        rows,
-        none & ~stays,
-        "town",
-        "no coordinates and no area: it cannot be put on the map; give lat and lon, or its area_id",
-    )
-    known = rows["lat"].notna()
-    ledger.find(
-        "accounts",
-        "placed_in_area",
-        rows[~known],
-        "area_id",
-        "no coordinates: put into the middle of its area",
-    )
-    if known.sum() < PILE:
-        return rows
-    middle = rows.loc[known, ["lat", "lon"]].median()
-    spread = 3 * (rows.loc[known, ["lat", "lon"]] - middle).abs().median()
-    spread = spread.clip(lower=2.0)
-    off = ((rows[["lat", "lon"]] - middle).abs() / spread).max(axis=1)
-    turned = (rows[["lon", "lat"]].set_axis(["lat", "lon"], axis=1) - middle).abs()
-    swapped = known & (off > 4) & ((turned / spread).max(axis=1) < 2)  # noqa: PLR2004
-    rows = ledger.set_aside(
-        "accounts",
-        "swapped_coordinates",
-        rows,
-        swapped,
-        "lat",
-        "latitude and longitude look swapped: turned round the point lies among the others",
-    )
-    far = rows["lat"].notna() & (off.reindex(rows.index) > 6)  # noqa: PLR2004
-    return ledger.set_aside(
-        "accounts",
-        "far_away",
-        rows,
-        far,
-        "lat",
-        "the point lies far from all others: another country, or a wrong geocode",
-    )
 
 
 def note_accounts(ledger: Ledger, rows: pd.DataFrame, country: str) -> pd.DataFrame:
@@ -382,14 +328,6 @@ def note_accounts(ledger: Ledger, rows: pd.DataFrame, country: str) -> pd.DataFr
         rows[twin],
         "name",
         "another account has the same name and place: one firm twice? Not merged",
-    )
-    size = rows.groupby(["lat", "lon"])["account_id"].transform("size")
-    ledger.find(
-        "accounts",
-        "many_on_one_point",
-        rows[size >= PILE],
-        "town",
-        f"{PILE} or more accounts on one point: the middle of a town?",
     )
     return rows
 

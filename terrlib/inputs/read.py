@@ -120,11 +120,9 @@ def read_shapes(folder: Path, spec: TableFile) -> gpd.GeoDataFrame | None:
             f"{name}: no property 'area_id' on its shapes; they carry {_some(list(shapes.columns[:-1]))}"
         )
     shapes = shapes.assign(area_id=shapes[key].map(_as_text))[["area_id", "geometry"]]
-    return (
-        shapes.dissolve("area_id", as_index=False)
-        if shapes["area_id"].duplicated().any()
-        else shapes
-    )
+    parts = shapes.groupby("area_id")["area_id"].transform("size")
+    shapes = shapes.assign(parts=parts)
+    return shapes.dissolve("area_id", as_index=False) if (parts > 1).any() else shapes
 
 
 def number(text: str) -> float:
@@ -155,6 +153,39 @@ def number(text: str) -> float:
     elif "," in bare:
         bare = bare.replace(",", "" if re.fullmatch(r"[+-]?[1-9]\d{0,2},\d{3}", bare) else ".")
     return float(bare)
+
+
+def degrees(text: str) -> float:
+    r"""Read a latitude or longitude: decimal, or in degrees, minutes and seconds; NaN for a blank.
+
+    Raises
+    ------
+    ValueError
+        If it is no coordinate.
+
+    Examples
+    --------
+    >>> [round(degrees(t), 4) for t in ("52,229", "52°13'47\"N", "0.5 W", "637 123,45")]
+    [52.229, 52.2297, -0.5, 637123.45]
+    """
+    bare = re.sub(r"\s", "", text).upper()
+    if re.fullmatch(r"[+-]?\d{1,3},\d+", bare):
+        value = float(bare.replace(",", "."))
+        if abs(value) <= 180:  # noqa: PLR2004
+            return value
+    mark = re.fullmatch(
+        r"([NSEW])?([+-]?\d{1,3}(?:[.,]\d+)?)[°º]?"
+        r"(?:(?<=[°º])(\d{1,2}(?:[.,]\d+)?)['′’](?:(\d{1,2}(?:[.,]\d+)?)(?:[\"″”]|''|′′))?)?([NSEW])?",
+        bare,
+    )
+    if not mark:
+        return number(text)
+    before, *parts, after = mark.groups()
+    whole, minutes, seconds = (float((part or "0").replace(",", ".")) for part in parts)
+    if (before and after) or max(minutes, seconds) >= 60:  # noqa: PLR2004
+        raise ValueError(text)
+    size = abs(whole) + minutes / 60 + seconds / 3600
+    return -size if parts[0].startswith("-") or (before or after) in {"S", "W"} else size
 
 
 def day(text: str) -> pd.Timestamp:
