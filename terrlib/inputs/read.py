@@ -178,7 +178,7 @@ def degrees(text: str) -> float:
         r"(?:(?<=[°º])(\d{1,2}(?:[.,]\d+)?)['′’](?:(\d{1,2}(?:[.,]\d+)?)(?:[\"″”]|''|′′))?)?([NSEW])?",
         bare,
     )
-    if not mark:
+    if not mark or not re.search("[NSEW°º]", bare):
         return number(text)
     before, *parts, after = mark.groups()
     whole, minutes, seconds = (float((part or "0").replace(",", ".")) for part in parts)
