@@ -83,6 +83,7 @@ REGIONS = """
 """
 HOME = "14"  # the supplier sits in Warszawa and knows more firms there
 CAPITAL = "1465"
+TOWN_PEOPLE = 1000  # fewer and it is in the gazetteer only as the largest of its gmina
 CITY_CODES_FROM = 61  # a powiat numbered from here is a city of its own
 # What GeoNames has wrong: names, a hamlet with the population of its county, places without a code.
 NAMES = {"Warsaw": "Warszawa", "Bielsko-Biala": "Bielsko-Biała"}
@@ -206,6 +207,7 @@ def main(folder: Path, truth: Path) -> None:
     truth.mkdir(parents=True, exist_ok=True)
     for name, table in texts.items():
         write(table, folder / f"{name}.csv")
+    write(as_text(make_gazetteer(places)), folder / "gazetteer.csv")
     write_shapes(areas, folder / "areas.geojson")
     write(as_text(accounts[["account_id", "segment", "p_win", "wallet"]]), truth / "accounts.csv")
     write(faults, truth / "faults.csv")
@@ -273,6 +275,21 @@ def fetch() -> tuple[pd.DataFrame, Polygon]:
     places = pd.DataFrame(rows, columns=["town", "muni", "population", "lon", "lat"])
     places["area_id"] = places["muni"].str[:4]
     return places.drop_duplicates(["lon", "lat"]).reset_index(drop=True), outline
+
+
+def make_gazetteer(places: pd.DataFrame) -> pd.DataFrame:
+    """List the towns of 1,000 people or more and the largest of every gmina."""
+    largest = places.groupby("muni")["population"].transform("max") == places["population"]
+    towns = places[(places["population"] >= TOWN_PEOPLE) | largest].sort_values(["muni", "town"])
+    return pd.DataFrame(
+        {
+            "town": towns["town"],
+            "region": towns["muni"].str[:2].map(regions()["region"]),
+            "lat": towns["lat"].round(4),
+            "lon": towns["lon"].round(4),
+            "population": towns["population"],
+        }
+    )
 
 
 def run(*command: str, folder: str) -> str:

@@ -211,8 +211,9 @@ def units(run: Run) -> Sentence:
     """Say what the map is made of and who touches whom."""
     market = run.market
     touching = 2 * len(market.neighbors) / max(len(market.units), 1)
+    many = (market.quality["rule"] == "grid_made").any()
     return run.words.say(
-        f"units.{run.settings.units}",
+        f"units.{'grid' if many else run.settings.units}",
         n=len(market.units),
         accounts=len(market.accounts),
         touching=touching,

@@ -20,6 +20,7 @@ ROOMS = [
     "inputs.duplicates",
     "inputs.quality",
     "inputs.trust",
+    "inputs.places",
     "inputs.units",
     "inputs.market",
     "inputs.load",

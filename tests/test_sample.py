@@ -51,7 +51,7 @@ RULES = {
         "total_row": "total_row",
     },
 }
-UNUSED = {"neighbors", "groups", "forbidden", "travel"}
+UNUSED = {"neighbors", "groups", "forbidden", "travel", "postal_centroids", "gazetteer"}
 
 
 def raw(name):

@@ -11,14 +11,14 @@ import shapely
 from pyproj import CRS
 
 from terrlib.errors import DataError, SettingsError
-from terrlib.inputs import duplicates, mapping, quality, read, trust, units
+from terrlib.inputs import duplicates, mapping, places, quality, read, trust, units
 from terrlib.inputs.market import Market
 from terrlib.inputs.quality import Ledger
 from terrlib.inputs.settings import Settings, TableFile, make_settings
 from terrlib.inputs.tables import COLUMNS
 
 UNDATED = "undated"
-PLACES = ("accounts", "areas")
+PLACES = ("accounts", "areas", "grid")
 
 
 def load_market(settings: Settings, folder: Path) -> Market:
@@ -130,22 +130,23 @@ def _assemble(
     if "sales" in given:
         # Before any account is set aside, so that the money it holds is stated.
         accounts = accounts.assign(revenue=_last_year(accounts, rows["sales"], as_of))
-    accounts = quality.locate(ledger, accounts, len(areas) > 0)
+    accounts = places.locate(ledger, accounts, areas["area_id"], rows, settings)
     if not len(accounts):
         ledger.stop(
             "accounts", "no_rows", "no account has a place on the map: give lat and lon, or area_id"
         )
         ledger.refuse()
-    own = accounts[["lat", "lon"]]
+    own = accounts[["lat", "lon"]].mask(accounts["_guessed"])
     crs = units.metric_crs(settings, accounts["lon"].dropna(), accounts["lat"].dropna())
-    accounts = (
-        units.place_in_areas(ledger, accounts, areas, crs)
-        if len(areas)
-        else accounts.assign(area_id="")
-    )
-    # A point in the middle of an area is nobody's address.
+    if len(areas):
+        nearest_km = settings.geography.nearest_km
+        accounts = units.place_in_areas(ledger, accounts, areas, crs, nearest_km)
+    else:
+        accounts = accounts.assign(area_id="")
+    # A point that was guessed, or the middle of an area, is nobody's address.
     alike = duplicates.propose(accounts.assign(**own.loc[accounts.index]), settings.country)
     accounts = quality.note_accounts(ledger, accounts, settings.country, alike)
+    accounts = places.piles(ledger, accounts).drop(columns="_guessed")
     known = set(accounts["account_id"])
     for table, column in (("sales", "date"), ("opportunities", "created_date")):
         rows[table] = quality.drop_orphans(ledger, table, rows[table], known, listed)
@@ -224,7 +225,8 @@ def _areas(
             f"areas: {len(bare)} of {len(joined)} areas have no shape, such as "
             f"{', '.join(bare['area_id'].head(3))}: do the ids of both files agree, leading zeros too?"
         )
-    joined = units.repair(ledger, joined)
+    joined = units.repair(ledger, units.join_parts(ledger, joined))
+    units.measure_areas(ledger, joined)
     place = joined.geometry.representative_point()
     return joined.assign(
         name=joined["name"].where(joined["name"] != "", joined["area_id"]), lat=place.y, lon=place.x
@@ -315,7 +317,11 @@ def _units(
         return units.class_units(accounts, crs), units.no_pairs(), accounts
     else:
         land = shapely.union_all(areas.geometry.to_crs(crs).to_numpy()) if len(areas) else None
-        unit, neighbors, unit_of = units.location_units(accounts, land, crs)
+        if units.grid_asked(ledger, accounts, settings):
+            depth = settings.geography.grid_resolution
+            unit, neighbors, unit_of = units.grid_units(accounts, land, crs, depth)
+        else:
+            unit, neighbors, unit_of = units.location_units(accounts, land, crs)
         accounts = accounts.assign(unit_id=unit_of)
     return unit, units.join_islands(ledger, unit, neighbors, given), accounts
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -17,7 +18,7 @@ from terrlib.errors import DataError, SettingsError
 from terrlib.inputs.read import repeated_headers
 from terrlib.inputs.settings import Quality
 from terrlib.inputs.tables import COLUMNS, KEYS, Column, schema
-from terrlib.inputs.values import Reading, days, flag, fold, numbers, repaired, short_years
+from terrlib.inputs.values import Reading, days, degrees, flag, fold, numbers, repaired, short_years
 
 STOP, ASIDE, NOTE = "stop", "set_aside", "note"
 RULES = {
@@ -67,6 +68,18 @@ RULES = {
     "unit_without_neighbor": NOTE,
     "rep_unknown": NOTE,
     "placed_in_area": NOTE,
+    "projected_coordinates": ASIDE,
+    "which_town": ASIDE,
+    "read_as_projected": NOTE,
+    "coordinates_turned": NOTE,
+    "unknown_geo_quality": NOTE,
+    "placed_by_postal_code": NOTE,
+    "placed_by_town": NOTE,
+    "other_region_than_stated": NOTE,
+    "area_in_parts": NOTE,
+    "area_overlap": NOTE,
+    "area_gap": NOTE,
+    "grid_made": NOTE,
 }
 # What a rule may not be: no plan can be made with such rows, or there is nothing to put aside.
 FIXED = {"no_rows", "too_many_orphans"}
@@ -121,7 +134,6 @@ TESTS = re.compile(
 )
 TOTALS = {"total", "razem", "suma", "ogolem", "polska", "sum", "grand total", "p o l s k a"}
 PILE = 10
-POLE = 90
 FINDINGS = ["table", "key", "rule", "severity", "field", "value", "message", "money"]
 
 
@@ -444,17 +456,33 @@ def _unreadable(column: Column, texts: pd.Series) -> str:
 def _read(texts: pd.Series, column: Column, file: dict[str, str]) -> Reading:
     if column.kind == "date":
         return days(texts, file.get("dates", ""), file.get("epoch", ""))
+    if column.kind == "degrees":
+        marked = texts.str.contains("[NSEW°º]", case=False)
+        plain = numbers(texts.where(~marked, ""), file.get("decimal", ""), column.high)
+        found, bad = _one_by_one(texts[marked], degrees)
+        return Reading(
+            plain.found.where(~marked, found.reindex(texts.index).astype(float)),
+            plain.bad | bad.reindex(texts.index, fill_value=False),
+            plain.blank & ~marked,
+            plain.question,
+        )
     if column.kind != "flag":
         return numbers(texts, file.get("decimal", ""), column.high)
-    values: dict[str, bool | None] = {}
+    found, bad = _one_by_one(texts, flag)
+    return Reading(found, bad, texts != texts)  # noqa: PLR0124
+
+
+def _one_by_one(texts: pd.Series, parse: Callable[[str], Any]) -> tuple[pd.Series, pd.Series]:
+    """Parse every distinct text once; the second tells which could not be."""
+    values: dict[str, Any] = {}
     bad = set()
     for text in texts.unique():
         try:
-            values[text] = flag(text)
+            values[text] = parse(text)
         except ValueError:
             values[text] = None
             bad.add(text)
-    return Reading(texts.map(values), texts.isin(bad), texts != texts)  # noqa: PLR0124
+    return texts.map(values), texts.isin(bad)
 
 
 _UNREADABLE = {
@@ -480,71 +508,6 @@ def repair_codes(
             ledger.find(table, "code_repaired", rows[better], column, message)
             rows = rows.assign(**{column: codes})
     return rows
-
-
-def locate(ledger: Ledger, rows: pd.DataFrame, has_areas: bool) -> pd.DataFrame:  # noqa: FBT001
-    """Set aside accounts that are nowhere on the map, or where they cannot be.
-
-    Parameters
-    ----------
-    ledger
-        Where findings go.
-    rows
-        Typed accounts.
-    has_areas
-        Whether an account without a point may stand in its area's middle.
-    """
-    lat, lon = rows["lat"], rows["lon"]
-    none = (
-        lat.isna()
-        | lon.isna()
-        | ((lat == 0) & (lon == 0))
-        | (lat.abs() > POLE)
-        | (lon.abs() > 2 * POLE)
-    )
-    rows = rows.assign(lat=lat.where(~none), lon=lon.where(~none))
-    stays = none & (rows["area_id"] != "") & has_areas
-    rows = ledger.set_aside(
-        "accounts",
-        "no_coordinates",
-        rows,
-        none & ~stays,
-        "town",
-        "no coordinates and no area: it cannot be put on the map; give lat and lon, or its area_id",
-    )
-    known = rows["lat"].notna()
-    ledger.find(
-        "accounts",
-        "placed_in_area",
-        rows[~known],
-        "area_id",
-        "no coordinates: put into the middle of its area",
-    )
-    if known.sum() < PILE:
-        return rows
-    middle = rows.loc[known, ["lat", "lon"]].median()
-    spread = 3 * (rows.loc[known, ["lat", "lon"]] - middle).abs().median()
-    spread = spread.clip(lower=2.0)
-    off = ((rows[["lat", "lon"]] - middle).abs() / spread).max(axis=1)
-    turned = (rows[["lon", "lat"]].set_axis(["lat", "lon"], axis=1) - middle).abs()
-    swapped = known & (off > 4) & ((turned / spread).max(axis=1) < 2)  # noqa: PLR2004
-    rows = ledger.set_aside(
-        "accounts",
-        "swapped_coordinates",
-        rows,
-        swapped,
-        "lat",
-        "latitude and longitude look swapped: turned round the point lies among the others",
-    )
-    far = rows["lat"].notna() & (off.reindex(rows.index) > 6)  # noqa: PLR2004
-    return ledger.set_aside(
-        "accounts",
-        "far_away",
-        rows,
-        far,
-        "lat",
-        "the point lies far from all others: another country, or a wrong geocode",
-    )
 
 
 def written_currency(table: str, rows: pd.DataFrame, currency: str) -> pd.DataFrame:
@@ -742,15 +705,7 @@ def note_accounts(
     for kind, rule, field, message in _ALIKE:
         named = rows["account_id"].isin(pairs.loc[pairs["kind"] == kind, "account_id"])
         rows = ledger.set_aside("accounts", rule, rows, named, field, message)
-    size = rows.groupby(["lat", "lon"])["account_id"].transform("size")
-    return ledger.set_aside(
-        "accounts",
-        "many_on_one_point",
-        rows,
-        size >= PILE,
-        "town",
-        f"{PILE} or more accounts on one point: the middle of a town?",
-    )
+    return rows
 
 
 _ALIKE = (

@@ -143,6 +143,8 @@ def read_shapes(folder: Path, spec: TableFile) -> gpd.GeoDataFrame | None:
         )
     ids, _ = repaired(shapes[key].map(files.as_text).astype(str), "area_id")
     shapes = shapes.assign(area_id=ids)[["area_id", "geometry"]]
+    parts = shapes.groupby("area_id")["area_id"].transform("size")
+    shapes = shapes.assign(parts=parts)
     if not ids.duplicated().any():
         return shapes
     return files.guarded(path, lambda _: shapes.dissolve("area_id", as_index=False))

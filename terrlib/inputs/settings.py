@@ -30,6 +30,8 @@ TABLES = (
     "groups",
     "forbidden",
     "travel",
+    "postal_centroids",
+    "gazetteer",
 )
 EXAMPLES = {"quarter": "2026Q4", "currency": "PLN", "country": "PL", "plan": "NORTH-1"}
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -84,6 +86,20 @@ class Quality(_Strict):
     countries: Literal["keep", "aside"] = _assumed("aside", "assumption: a plan is for one country")
     rates: dict[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], Positive] = {}
     rules: dict[str, Literal["stop", "set_aside", "note"]] = {}
+
+
+class Geography(_Strict):
+    """How accounts are put on the map."""
+
+    nearest_km: float = _assumed(
+        5.0, "assumption: a point this far outside every area counts in the nearest", ge=0
+    )
+    swapped: Literal["aside", "turn"] = "aside"
+    by_postal_code: bool = False
+    grid_above: int = _assumed(
+        5000, "assumption: more accounts than this are planned as cells of a grid", ge=1
+    )
+    grid_resolution: int | None = Field(None, ge=0, le=12)
 
 
 class Customers(_Strict):
@@ -253,9 +269,10 @@ class Settings(_Strict):
     country: str = Field("PL", pattern=r"^[A-Z]{2}$")
     crs: int | None = None
     seed: int = Field(1, ge=0)
-    units: Literal["accounts", "areas", "segments", "volume"] = "accounts"
+    units: Literal["accounts", "areas", "grid", "segments", "volume"] = "accounts"
     tables: dict[str, TableFile] = {}
     quality: Quality = Quality()
+    geography: Geography = Geography()
     customers: Customers = Customers()
     workload: Workload = Workload()
     territories: Territories = Territories()

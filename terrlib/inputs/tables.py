@@ -80,6 +80,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
         consent_phone | flag | may be phoned; missing means no | zgoda na telefon; brak znaczy nie
         consent_sms | flag | may be sent SMS; missing means no | zgoda na SMS; brak znaczy nie
         consent_post | flag | may be sent letters; missing means yes | zgoda na list; brak znaczy tak
+        geo_quality | text | how precise the point is: exact, postal, town or area; filled in where absent | dokładność punktu: exact, postal, town lub area; uzupełniana, jeśli brak
         customer_since | date | first day as a customer | klient od
         street | text | street and number; accounts on one are one site | ulica i numer; firmy pod jednym adresem to jedno miejsce
         country | text | country, by code or name | kraj, kod lub nazwa
@@ -185,6 +186,19 @@ COLUMNS: dict[str, dict[str, Column]] = {
         to! | key | the unit at the centre, or the rep where centres are homes | jednostka w centrum albo przedstawiciel, gdy centrum to dom
         km | number 0.. | one way by road; every pair of them, or minutes | w jedną stronę drogą; dla każdej pary albo minuty
         minutes | number 0.. | one way; used instead of km where given | w jedną stronę; zamiast km, gdy podano
+    """),
+    "postal_centroids": _table("""
+        postal_code! | key | postal code, as text | kod pocztowy, jako tekst
+        lat! | degrees -90..90 | latitude of its middle, degrees | szerokość geograficzna środka, stopnie
+        lon! | degrees -180..180 | longitude of its middle, degrees | długość geograficzna środka, stopnie
+    """),
+    "gazetteer": _table("""
+        town! | text | town | miejscowość
+        region | text | region or voivodeship | województwo
+        lat! | degrees -90..90 | latitude of the town, degrees | szerokość geograficzna miejscowości, stopnie
+        lon! | degrees -180..180 | longitude of the town, degrees | długość geograficzna miejscowości, stopnie
+        area_id | key | the area it lies in | obszar, w którym leży
+        population | number 0.. | inhabitants | liczba mieszkańców
     """),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import geopandas as gpd
+import h3  # type: ignore[import-untyped]
 import numpy as np
 import pandas as pd
 import shapely
@@ -10,10 +11,14 @@ from pyproj import CRS
 
 from terrlib.errors import DataError
 from terrlib.inputs.quality import Ledger
+from terrlib.inputs.read import fold
 from terrlib.inputs.settings import Settings
 
-NEAR_KM = 5.0
 SHARED_KM = 0.05
+SLIVER = 0.001
+APART_KM = 25.0
+CELLS = 3000
+FINEST = 9
 
 
 def metric_crs(settings: Settings, lon: pd.Series, lat: pd.Series) -> CRS:
@@ -25,9 +30,15 @@ def metric_crs(settings: Settings, lon: pd.Series, lat: pd.Series) -> CRS:
 
 
 def place_in_areas(
-    ledger: Ledger, accounts: pd.DataFrame, areas: gpd.GeoDataFrame, crs: CRS
+    ledger: Ledger,
+    accounts: pd.DataFrame,
+    areas: gpd.GeoDataFrame,
+    crs: CRS,
+    nearest_km: float,
 ) -> pd.DataFrame:
-    """Give every account its area: where its point lies, else the nearest within 5 km, else as stated.
+    """Give every account its area: where its point lies, else the nearest if near, else as stated.
+
+    A point that was guessed from a postal code or a town counts only in the area stated.
 
     Parameters
     ----------
@@ -39,6 +50,8 @@ def place_in_areas(
         area_id, geometry in EPSG:4326.
     crs
         Projection in metres.
+    nearest_km
+        How far outside every area a point still counts in the nearest.
 
     Returns
     -------
@@ -58,17 +71,25 @@ def place_in_areas(
         (_, near), away = shapes.sindex.nearest(
             points.to_numpy()[lost], return_distance=True, return_all=False
         )
-        close = away <= NEAR_KM * 1000
+        close = away <= nearest_km * 1000
         found.iloc[lost[close]] = shapes.index.to_numpy()[near[close]]
         ledger.find(
             "accounts",
             "moved_to_nearest_area",
             accounts.loc[found.index[lost[close]]],
             "town",
-            f"outside every area, but within {NEAR_KM:g} km of one: counted there",
+            f"outside every area, but within {nearest_km:g} km of one: counted there",
         )
     stated = accounts["area_id"].where(accounts["area_id"].isin(shapes.index), "")
     differs = (stated.loc[found.index] != "") & (found != "") & (stated.loc[found.index] != found)
+    guessed = differs & accounts.loc[found.index, "_guessed"]
+    dropped = accounts.index.isin(guessed.index[guessed])
+    accounts = accounts.assign(
+        lat=accounts["lat"].mask(dropped),
+        lon=accounts["lon"].mask(dropped),
+        geo_quality=accounts["geo_quality"].mask(dropped, "area"),
+    )
+    differs &= ~guessed
     ledger.find(
         "accounts",
         "other_area_than_stated",
@@ -83,15 +104,38 @@ def place_in_areas(
         accounts.assign(_area=area),
         area == "",
         "town",
-        f"more than {NEAR_KM:g} km outside every area, or in an area that is not given",
+        f"more than {nearest_km:g} km outside every area, or in an area that is not given",
     )
     accounts = accounts.assign(area_id=accounts["_area"]).drop(columns="_area")
+    _note_regions(ledger, accounts, areas)
     middle = gpd.GeoSeries(shapes.representative_point()).to_crs(4326)
     home = accounts["area_id"].map(middle)
     blank = accounts["lat"].isna()
+    ledger.find(
+        "accounts",
+        "placed_in_area",
+        accounts[blank],
+        "area_id",
+        "no coordinates: put into the middle of its area",
+    )
     lat = accounts["lat"].where(~blank, home.map(lambda p: p.y))
     lon = accounts["lon"].where(~blank, home.map(lambda p: p.x))
     return accounts.assign(lat=lat, lon=lon)
+
+
+def _note_regions(ledger: Ledger, accounts: pd.DataFrame, areas: gpd.GeoDataFrame) -> None:
+    region = areas.set_index("area_id")["region"].fillna("").map(fold)
+    stated = accounts["region"].map(fold)
+    lies = accounts["area_id"].map(region)
+    # A region that no area has is written another way: that is no contradiction.
+    differs = stated.isin(set(region) - {""}) & (lies != "") & (lies != stated)
+    ledger.find(
+        "accounts",
+        "other_region_than_stated",
+        accounts[differs],
+        "region",
+        "its point lies in another region than stated: the point decides",
+    )
 
 
 def project(accounts: pd.DataFrame, crs: CRS) -> pd.DataFrame:
@@ -105,11 +149,124 @@ def project(accounts: pd.DataFrame, crs: CRS) -> pd.DataFrame:
 def repair(ledger: Ledger, areas: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     """Repair invalid polygons, and say how many."""
     bad = ~areas.geometry.is_valid
-    ledger.find(
-        "areas", "area_repaired", areas[bad], "name", "its polygon crosses itself: repaired"
-    )
-    mended = areas.geometry.where(~bad, shapely.make_valid(areas.geometry.values))
-    return areas.set_geometry(gpd.GeoSeries(mended, crs=areas.crs))
+    fixed = shapely.make_valid(areas.geometry.to_numpy(), method="structure", keep_collapsed=False)
+    mended = gpd.GeoSeries(areas.geometry.where(~bad, fixed), crs=areas.crs)
+    flat = areas["area_id"][~(shapely.area(mended.to_numpy()) > 0)]
+    if len(flat):
+        raise DataError(
+            f"areas: {len(flat)} of {len(areas)} shapes are no polygons, such as "
+            f"{', '.join(flat.head(3))}: an area needs a border that encloses it"
+        )
+    plane = _equal_area(mended)
+    before = areas.geometry.to_crs(plane).area / 1e6
+    after = mended.to_crs(plane).area / 1e6
+    for i in areas.index[bad]:
+        ledger.find(
+            "areas",
+            "area_repaired",
+            areas.loc[[i]],
+            "name",
+            f"its polygon crosses itself: repaired, {before[i]:,.1f} km2 before and "
+            f"{after[i]:,.1f} km2 after",
+        )
+    return areas.set_geometry(mended)
+
+
+def _equal_area(shapes: gpd.GeoSeries) -> CRS:
+    west, south, east, north = shapes.total_bounds
+    return CRS.from_proj4(f"+proj=laea +lat_0={(south + north) / 2} +lon_0={(west + east) / 2}")
+
+
+def join_parts(ledger: Ledger, areas: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Note areas drawn as several shapes; refuse a name that stands for places far apart.
+
+    Parameters
+    ----------
+    ledger
+        Where findings go.
+    areas
+        area_id, name, geometry in EPSG:4326, and `parts`, the number of shapes each came in.
+
+    Raises
+    ------
+    DataError
+        If areas are joined by a name (without a digit) whose shapes lie more than 25 km apart.
+    """
+    many = areas[areas["parts"] > 1]
+    named = many[~many["area_id"].str.contains(r"\d")]
+    plane = _equal_area(areas.geometry)
+    twice = [
+        name
+        for name, shape in zip(named["area_id"], named.geometry.to_crs(plane), strict=True)
+        if _widest_gap(shape) > APART_KM * 1000
+    ]
+    if twice:
+        raise DataError(
+            f"areas: {len(twice)} names stand for shapes that lie more than {APART_KM:g} km apart, "
+            f"such as {', '.join(twice[:3])}: a name that is not unique is no key; "
+            "join by a code such as TERYT"
+        )
+    for i in many.index:
+        message = f"drawn as {areas.loc[i, 'parts']:.0f} shapes of the same area_id: taken as one"
+        ledger.find("areas", "area_in_parts", areas.loc[[i]], "name", message)
+    return areas.drop(columns="parts")
+
+
+def _widest_gap(shape: shapely.Geometry) -> float:
+    """Largest distance from a part to the largest part, in metres."""
+    parts = shapely.get_parts(shape)
+    return float(shapely.distance(parts, parts[np.argmax(shapely.area(parts))]).max())
+
+
+def measure_areas(ledger: Ledger, areas: gpd.GeoDataFrame) -> None:
+    """Note where areas overlap and where they leave a gap, in km2 and as a share of the outline.
+
+    Less than a thousandth of the smaller area, or of the median area, is a sliver: not noted.
+
+    Parameters
+    ----------
+    ledger
+        Where findings go.
+    areas
+        area_id, name, valid polygons.
+    """
+    shapes = areas.geometry.to_crs(_equal_area(areas.geometry)).to_numpy()
+    size = shapely.area(shapes)
+    land = shapely.union_all(shapes)
+    rings = [shapely.polygons(r) for p in shapely.get_parts(land) for r in p.interiors]
+    outline = shapely.area(land) + sum(shapely.area(ring) for ring in rings)
+    tree = shapely.STRtree(shapes)
+    i, j = tree.query(shapes, predicate="intersects")
+    i, j = i[i < j], j[i < j]
+    both = shapely.area(shapely.intersection(shapes[i], shapes[j]))
+    ids = areas["area_id"].to_numpy()
+    wide = both > SLIVER * np.minimum(size[i], size[j])
+    for a, b, part in zip(i[wide], j[wide], both[wide], strict=True):
+        _measured(ledger, areas, a, "area_overlap", f"overlaps {ids[b]} by", part, outline)
+    for ring in rings:
+        if shapely.area(ring) > SLIVER * np.median(size):
+            _measured(
+                ledger,
+                areas,
+                int(tree.nearest(ring)),
+                "area_gap",
+                "at a gap that belongs to no area,",
+                shapely.area(ring),
+                outline,
+            )
+
+
+def _measured(
+    ledger: Ledger,
+    areas: gpd.GeoDataFrame,
+    at: int,
+    rule: str,
+    what: str,
+    part: float,
+    outline: float,
+) -> None:
+    size = f"{what} {part / 1e6:,.1f} km2, {part / outline:.2%} of the outline"
+    ledger.find("areas", rule, areas.iloc[[at]], "name", size)
 
 
 def area_units(areas: gpd.GeoDataFrame, crs: CRS) -> tuple[gpd.GeoDataFrame, pd.DataFrame]:
@@ -195,6 +352,63 @@ def location_units(
     ).to_crs(4326)
     ids = units.index.to_numpy()
     return frame, _pairs(ids[pairs[0]], ids[pairs[1]]), unit_of
+
+
+def grid_asked(ledger: Ledger, accounts: pd.DataFrame, settings: Settings) -> bool:
+    """Tell whether cells of a grid are the units: asked for, or too many accounts and no word."""
+    if settings.units == "grid":
+        return True
+    most = settings.geography.grid_above
+    if "units" in settings.model_fields_set or len(accounts) <= most:
+        return False
+    ledger.find(
+        "accounts",
+        "grid_made",
+        accounts.head(1).reset_index(),
+        "account_id",
+        f"{len(accounts)} accounts are more than {most}: cells of a grid are the units; "
+        "ask for units: accounts to plan every location by itself",
+    )
+    return True
+
+
+def grid_units(
+    accounts: pd.DataFrame, outline: shapely.Geometry | None, crs: CRS, depth: int | None
+) -> tuple[gpd.GeoDataFrame, pd.DataFrame, pd.Series]:
+    """Make every H3 cell that holds an account a unit, where its accounts are on average.
+
+    Parameters
+    ----------
+    accounts
+        Indexed by account_id, with x_km, y_km, lat, lon, town.
+    outline
+        The land in the metric projection, or None for a hull of the cells.
+    crs
+        Projection in metres.
+    depth
+        Resolution of H3; None for the finest that makes no more than 3,000 units.
+
+    Returns
+    -------
+    units, neighbors, unit_of
+        As `location_units` makes them of one point a cell: cells without accounts are shared out,
+        so that the map has no holes.
+    """
+    spot = accounts.sort_index()
+    places = list(zip(spot["lat"], spot["lon"], strict=True))
+    for resolution in range(FINEST, -1, -1) if depth is None else (depth,):
+        cell = [h3.latlng_to_cell(lat, lon, resolution) for lat, lon in places]
+        if len(set(cell)) <= CELLS:
+            break
+    unit_of = pd.Series(cell, index=spot.index)
+    by = spot.groupby(unit_of)
+    middle = by[["x_km", "y_km"]].mean().rename_axis("account_id")
+    point = gpd.GeoSeries.from_xy(middle["x_km"] * 1000, middle["y_km"] * 1000, crs=crs)
+    point = point.to_crs(4326)
+    town = by["town"].agg(lambda names: names.mode().iloc[0])
+    middle = middle.assign(lat=point.y, lon=point.x, name=town.where(town != "", town.index))
+    frame, neighbors, _ = location_units(middle, outline, crs)
+    return frame, neighbors, unit_of
 
 
 def _shared_edges(made: np.ndarray, cells: np.ndarray, offshore: np.ndarray) -> np.ndarray:

@@ -225,6 +225,39 @@ def short_years(texts: pd.Series) -> int:
     return sum(SHORT_YEAR.fullmatch(text) is not None for text in texts)
 
 
+def degrees(text: str) -> float:
+    r"""Read a latitude or longitude: decimal, or in degrees, minutes and seconds; NaN for a blank.
+
+    Raises
+    ------
+    ValueError
+        If it is no coordinate.
+
+    Examples
+    --------
+    >>> [round(degrees(t), 4) for t in ("52,229", "52°13'47\"N", "0.5 W", "637 123,45")]
+    [52.229, 52.2297, -0.5, 637123.45]
+    """
+    bare = re.sub(r"\s", "", text).upper()
+    if re.fullmatch(r"[+-]?\d{1,3},\d+", bare):
+        value = float(bare.replace(",", "."))
+        if abs(value) <= 180:  # noqa: PLR2004
+            return value
+    mark = re.fullmatch(
+        r"([NSEW])?([+-]?\d{1,3}(?:[.,]\d+)?)[°º]?"
+        r"(?:(?<=[°º])(\d{1,2}(?:[.,]\d+)?)['′’](?:(\d{1,2}(?:[.,]\d+)?)(?:[\"″”]|''|′′))?)?([NSEW])?",
+        bare,
+    )
+    if not mark or not re.search("[NSEW°º]", bare):
+        return number(text)
+    before, *parts, after = mark.groups()
+    whole, minutes, seconds = (float((part or "0").replace(",", ".")) for part in parts)
+    if (before and after) or max(minutes, seconds) >= 60:  # noqa: PLR2004
+        raise ValueError(text)
+    size = abs(whole) + minutes / 60 + seconds / 3600
+    return -size if parts[0].startswith("-") or (before or after) in {"S", "W"} else size
+
+
 def flag(text: str) -> bool | None:
     """Read yes or no in English or Polish; None for a blank.
 

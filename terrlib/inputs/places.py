@@ -1,0 +1,349 @@
+"""Where accounts are: from coordinates as exported, else from what else is known of their place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from pyproj import Transformer
+
+from terrlib.errors import DataError
+from terrlib.inputs.quality import PILE, Ledger
+from terrlib.inputs.read import fold
+from terrlib.inputs.settings import Settings
+
+# South, north, west, east in degrees, outlying islands left out.
+BOXES = {
+    "PL": (49.0, 54.9, 14.1, 24.2),
+    "DE": (47.2, 55.1, 5.8, 15.1),
+    "CZ": (48.5, 51.1, 12.0, 18.9),
+    "SK": (47.7, 49.7, 16.8, 22.6),
+    "UA": (44.3, 52.4, 22.1, 40.3),
+    "BY": (51.2, 56.2, 23.1, 32.8),
+    "LT": (53.8, 56.5, 20.9, 26.9),
+    "LV": (55.6, 58.1, 20.9, 28.3),
+    "EE": (57.5, 59.8, 21.7, 28.3),
+    "AT": (46.3, 49.1, 9.5, 17.2),
+    "HU": (45.7, 48.6, 16.1, 22.9),
+    "RO": (43.6, 48.3, 20.2, 29.8),
+    "FR": (41.3, 51.2, -5.2, 9.6),
+    "GB": (49.8, 60.9, -8.7, 1.8),
+    "NL": (50.7, 53.6, 3.3, 7.3),
+    "BE": (49.4, 51.6, 2.5, 6.5),
+    "SE": (55.3, 69.1, 10.9, 24.2),
+    "US": (18.9, 71.5, -179.2, -66.9),
+}
+MARGIN = 1.5
+METRES = {"PL": (2180, 2176, 2177, 2178, 2179, 32633, 32634)}
+WEB = 3857
+WHOLE = 0.9
+POSTAL_KM = 15.0
+TOWN_KM = 5.0
+DEGREE_KM = 111.2
+QUALITIES = ("exact", "postal", "town", "area")
+
+
+def locate(
+    ledger: Ledger,
+    rows: pd.DataFrame,
+    area_ids: pd.Series,
+    tables: dict[str, pd.DataFrame],
+    settings: Settings,
+) -> pd.DataFrame:
+    """Put accounts on the map, marked with how precisely; set aside those that cannot be.
+
+    Parameters
+    ----------
+    ledger
+        Where findings go.
+    rows
+        Typed accounts, their coordinates as given: degrees or metres.
+    area_ids
+        The areas given; an account without a point may stand in the middle of one.
+    tables
+        postal_centroids and gazetteer, as typed; absent or empty where not given.
+    settings
+        country, crs and geography.
+
+    Returns
+    -------
+    DataFrame
+        Accounts with lat, lon (NaN for those that stand in their area), geo_quality, and `_guessed`
+        for those whose point was found otherwise than from their coordinates.
+
+    Raises
+    ------
+    DataError
+        If the coordinates of most accounts can be read two ways, or are swapped.
+    """
+    rows = _to_degrees(ledger, rows, settings)
+    lat, lon = rows["lat"], rows["lon"]
+    none = lat.isna() | lon.isna() | ((lat == 0) & (lon == 0)) | ~_on_earth(lat, lon)
+    rows = rows.assign(lat=lat.where(~none), lon=lon.where(~none))
+    rows = _far_or_swapped(ledger, rows, settings)
+    rows = _settle_quality(ledger, rows)
+    rows = _by_postal_code(ledger, rows, tables.get("postal_centroids"), settings)
+    rows = _by_town(ledger, rows, tables.get("gazetteer"), area_ids)
+    stated = rows["area_id"].isin(area_ids)
+    return ledger.set_aside(
+        "accounts",
+        "no_coordinates",
+        rows,
+        rows["lat"].isna() & ~stated,
+        "town",
+        "no coordinates and no area: it cannot be put on the map; give lat and lon, or its area_id, "
+        "or a table postal_centroids or gazetteer, or ask for geography: {by_postal_code: true}",
+    )
+
+
+def piles(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
+    """Note ten or more accounts on one point; the point of several postal codes is a town's middle.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"account_id": range(10), "lat": 52.0, "lon": 21.0, "town": "A",
+    ...     "postal_code": list("0123456789"), "geo_quality": "exact"})
+    >>> piles(Ledger(), rows)["geo_quality"].unique().tolist()
+    ['town']
+    """
+    # Who was put on a point by us stands there together by rights.
+    exact = rows[rows["geo_quality"] == "exact"]
+    by = exact.groupby(["lat", "lon"])
+    piled = by["account_id"].transform("size") >= PILE
+    one_code = (by["postal_code"].transform("nunique") == 1) & (exact["postal_code"] != "")
+    ledger.find(
+        "accounts",
+        "many_on_one_point",
+        exact[piled],
+        "town",
+        f"{PILE} or more accounts on one point: the middle of a town?",
+    )
+    middle = exact.index[piled & ~one_code]
+    return rows.assign(geo_quality=rows["geo_quality"].mask(rows.index.isin(middle), "town"))
+
+
+def _on_earth(lat: pd.Series, lon: pd.Series) -> pd.Series:
+    return (lat.abs() <= 90) & (lon.abs() <= 180)  # noqa: PLR2004
+
+
+def _inside(lat: pd.Series, lon: pd.Series, country: str, margin: float = 0.0) -> pd.Series:
+    """Tell which points lie in the box of a country; none where its box is not known."""
+    south, north, west, east = BOXES.get(country, (np.nan,) * 4)
+    return lat.between(south - margin, north + margin) & lon.between(west - margin, east + margin)
+
+
+def _to_degrees(ledger: Ledger, rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Turn metres into degrees where all coordinates are metres; set single rows of them aside."""
+    lat, lon = rows["lat"], rows["lon"]
+    given = lat.notna() & lon.notna() & ~((lat == 0) & (lon == 0))
+    metres = given & ~_on_earth(lat, lon)
+    if not metres.any() or settings.country not in BOXES:
+        return rows
+    read = {}
+    codes = dict.fromkeys([settings.crs, *METRES.get(settings.country, ()), WEB])
+    # A column called lat holds the northing; the other way round only if that fits nowhere.
+    for north, east, order in ((lat, lon, "lat as northing"), (lon, lat, "lat as easting")):
+        for code in filter(None, codes):
+            to = Transformer.from_crs(code, 4326, always_xy=True)
+            x, y = to.transform(east[metres].to_numpy(), north[metres].to_numpy())
+            point = pd.DataFrame({"lat": y, "lon": x}, index=rows.index[metres])
+            fits = _inside(point["lat"], point["lon"], settings.country)
+            if fits.any():
+                read[code, order] = (fits, point)
+        if any(fits.mean() >= WHOLE for fits, _ in read.values()):
+            break
+    if metres.sum() < WHOLE * given.sum():
+        any_fit = pd.Series(data=False, index=rows.index)
+        for fits, _ in read.values():
+            any_fit |= fits.reindex(rows.index, fill_value=False)
+        names = ", ".join(f"EPSG:{code}" for code in dict.fromkeys(code for code, _ in read))
+        return ledger.set_aside(
+            "accounts",
+            "projected_coordinates",
+            rows,
+            any_fit,
+            "lat",
+            f"metres where the other accounts have degrees; could be {names}",
+        )
+    share = {key: float(fits.mean()) for key, (fits, _) in read.items()}
+    best = [key for key, part in share.items() if part >= max(WHOLE, max(share.values()))]
+    best = [key for key in best if key[0] == settings.crs] or best
+    if not best:
+        return rows
+    if len(best) > 1:
+        raise DataError(
+            f"accounts: the coordinates are metres, and {int(metres.sum())} of them could be "
+            f"{' or '.join(f'EPSG:{code}' for code, _ in best)}: say which under crs in the settings"
+        )
+    code, order = best[0]
+    fits, point = read[best[0]]
+    ledger.find(
+        "accounts",
+        "read_as_projected",
+        rows[metres].head(1),
+        "lat",
+        f"coordinates in metres: {int(fits.sum())} accounts read as EPSG:{code}, {order}",
+    )
+    degrees = point.where(fits)
+    return rows.assign(
+        lat=lat.where(~metres, degrees["lat"].reindex(rows.index)),
+        lon=lon.where(~metres, degrees["lon"].reindex(rows.index)),
+    )
+
+
+def _far_or_swapped(ledger: Ledger, rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Set aside points that lie outside the country or far from all others, and swapped ones."""
+    known, lat, lon = rows["lat"].notna(), rows["lat"], rows["lon"]
+    inside = _inside(lat, lon, settings.country)
+    turned_in = known & ~inside & _inside(lon, lat, settings.country)
+    # A country left at its default is no reason to throw everybody out.
+    boxed = int((inside | turned_in).sum()) > known.sum() / 2
+    turn = settings.geography.swapped == "turn"
+    if boxed and turned_in.sum() > known.sum() / 2 and known.sum() >= PILE and not turn:
+        raise DataError(
+            f"accounts: latitude and longitude look swapped on {int(turned_in.sum())} of "
+            f"{int(known.sum())} rows: exchange them under tables.accounts.columns, or ask for "
+            "geography: {swapped: turn}"
+        )
+    swapped = turned_in & boxed
+    far = known & ~swapped & ~_inside(lat, lon, settings.country, MARGIN) & boxed
+    if known.sum() >= PILE:
+        true = rows[["lat", "lon"]].where(~swapped)
+        if turn:
+            true = true.fillna({"lat": lon.where(swapped), "lon": lat.where(swapped)})
+        middle = true.median() if true["lat"].notna().any() else rows[["lat", "lon"]].median()
+        spread = (3 * (true - middle).abs().median()).fillna(0.0).clip(lower=2.0)
+        off = ((rows[["lat", "lon"]] - middle).abs() / spread).max(axis=1)
+        turned = (rows[["lon", "lat"]].set_axis(["lat", "lon"], axis=1) - middle).abs()
+        swapped |= known & (off > 4) & ((turned / spread).max(axis=1) < 2)  # noqa: PLR2004
+        far = ~swapped & (far | (known & (off > 6)))  # noqa: PLR2004
+    if turn:
+        ledger.find(
+            "accounts",
+            "coordinates_turned",
+            rows[swapped],
+            "lat",
+            "latitude and longitude were swapped: turned round, as the settings ask",
+        )
+        rows = rows.assign(lat=lat.mask(swapped, lon), lon=lon.mask(swapped, lat))
+    else:
+        rows = ledger.set_aside(
+            "accounts",
+            "swapped_coordinates",
+            rows,
+            swapped,
+            "lat",
+            "latitude and longitude look swapped: turned round the point lies among the others; "
+            "geography: {swapped: turn} in the settings turns them",
+        )
+    return ledger.set_aside(
+        "accounts",
+        "far_away",
+        rows,
+        far.reindex(rows.index),
+        "lat",
+        "the point lies far from all others: another country, or a wrong geocode",
+    )
+
+
+def _settle_quality(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
+    """Keep the precision that was stated; a point of its own is exact otherwise."""
+    stated = rows["geo_quality"].str.lower()
+    ledger.find(
+        "accounts",
+        "unknown_geo_quality",
+        rows[(stated != "") & ~stated.isin(QUALITIES)],
+        "geo_quality",
+        f"geo_quality should be one of {', '.join(QUALITIES)}: set anew",
+    )
+    known = rows["lat"].notna()
+    quality = stated.where(stated.isin(QUALITIES), "exact").where(known, "area")
+    return rows.assign(geo_quality=quality, _guessed=False)
+
+
+def _placed(
+    ledger: Ledger, rows: pd.DataFrame, points: pd.DataFrame, quality: str, rule: str, message: str
+) -> pd.DataFrame:
+    """Give accounts without a point those of `points` (indexed alike: lat, lon)."""
+    points = points.dropna()
+    here = rows.index.isin(points.index) & rows["lat"].isna()
+    field = "postal_code" if quality == "postal" else "town"
+    ledger.find("accounts", rule, rows[here], field, message)
+    return rows.assign(
+        lat=rows["lat"].where(~here, points["lat"].reindex(rows.index)),
+        lon=rows["lon"].where(~here, points["lon"].reindex(rows.index)),
+        geo_quality=rows["geo_quality"].mask(here, quality),
+        _guessed=rows["_guessed"] | here,
+    )
+
+
+def _km(one: pd.DataFrame, other: pd.DataFrame | pd.Series) -> pd.Series:
+    north = one["lat"] - other["lat"]
+    east = (one["lon"] - other["lon"]) * np.cos(np.radians(other["lat"]))
+    return np.hypot(north, east) * DEGREE_KM
+
+
+def _by_postal_code(
+    ledger: Ledger, rows: pd.DataFrame, centroids: pd.DataFrame | None, settings: Settings
+) -> pd.DataFrame:
+    code = rows["postal_code"].where(rows["postal_code"] != "")
+    if settings.geography.by_postal_code:
+        located = rows.loc[rows["lat"].notna() & code.notna(), ["lat", "lon", "postal_code"]]
+        middle = located.groupby("postal_code")[["lat", "lon"]].median()
+        away = _km(located, middle.reindex(located["postal_code"]).set_axis(located.index))
+        close = away.groupby(located["postal_code"]).max() <= POSTAL_KM
+        points = middle[close].reindex(code).set_axis(rows.index)
+        message = "no coordinates: put amid the accounts of the same postal code"
+        rows = _placed(ledger, rows, points, "postal", "placed_by_postal_code", message)
+    if centroids is None or not len(centroids):
+        return rows
+    table = centroids.groupby("postal_code")[["lat", "lon"]].median()
+    points = table.reindex(code).set_axis(rows.index)
+    message = "no coordinates: put where the table postal_centroids has its postal code"
+    return _placed(ledger, rows, points, "postal", "placed_by_postal_code", message)
+
+
+def _towns_called(towns: pd.DataFrame, name: str, region: str, area: str) -> pd.DataFrame:
+    """Towns of that name, in that region and area as far as both sides say."""
+    found = towns[towns["_town"] == fold(name)] if fold(name) else towns[:0]
+    for column, value in (("_region", fold(region)), ("area_id", area)):
+        if value:
+            found = found[(found[column] == value) | (found[column] == "")]
+    return found
+
+
+def _question(name: str, found: pd.DataFrame) -> str:
+    place = found["region"].where(found["region"] != "", found["area_id"])
+    spots = found["lat"].map("{:.2f}".format) + " " + found["lon"].map("{:.2f}".format)
+    names = sorted(f"{p} ({s})" for p, s in zip(place, spots, strict=True))
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""  # noqa: PLR2004
+    return f"which {name}: {', '.join(names[:5])}{more}? Give its region or postal code"
+
+
+def _by_town(
+    ledger: Ledger, rows: pd.DataFrame, gazetteer: pd.DataFrame | None, area_ids: pd.Series
+) -> pd.DataFrame:
+    """Put accounts into the only town of that name in their region; a second one is a question."""
+    if gazetteer is None or not len(gazetteer):
+        return rows
+    towns = gazetteer.assign(
+        _town=gazetteer["town"].map(fold), _region=gazetteer["region"].map(fold)
+    ).dropna(subset=["lat", "lon"])
+    stated = set(area_ids)
+    lost = rows[rows["lat"].isna() & (rows["town"] != "")]
+    points: dict[object, pd.Series] = {}
+    questions: dict[str, list[object]] = {}
+    for key, name, region, area in lost[["town", "region", "area_id"]].itertuples(name=None):
+        found = _towns_called(towns, name, region, area)
+        middle = found[["lat", "lon"]].median()
+        if len(found) and (_km(found, middle) <= TOWN_KM).all():
+            points[key] = middle
+        elif len(found) and area not in stated:
+            questions.setdefault(_question(name, found), []).append(key)
+    if points:
+        message = "no coordinates: put into the middle of its town"
+        table = pd.DataFrame(points).T
+        rows = _placed(ledger, rows, table, "town", "placed_by_town", message)
+    for question, keys in questions.items():
+        here = pd.Series(rows.index.isin(keys), index=rows.index)
+        rows = ledger.set_aside("accounts", "which_town", rows, here, "town", question)
+    return rows
