@@ -83,6 +83,8 @@ def text_table(path: Path, spec: TableFile) -> pd.DataFrame:
     else:
         sep = _separator(lines)
     rows = [(n, row) for n, row in _records(path, text, sep) if any(c.strip() for c in row)]
+    if not rows:
+        raise DataError(f"{path.name} is no table: nothing stands between its separators")
     if DBASE.match(next(line for line in lines if line.strip()).replace('"', "")):
         raise DataError(
             f"{path.name} has the header of a dBase table, such as 'NAME,C,80': take type and "

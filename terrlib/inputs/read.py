@@ -12,11 +12,12 @@ from terrlib.errors import DataError, SettingsError
 from terrlib.inputs import files, query
 from terrlib.inputs.files import some
 from terrlib.inputs.settings import TableFile
-from terrlib.inputs.values import day, days, flag, fold, number, numbers, repaired
+from terrlib.inputs.values import day, days, degrees, flag, fold, number, numbers, repaired
 
 __all__ = [
     "day",
     "days",
+    "degrees",
     "flag",
     "fold",
     "inside",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import geopandas as gpd
-import h3  # type: ignore[import-untyped]
+import h3
 import numpy as np
 import pandas as pd
 import shapely
