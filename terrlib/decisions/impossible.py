@@ -157,7 +157,8 @@ def _too_large(
         ways = ["draw fewer territories"]
         if len(set(rules.shares)) <= 1:
             at_most = max(int(np.floor((1 + tolerance) / float(big.iloc[0]))), 1)
-            ways = [f"draw at most {at_most} territories"]
+            few = f"draw at most {at_most} territories"
+            ways = [few if at_most > 1 else "balance another measure"]
         if market.units.loc[big.index[0], "n_accounts"] > 1:
             ways.append("split the unit (units: accounts)")
         return [
@@ -198,7 +199,7 @@ def _sets_too_large(
     for name, value in share.reindex(where.index).groupby(where).sum().items():
         if value > most[str(name)] * (1 + TINY) and (where == name).sum() > 1:
             fair = most[str(name)] / (1 + tolerance)
-            way = f"take at least {value - most[str(name)]:.1%} out of the overrides"
+            way = f"take at least {value - most[str(name)]:.1%} of it out of the overrides"
             reasons.append(
                 f"the units placed by hand in {name} hold {value:.1%} of {measure}, but a territory "
                 f"may hold at most {most[str(name)]:.1%}: {_help(value / fair - 1, way)}"
@@ -206,7 +207,7 @@ def _sets_too_large(
     for group in rules.together:
         value = float(share[of_unit == of_unit[group[0]]].sum())
         if value > largest * (1 + TINY):
-            way = f"take at least {value - largest:.1%} out of the group"
+            way = f"take at least {value - largest:.1%} of it out of the group"
             reasons.append(
                 f"{market.units['name'][group[0]]} and the units it has to be together with hold "
                 f"{value:.1%} of {measure}, but a territory may hold at most {largest:.1%}: "

@@ -442,7 +442,8 @@ def _note_reading(
 ) -> None:
     if read.question:
         rule = "ambiguous_date" if column.kind == "date" else "ambiguous_number"
-        ledger.stop(table, rule, f"{column.name}: {read.question} under tables.{table}")
+        where = f" under tables.{table}" if ": say " in read.question else ""
+        ledger.stop(table, rule, f"{column.name}: {read.question}{where}")
     blank = rows[read.blank.loc[rows.index]]
     ledger.find(table, "blank_word", blank, column.name, "no value: counted as blank")
 

@@ -451,6 +451,6 @@ def _turned_by_a_spreadsheet(known: list[str]) -> str:
     if not years & {1930, 1931} or not years <= {1930, 1931, *range(2001, 2030)}:
         return ""
     return (
-        f"days such as {min(turned)} look turned by a spreadsheet: was it the "
-        f"{min(turned)[2:4]}th of a month? Export them again as 2026-12-31"
+        f"days such as {min(turned)} look turned by a spreadsheet: was it day "
+        f"{min(turned)[2:4]} of a month? Export them again as 2026-12-31"
     )
