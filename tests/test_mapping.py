@@ -135,7 +135,7 @@ EXPORTS = [
     (SALESFORCE_ACCOUNTS, "accounts", {
         "account_id": "Id", "name": "Name", "lat": "BillingLatitude", "lon": "BillingLongitude",
         "status": "Type", "industry": "Industry", "employees": "NumberOfEmployees",
-        "town": "BillingCity", "region": "BillingState", "postal_code": "BillingPostalCode",
+        "street": "BillingStreet", "town": "BillingCity", "region": "BillingState", "postal_code": "BillingPostalCode",
         "tax_id": "NIP__c",
     }),
     (SALESFORCE_OPPORTUNITIES, "opportunities", {
@@ -158,7 +158,7 @@ EXPORTS = [
     (POLISH_ERP, "accounts", {
         "account_id": "Kod klienta", "name": "Kontrahent", "lat": "Szer. geogr.",
         "lon": "Dł. geogr.", "revenue": "Obrót netto 2025 [zł]", "industry": "Branża",
-        "employees": "Liczba pracowników", "town": "Miejscowość", "region": "Województwo",
+        "employees": "Liczba pracowników", "street": "Ulica", "town": "Miejscowość", "region": "Województwo",
         "postal_code": "Kod pocztowy", "tax_id": "NIP", "consent_email": "Zgoda e-mail",
         "customer_since": "Klient od",
     }),
