@@ -331,22 +331,22 @@ TODAY = held("11111122")
             [10, 10, 10, 90],
             Rules(2, {"revenue": 0.1}),
             {},
-            "d alone holds 75.0% of revenue, but a territory may hold at most 55.0%: draw at most 1 "
-            "territories, or allow a balance of 50% or more",
+            "d alone holds 75.0% of revenue, but a territory may hold at most 55.0%: allow a "
+            "balance of 50% or more, or balance another measure",
         ),
         (
             [1, 1, 1, 1],
             Rules(2, {"count": 0.2}),
             {"a": "x", "b": "x", "c": "x"},
             "the units placed by hand in x hold 75.0% of count, but a territory may hold at most "
-            "60.0%: take at least 15.0% out of the overrides, or allow a balance of 50% or more",
+            "60.0%: allow a balance of 50% or more, or take at least 15.0% of it out of the overrides",
         ),
         (
             [1, 1, 1, 1],
             Rules(2, {"count": 0.2}, together=(("a", "b", "c"),)),
             {},
             "a and the units it has to be together with hold 75.0% of count, but a territory may hold "
-            "at most 60.0%: take at least 15.0% out of the group, or allow a balance of 50% or more",
+            "at most 60.0%: allow a balance of 50% or more, or take at least 15.0% of it out of the group",
         ),
         (
             [2, 2, 2, 1],
@@ -402,8 +402,8 @@ def test_an_island_below_the_limit_is_explained():
     parted = replace(market, neighbors=market.neighbors.iloc[:2])
     assert (
         "d and what it touches (1 units) touch nothing else and hold 6.2% of revenue, but a territory "
-        "must hold at least 35.0%: put a ferry or bridge into the table neighbors, or allow a balance "
-        "of 88% or more"
+        "must hold at least 35.0%: allow a balance of 88% or more, or put a ferry or bridge into the "
+        "table neighbors"
     ) in impossible(parted, measured(parted), Rules(2, {"revenue": 0.3}))
 
 
