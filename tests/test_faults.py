@@ -176,7 +176,7 @@ FAULTS: list[tuple[int, str, Callable[[], dict[str, str]], str, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("number", "fault", "ask", "key", "part"), FAULTS, ids=lambda v: str(v)[:40]
+    ("number", "fault", "ask", "key", "part"), FAULTS, ids=[f"{n} {what}" for n, what, *_ in FAULTS]
 )
 def test_a_fault_gets_its_line(number, fault, ask, key, part):
     found = ask()

@@ -135,7 +135,8 @@ EXPORTS = [
     (SALESFORCE_ACCOUNTS, "accounts", {
         "account_id": "Id", "name": "Name", "lat": "BillingLatitude", "lon": "BillingLongitude",
         "status": "Type", "industry": "Industry", "employees": "NumberOfEmployees",
-        "street": "BillingStreet", "town": "BillingCity", "region": "BillingState", "postal_code": "BillingPostalCode",
+        "street": "BillingStreet", "town": "BillingCity",
+        "region": "BillingState", "postal_code": "BillingPostalCode",
         "tax_id": "NIP__c",
     }),
     (SALESFORCE_OPPORTUNITIES, "opportunities", {
