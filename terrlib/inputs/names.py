@@ -66,7 +66,6 @@ NAMES = {
         industry | Industry | Industry | Branża, Sektor, Segment, Rodzaj działalności, Działalność | Sector, Vertical, Segment, Line of Business
         employees | NumberOfEmployees, Employees | Number of Employees | Liczba pracowników, Zatrudnienie, Liczba zatrudnionych, Ilość pracowników, Pracownicy | Employee Count, Headcount, Staff
         area_id | | | Kod TERYT, TERYT, Kod powiatu, Kod gminy, Id obszaru, Obszar | Area, Area Code, FIPS, GEOID, NUTS, County Code
-        street | BillingStreet, ShippingStreet | Street Address | Ulica, Adres, Ulica i numer | Street, Address, Address Line 1
         country | BillingCountry, ShippingCountry | Country/Region | Kraj, Państwo | Country
         currency | CurrencyIsoCode, Account Currency | Currency | Waluta | Currency, Currency Code
         town | BillingCity, ShippingCity | City | Miasto, Miejscowość | City, Town, Locality
