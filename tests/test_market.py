@@ -9,8 +9,9 @@ from shapely.geometry import box
 
 from terrlib.errors import DataError, SettingsError
 from terrlib.inputs.load import load_market, simplest_settings
-from terrlib.inputs.read import day, flag, number, read_table
+from terrlib.inputs.read import read_table
 from terrlib.inputs.settings import TableFile, load_settings, make_settings, resolved
+from terrlib.inputs.values import day, flag, number
 
 ROWS = [(f"K{i:02d}", f"Firma {i}", 52 + i / 50, 21 + i / 50, 100 + i) for i in range(12)]
 HEAD = "account_id,name,lat,lon,revenue"

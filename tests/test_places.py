@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from pyproj import Transformer
 from shapely.geometry import MultiPolygon, Polygon, box
 
-from terrlib.errors import DataError
+from terrlib.errors import DataError, SettingsError
 from terrlib.inputs.load import load_market
-from terrlib.inputs.read import degrees, fold
 from terrlib.inputs.settings import load_settings, make_settings
+from terrlib.inputs.values import degrees, fold
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "data" / "sample"
@@ -344,3 +344,18 @@ def test_stores_of_iowa_without_coordinates_are_placed_by_postal_code_when_asked
     assert len(placed) == 111 and set(placed) <= set(lost)
     assert (after.accounts.loc[placed, "geo_quality"] == "postal").all()
     assert len(after.accounts) == len(before.accounts) + len(placed)
+
+
+def test_a_pile_is_left_out_where_the_settings_say_so(tmp_path):
+    piled = ROWS.assign(lat=52.0, lon=21.0)
+    apart = ROWS.assign(account_id=[f"N{i}" for i in range(12)])
+    rows = pd.concat([piled, apart.assign(lat=apart["lat"] + 0.3)])
+    market = market_of(tmp_path, rows, quality={"rules": {"many_on_one_point": "set_aside"}})
+    assert set(market.accounts.index) == set(apart["account_id"])
+    assert len(market.set_aside["accounts"]) == len(piled)
+
+
+@pytest.mark.parametrize("rule", ["projected_coordinates", "which_town", "repeated_header"])
+def test_rows_without_a_place_cannot_merely_be_noted(tmp_path, rule):
+    with pytest.raises(SettingsError, match="no plan can be made with such rows"):
+        market_of(tmp_path, ROWS, quality={"rules": {rule: "note"}})

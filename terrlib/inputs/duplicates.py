@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from stdnum.pl import nip
 
-from terrlib.inputs.read import fold
+from terrlib.inputs.values import fold
 
 NEAR = 0.9
 BLOCK, WINDOW = 60, 20

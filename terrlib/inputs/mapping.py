@@ -25,8 +25,8 @@ from terrlib.inputs.names import (
     column_key,
     year_of,
 )
-from terrlib.inputs.read import day, flag, fold, number
 from terrlib.inputs.tables import COLUMNS, KEYS, Column
+from terrlib.inputs.values import day, flag, fold, number
 
 LEAST, CERTAIN = 0.3, 0.8
 NO_NAME = r"(unnamed|column|col|kolumna|kol|pole|field|var|[a-z])? ?\d*"

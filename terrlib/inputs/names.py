@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from terrlib.inputs.read import fold
+from terrlib.inputs.values import fold
 
 OWN = "terrlib's own name"
 SOURCES = ("Salesforce calls it so", "HubSpot calls it so", "a usual Polish name", "a usual name")

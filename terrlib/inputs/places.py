@@ -8,8 +8,8 @@ from pyproj import Transformer
 
 from terrlib.errors import DataError
 from terrlib.inputs.quality import PILE, Ledger
-from terrlib.inputs.read import fold
 from terrlib.inputs.settings import Settings
+from terrlib.inputs.values import fold
 
 # South, north, west, east in degrees, outlying islands left out.
 BOXES = {
@@ -110,15 +110,16 @@ def piles(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
     by = exact.groupby(["lat", "lon"])
     piled = by["account_id"].transform("size") >= PILE
     one_code = (by["postal_code"].transform("nunique") == 1) & (exact["postal_code"] != "")
-    ledger.find(
+    middle = exact.index[piled & ~one_code]
+    rows = rows.assign(geo_quality=rows["geo_quality"].mask(rows.index.isin(middle), "town"))
+    return ledger.set_aside(
         "accounts",
         "many_on_one_point",
-        exact[piled],
+        rows,
+        piled.reindex(rows.index, fill_value=False),
         "town",
         f"{PILE} or more accounts on one point: the middle of a town?",
     )
-    middle = exact.index[piled & ~one_code]
-    return rows.assign(geo_quality=rows["geo_quality"].mask(rows.index.isin(middle), "town"))
 
 
 def _on_earth(lat: pd.Series, lon: pd.Series) -> pd.Series:

@@ -82,7 +82,7 @@ RULES = {
     "grid_made": NOTE,
 }
 # What a rule may not be: no plan can be made with such rows, or there is nothing to put aside.
-FIXED = {"no_rows", "too_many_orphans"}
+FIXED = {"no_rows", "too_many_orphans", "ambiguous_number", "ambiguous_date"}
 NO_NOTE = {
     "missing_column",
     "duplicate_id",
@@ -97,6 +97,9 @@ NO_NOTE = {
     "closed_before_created",
     "after_as_of",
     "foreign_currency",
+    "repeated_header",
+    "projected_coordinates",
+    "which_town",
 }
 MAY_GO_ASIDE = {
     "unknown_country",
@@ -431,8 +434,8 @@ def _tidied(ledger: Ledger, table: str, rows: pd.DataFrame, file: dict[str, str]
     rows.attrs = {}  # what the file says of itself is not to follow its rows around
     money = [c for c in ("amount", "potential", "revenue") if c in rows]
     decimal = file.get("decimal", "")
-    amounts = pd.DataFrame({c: numbers(rows[c], decimal).found for c in money}, index=rows.index)
-    rows["_money"] = money_of(amounts)
+    read = pd.DataFrame({c: numbers(rows[c], decimal).found for c in money}, index=rows.index)
+    rows["_money"] = money_of(read)
     message = "the header once more: were files joined?"
     return ledger.set_aside(table, "repeated_header", rows, again, str(rows.columns[0]), message)
 

@@ -12,22 +12,8 @@ from terrlib.errors import DataError, SettingsError
 from terrlib.inputs import files, query
 from terrlib.inputs.files import some
 from terrlib.inputs.settings import TableFile
-from terrlib.inputs.values import day, days, degrees, flag, fold, number, numbers, repaired
+from terrlib.inputs.values import repaired
 
-__all__ = [
-    "day",
-    "days",
-    "degrees",
-    "flag",
-    "fold",
-    "inside",
-    "number",
-    "numbers",
-    "read_shapes",
-    "read_table",
-    "repaired",
-    "repeated_headers",
-]
 LARGEST_BYTES = 512 * 2**20
 
 

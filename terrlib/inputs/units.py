@@ -11,8 +11,8 @@ from pyproj import CRS
 
 from terrlib.errors import DataError
 from terrlib.inputs.quality import Ledger
-from terrlib.inputs.read import fold
 from terrlib.inputs.settings import Settings
+from terrlib.inputs.values import fold
 
 SHARED_KM = 0.05
 SLIVER = 0.001
