@@ -202,8 +202,8 @@ def open_run(run: str = "", **changes: Any) -> Run:
     Parameters
     ----------
     run
-        "" plans the sample as a draft; the name of a finished run under `reports/` opens a draft
-        that starts from its decisions; the folder of an unfinished run continues it.
+        "" plans the sample as a draft; the name of a finished run under `reports_folder()` opens a
+        draft that starts from its decisions; the folder of an unfinished run continues it.
     **changes
         Settings to try in a draft, `territories__count=12` for `territories.count`; None keeps the
         setting.
@@ -218,7 +218,7 @@ def open_run(run: str = "", **changes: Any) -> Run:
         If there is no such run, or settings are changed of a run that is being built.
     """
     asked = {k.replace("__", "."): v for k, v in changes.items() if v not in (None, "", {})}
-    reports = sample_folder().parents[1] / "reports"
+    reports = reports_folder()
     if not run:
         folder = sample_folder()
         settings = change_settings(load_settings(folder / "settings.yml"), asked)
@@ -226,7 +226,8 @@ def open_run(run: str = "", **changes: Any) -> Run:
     root = Path(run) if Path(run).is_absolute() else reports / run
     if not (root / "run.json").is_file():
         known = sorted(path.parent.name for path in reports.glob("*/run.json"))
-        raise SettingsError(f"there is no run {run!r} in reports/; there are: {', '.join(known)}")
+        there = ", ".join(known) or "none"
+        raise SettingsError(f"there is no run {run!r} in {reports.name}/; there are: {there}")
     notes = read_notes(root)
     settings, data = make_settings(notes["asked"]), Path(notes["data"])
     if not root.name.endswith(".partial"):
@@ -259,6 +260,14 @@ def sample_folder() -> Path:
     """Folder of the sample that comes with terrlib."""
     inside, beside = HOME / "sample", HOME.parent / "data" / "sample"
     return inside if inside.is_dir() else beside
+
+
+def reports_folder() -> Path:
+    """Folder of a notebook's runs: `TERRLIB_REPORTS`, else the repository's or the current `reports/`."""
+    if named := os.environ.get("TERRLIB_REPORTS"):
+        return Path(named).resolve()
+    beside = HOME.parent / "reports"
+    return beside if beside.is_dir() else Path("reports").resolve()
 
 
 def notebook_folder() -> Path:

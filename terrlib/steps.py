@@ -556,12 +556,27 @@ def assemble_plan(run: Run) -> dict[str, pd.DataFrame]:
 
 
 def write_plan(run: Run) -> pd.DataFrame:
-    """Write the five tables and what a CRM imports; every check is recomputed from the files."""
+    """Write the five tables and what a CRM imports; every check is recomputed from the files.
+
+    Decisions that the folder lacks are written first, so that a plan alone is whole.
+    """
+    _write_missing(run)
     for name, rows in assemble_plan(run).items():
         run.write(name, rows)
     checks = check_run(run)
     run.write("checks", checks)
     return checks
+
+
+def _write_missing(run: Run) -> None:
+    """Write the decisions that this folder lacks: those it starts from, else as made here."""
+    for decision, write in DECISIONS.items():
+        name = f"decisions/{decision}"
+        if not _there(run, name):
+            if run.has(name):
+                run.write(name, run.read(name))
+            else:
+                write(run)
 
 
 def check_run(run: Run) -> pd.DataFrame:
@@ -606,6 +621,17 @@ def review_run(run: Run, last_run: str = "") -> review.Review:
 def write_moves(run: Run) -> pd.DataFrame:
     """Write `decisions/moves.csv`: every account that changes hands, and why."""
     return run.write("decisions/moves", hand_over(run))
+
+
+DECISIONS = {
+    "segment": write_segments,
+    "territory": write_territories,
+    "rep": write_reps,
+    "channel": write_reps,
+    "budget": write_budget,
+    "goal": write_goals,
+    "moves": write_moves,
+}
 
 
 def capacity(run: Run) -> float:

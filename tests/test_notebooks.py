@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -80,8 +81,7 @@ def test_no_number_of_a_result_is_typed_into_prose():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS, ids=lambda p: p.stem)
-def test_it_runs_alone_in_a_real_kernel_and_its_headline_has_not_changed(path, sample_run):
-    # The finished run fixture first: compiled solver code is then cached for all eight kernels.
+def test_it_runs_alone_in_a_real_kernel_and_its_headline_has_not_changed(path, tmp_path):
     done = subprocess.run(
         [
             sys.executable,
@@ -99,6 +99,7 @@ def test_it_runs_alone_in_a_real_kernel_and_its_headline_has_not_changed(path, s
         text=True,
         check=False,
         cwd=FOLDER.parent,
+        env=os.environ | {"TERRLIB_REPORTS": str(tmp_path)},
     )
     assert done.returncode == 0, done.stdout[-3000:]
 
