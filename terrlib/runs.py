@@ -196,14 +196,17 @@ def _rows(path: Path) -> bool:
 # ---------------------------------------------------------------------------- opening a run
 
 
-def open_run(run: str = "", **changes: Any) -> Run:
+def open_run(run: str = "", data: str = "", **changes: Any) -> Run:
     """Open a run from a notebook.
 
     Parameters
     ----------
     run
         "" plans the sample as a draft; the name of a finished run under `reports_folder()` opens a
-        draft that starts from its decisions; the folder of an unfinished run continues it.
+        draft that starts from its decisions; a settings file plans what it asks as a draft; the
+        folder of an unfinished run continues it.
+    data
+        Folder of the tables of a settings file, where it is not the file's own.
     **changes
         Settings to try in a draft, `territories__count=12` for `territories.count`; None keeps the
         setting.
@@ -219,9 +222,10 @@ def open_run(run: str = "", **changes: Any) -> Run:
     """
     asked = {k.replace("__", "."): v for k, v in changes.items() if v not in (None, "", {})}
     reports = reports_folder()
-    if not run:
-        folder = sample_folder()
-        settings = change_settings(load_settings(folder / "settings.yml"), asked)
+    if not run or Path(run).suffix in {".yml", ".yaml"}:
+        file = Path(run).resolve() if run else sample_folder() / "settings.yml"
+        settings = change_settings(load_settings(file), asked)
+        folder = Path(data).resolve() if data else file.parent
         return _draft(settings, folder, reports, base=None)
     root = Path(run) if Path(run).is_absolute() else reports / run
     if not (root / "run.json").is_file():
@@ -229,12 +233,12 @@ def open_run(run: str = "", **changes: Any) -> Run:
         there = ", ".join(known) or "none"
         raise SettingsError(f"there is no run {run!r} in {reports.name}/; there are: {there}")
     notes = read_notes(root)
-    settings, data = make_settings(notes["asked"]), Path(notes["data"])
+    settings, tables = make_settings(notes["asked"]), Path(notes["data"])
     if not root.name.endswith(".partial"):
-        return _draft(change_settings(settings, asked), data, root.parent, base=root)
+        return _draft(change_settings(settings, asked), tables, root.parent, base=root)
     if asked:
         raise SettingsError(f"{root.name} is being built: change its settings file, not a notebook")
-    market = load_market(settings, data)
+    market = load_market(settings, tables)
     return Run(notes["run"], root, None, settings, market, _words(settings))
 
 

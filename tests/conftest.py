@@ -8,14 +8,22 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Tests that share a finished run, or the fixtures of a file, go to one worker."""
-    for item in items:
-        shared = "sample_run" in item.fixturenames
-        group = "sample_run" if shared else item.nodeid.split("::")[0]
-        if shared or not group.endswith(("test_notebooks.py", "test_solve.py")):
-            item.add_marker(pytest.mark.xdist_group(group))
+def pytest_xdist_make_scheduler(config, log):
+    """Give tests that share the sample's run, or the fixtures of a file, to one worker.
+
+    The marks of `--dist loadgroup` do nothing under pytest 9.2 (pytest-xdist issue 1386).
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByWhatTheyShare(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.split("::")[0]
+            if file.endswith(("test_notebooks.py", "test_solve.py")):
+                return nodeid
+            text = (ROOT / file).read_text(encoding="utf-8") if file.startswith("tests") else ""
+            return "sample_run" if "sample_run" in text else file
+
+    return ByWhatTheyShare(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The sample as other programs write it gives the same market, table for table."""
+"""The sample as other programs write it gives the same market and the same plan."""
 
 import csv
 import io
@@ -12,6 +12,7 @@ import pytest
 from terrlib.inputs.load import load_market
 from terrlib.inputs.settings import load_settings
 from terrlib.inputs.tables import COLUMNS
+from tests.replay import plan_without_notebooks, same_files
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 NUMBERS = {"number", "money", "share", "degrees"}
@@ -58,7 +59,7 @@ def assert_same(market, other) -> None:
     assert {name: len(rows) for name, rows in other.set_aside.items()} == counts
 
 
-def test_cp1250_with_semicolons_and_decimal_commas(plain, tmp_path):
+def test_cp1250_with_semicolons_and_decimal_commas(plain, sample_run, tmp_path):
     folder = shutil.copytree(SAMPLE, tmp_path / "data")
     settings = load_settings(folder / "settings.yml")
     for table, spec in settings.tables.items():
@@ -67,6 +68,8 @@ def test_cp1250_with_semicolons_and_decimal_commas(plain, tmp_path):
     assert_same(plain, other)
     pd.testing.assert_series_equal(other.quality["rule"], plain.quality["rule"])
     pd.testing.assert_series_equal(other.quality["money"], plain.quality["money"])
+    planned = plan_without_notebooks(folder / "settings.yml", tmp_path / "reports")
+    same_files(sample_run, planned)
 
 
 def test_excel(plain, tmp_path):

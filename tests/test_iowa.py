@@ -1,7 +1,5 @@
 """Real input: the licensed retailers of Iowa with a wholesaler's sales, dirt as exported."""
 
-import filecmp
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from terrlib.cli import main
 from terrlib.inputs.load import load_market
 from terrlib.inputs.settings import load_settings
 from terrlib.runs import read_table
+from tests.replay import plan_without_notebooks, same_files
 
 HERE = Path(__file__).parent / "real"
 IOWA = Path(__file__).parents[2] / "shared" / "real" / "iowa"
@@ -80,14 +79,7 @@ def test_the_report_states_the_stores_without_coordinates_and_their_money(run):
 
 
 def test_the_same_question_gives_the_same_bytes(run, tmp_path):
-    shutil.copytree(run, tmp_path / "first")
-    asked = ["plan", str(HERE / "iowa.yml"), "--data", str(IOWA), "--out", str(tmp_path / "again")]
-    assert main(asked) == 0
-    second = tmp_path / "again" / run.name
-    for part in ("decisions", "plan"):
-        names = [path.name for path in (run / part).iterdir()]
-        same, different, _ = filecmp.cmpfiles(run / part, second / part, names, shallow=False)
-        assert not different and len(same) == len(names)
+    same_files(run, plan_without_notebooks(HERE / "iowa.yml", tmp_path, IOWA))
 
 
 def test_with_counties_as_units_the_same_request_is_refused_with_the_reason(tmp_path, capsys):

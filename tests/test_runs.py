@@ -1,16 +1,17 @@
 """A finished run keeps its contract: every invariant is recomputed from its written files."""
 
-import filecmp
 import json
 
 import geopandas as gpd
+import nbformat
 import pandas as pd
 import pytest
 
 from terrlib.cli import main
 from terrlib.errors import PlanError
 from terrlib.plan import COLUMNS
-from terrlib.runs import open_run, read_table, write_table
+from terrlib.runs import NOTEBOOKS, open_run, read_table, write_table
+from tests.replay import plan_without_notebooks, same_files
 
 DECISIONS = {"segment", "territory", "overrides", "rep", "channel", "budget", "goal", "moves"}
 PLAN = {"areas", "customers", "reach", "budget", "timeline"}
@@ -97,15 +98,16 @@ def test_overrides_are_respected(sample_run):
     assert len(fixed) and (label[fixed.index] == fixed).all()
 
 
-def test_a_rerun_gives_the_same_bytes(sample_run, tmp_path):
+def test_a_rerun_in_another_process_gives_the_same_bytes(sample_run, tmp_path):
     notes = json.loads((sample_run / "run.json").read_text(encoding="utf-8"))
-    assert main(["plan", f"{notes['data']}/settings.yml", "--out", str(tmp_path)]) == 0
-    for part in ("decisions", "plan"):
-        names = [path.name for path in (sample_run / part).iterdir()]
-        again = tmp_path / sample_run.name / part
-        same, different, _ = filecmp.cmpfiles(sample_run / part, again, names, shallow=False)
-        assert not different and len(same) == len(names)
-    assert not list(tmp_path.glob(".*"))
+    same_files(sample_run, plan_without_notebooks(f"{notes['data']}/settings.yml", tmp_path))
+    assert not list(sample_run.parent.glob(".*"))
+
+
+def test_the_executed_copies_are_in_the_language_of_the_run(sample_run):
+    for name in NOTEBOOKS:
+        text = json.dumps(nbformat.read(sample_run / "notebooks" / f"{name}.ipynb", 4).cells[0])
+        assert "Decyduje" in text and "Decides" not in text
 
 
 @pytest.fixture(scope="module")

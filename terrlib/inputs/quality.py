@@ -381,19 +381,33 @@ def _without_totals(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFr
     suspect = ((code == "") | titled) & ~total
     for column in money if suspect.any() else []:
         value = pd.Series(amounts(rows[column]), index=rows.index).round(2)
-        body = value.where(~(suspect | total), 0.0)
-        group = (suspect | total).cumsum()
-        own = body.groupby(group).transform("sum")  # rows below, up to the next without a code
-        above = own.groupby(group).first().shift(fill_value=0.0).reindex(group).to_numpy()
-        many = (~(suspect | total)).sum() > 1
-        sums = sum(
-            (value - other).abs() <= 0.01 * max(len(rows), 1)  # each row may be rounded
-            for other in (body.sum(), own, pd.Series(above, index=rows.index))
-        )
-        total |= suspect & (value > 0) & (sums > 0) & many
+        coded = ~(suspect | total)
+        body = value.where(coded, 0.0)
+        group = (~coded).cumsum()
+        # Rows below it up to the next without a code, those above it, and all: two at least, since
+        # one row without a code that equals one other is no total.
+        for money_of, rows_of in (
+            _block(body, coded, group),
+            _block(body, coded, group, above=True),
+            (pd.Series(body.sum(), index=rows.index), pd.Series(coded.sum(), index=rows.index)),
+        ):
+            close = (value - money_of).abs() <= 0.01 * max(len(rows), 1)  # each may be rounded
+            total |= suspect & (value > 0) & close & (rows_of > 1)
     field = money[0] if money else key
     message = "a total among the rows: counted as 0, since its rows are there"
     return ledger.set_aside(table, "total_row", rows, total, field, message)
+
+
+def _block(
+    body: pd.Series, coded: pd.Series, group: pd.Series, *, above: bool = False
+) -> tuple[pd.Series, pd.Series]:
+    """Sum and number of the coded rows in a row's group, or in the group before it."""
+    found = []
+    for column in (body, coded.astype(int)):
+        sums = column.groupby(group).sum()
+        sums = sums.shift(fill_value=0) if above else sums
+        found.append(group.map(sums))
+    return found[0], found[1]
 
 
 def _complete(table: str, rows: pd.DataFrame) -> pd.DataFrame:
