@@ -119,6 +119,29 @@ def test_working_days_and_capacity_of_2026():
     assert workload.capacity_h(Settings(), 2026, "PL") == 1212
 
 
+def test_accounts_of_one_site_are_one_stop():
+    w = Settings()
+    rows = [{"site_id": "A-a"}, {"site_id": "A-a"}, {}]
+    for row in rows[:2]:
+        row |= {"lat": 52.0, "lon": 19.0, "x_km": 0.0, "y_km": 0.0}
+    apart = [{k: v for k, v in row.items() if k != "site_id"} for row in rows]
+
+    def hours(rows):
+        market = line_market([100.0, 100.0, 100.0], accounts=rows)
+        table = market.accounts.assign(**{"class": ["A", "C", "C"]})
+        return workload.account_workload(table, market.reps[["home_lat", "home_lon"]], w, 200.0)
+
+    one, two = hours(rows), hours(apart)
+    a, c = w.workload.classes["A"].visits, w.workload.classes["C"].visits
+    # Only the way in is travelled where all hops are nought; 6 minutes a stop.
+    access = w.workload.access_min / 60
+    assert one["travel_h"].iloc[:2].sum() >= a * access
+    assert one["travel_h"].iloc[0] / one["travel_h"].iloc[1] == pytest.approx(a / c)
+    assert (one["visit_h"] == two["visit_h"]).all()
+    lonely = hours([{**rows[0]}, {**rows[1]}, {**rows[0]}])
+    assert lonely["travel_h"].sum() == pytest.approx(a * access)
+
+
 def test_travel_of_one_visit_with_one_speed_and_one_circuity():
     flat = Workload(circuity_short=1.3, circuity_long=1.3, speeds_kmh=(65, 65, 65))
     km, _ = workload.visit_travel(np.array([40.0]), np.array([12.0]), flat)

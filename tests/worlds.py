@@ -102,6 +102,7 @@ def line_market(
             "status": ["customer" if r > 0 else "prospect" for r in revenue],
             "unit_id": names,
             "area_id": [""] * n,
+            "site_id": [f"A-{name}" for name in names],
             **place,
             "revenue": [float(r) for r in revenue],
             "potential": [float("nan")] * n,

@@ -248,13 +248,47 @@ def _firms(keys: pd.DataFrame, sure: NDArray[np.int32]) -> pd.DataFrame:
     return _named(known["at"][sites > 1], sites[sites > 1], "firm", "one_firm")
 
 
-def _sites(keys: pd.DataFrame, every: NDArray[np.int32]) -> pd.DataFrame:
-    """Rows of places where several firms are: one address, or one point that is no pile."""
+def sites(accounts: pd.DataFrame, country: str = "PL") -> pd.Series:
+    """Find which accounts a rep meets at one stop: one address, or one point that is no pile.
+
+    Parameters
+    ----------
+    accounts, country
+        As for `propose`.
+
+    Returns
+    -------
+    Series, account_id -> site_id
+        The least account_id at the site; its own where it is alone or its place is not known.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"account_id": ["1", "2"], "name": ["Żuk", "Bąk"], "tax_id": "",
+    ...     "street": "Długa 1", "postal_code": "00-950", "town": "", "lat": float("nan"),
+    ...     "lon": float("nan"), "revenue": [1.0, 5.0]})
+    >>> sites(rows).to_dict()
+    {'1': '1', '2': '1'}
+    """
+    rows = accounts.reset_index(drop=True)
+    own = rows["account_id"].astype(str)
+    if not len(rows):
+        return own.set_axis(own)
+    site = _places(_keys(rows, country))
+    return own.groupby(site.where(site != "", "alone " + own)).transform("min").set_axis(own)
+
+
+def _places(keys: pd.DataFrame) -> pd.Series:
+    """Address, else the point where it is no pile, else ""."""
     place = np.where(keys["postal"] != "", keys["postal"], keys["town"])
     address = pd.Series(place, index=keys.index) + "|" + keys["street"]
     known = (keys["street"] != "") & (place != "")
     crowd = keys.groupby("point")["at"].transform("size")
-    site = address.where(known, keys["point"].where(crowd < PILE, ""))
+    return address.where(known, keys["point"].where(crowd < PILE, ""))
+
+
+def _sites(keys: pd.DataFrame, every: NDArray[np.int32]) -> pd.DataFrame:
+    """Rows of places where several firms are."""
+    site = _places(keys)
     site = site[site != ""]
     firms = pd.Series(every, index=keys.index)[site.index].groupby(site).transform("nunique")
     size = site.groupby(site).transform("size")

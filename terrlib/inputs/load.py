@@ -144,7 +144,10 @@ def _assemble(
     else:
         accounts = accounts.assign(area_id="")
     # A point that was guessed, or the middle of an area, is nobody's address.
-    alike = duplicates.propose(accounts.assign(**own.loc[accounts.index]), settings.country)
+    placed = accounts.assign(**own.loc[accounts.index])
+    alike = duplicates.propose(placed, settings.country)
+    site = duplicates.sites(placed, settings.country)
+    accounts = accounts.assign(site_id=site.loc[accounts["account_id"]].to_numpy())
     accounts = quality.note_accounts(ledger, accounts, settings.country, alike)
     accounts = places.piles(ledger, accounts).drop(columns="_guessed")
     known = set(accounts["account_id"])

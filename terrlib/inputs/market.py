@@ -17,7 +17,8 @@ class Market:
     ----------
     accounts
         Indexed by account_id, sorted: name, status (customer, prospect, lost, inactive), unit_id,
-        area_id ("" where there are no areas), lat, lon (degrees), x_km, y_km (metric projection),
+        area_id ("" where there are no areas), site_id (the same for accounts that are one stop),
+        lat, lon (degrees), x_km, y_km (metric projection),
         revenue (last 12 months, currency), potential (a year's money, given; NaN where not),
         industry, employees (NaN), town, region, postal_code, protected, consent_email,
         consent_phone, consent_sms, consent_post (booleans). Texts are "" where unknown.

@@ -12,6 +12,7 @@ from terrlib.measures.potential import account_potential
 from terrlib.measures.winning import win_rates
 from terrlib.measures.workload import account_workload, field_days
 
+PLACE = ["site_id", "lat", "lon", "x_km", "y_km"]
 MEASURES = ["workload_h", "potential", "revenue", "count"]
 TIERS = ((0.50, "A"), (0.80, "B"), (0.95, "C"))
 DEFAULT_YEAR = 2026
@@ -58,7 +59,7 @@ def account_facts(market: Market, settings: Settings, segment: pd.Series) -> pd.
     facts["potential"] = a["potential"]
     facts["segment"] = segment.reindex(a.index).fillna("")
     facts["size_class"] = size_class(a["employees"])
-    facts[["lat", "lon", "x_km", "y_km"]] = a[["lat", "lon", "x_km", "y_km"]]
+    facts[PLACE] = a[PLACE]
     customer = facts["status"] == "customer"
     facts["abc"] = ""
     if customer.any():
@@ -82,7 +83,7 @@ def account_facts(market: Market, settings: Settings, segment: pd.Series) -> pd.
     hours = account_workload(facts, market.reps[["home_lat", "home_lon"]], settings, days)
     facts[hours.columns] = hours
     facts["count"] = 1.0
-    return facts.drop(columns=["employees", "lat", "lon", "x_km", "y_km"])
+    return facts.drop(columns=["employees", *PLACE])
 
 
 def _chances(market: Market, facts: pd.DataFrame, settings: Settings) -> pd.DataFrame:

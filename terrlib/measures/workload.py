@@ -76,7 +76,8 @@ def account_workload(
     Parameters
     ----------
     accounts
-        Indexed by account_id: class, lat, lon, x_km, y_km.
+        Indexed by account_id: class, site_id, lat, lon, x_km, y_km. Accounts of one site are one
+        stop: as many as its most visited account asks for, its way shared by their visits.
     homes
         home_lat, home_lon of the reps; may be empty, then no way from home is counted.
     settings
@@ -101,17 +102,20 @@ def account_workload(
     kind = pd.DataFrame({k: v.model_dump() for k, v in w.classes.items()}).T
     mine = kind.reindex(accounts["class"]).fillna(0.0).set_axis(accounts.index)
     visits = mine["visits"]
-    from_home = np.zeros(len(accounts))
+    here = accounts.assign(visits=visits).groupby("site_id", sort=True)
+    stops = here[["lat", "lon", "x_km", "y_km"]].mean().assign(visits=here["visits"].max())
+    from_home = np.zeros(len(stops))
     if len(homes):
         ways = great_circle_km(
-            accounts["lat"].to_numpy()[:, None],
-            accounts["lon"].to_numpy()[:, None],
+            stops["lat"].to_numpy()[:, None],
+            stops["lon"].to_numpy()[:, None],
             homes["home_lat"].to_numpy()[None],
             homes["home_lon"].to_numpy()[None],
         )
         from_home = ways.min(axis=1)
-    hop = local_hop_km(accounts[["x_km", "y_km"]].to_numpy(float), visits.to_numpy(float), days)
-    travel = visits * visit_travel(from_home, hop, w)[1]
+    hop = local_hop_km(stops[["x_km", "y_km"]].to_numpy(float), stops["visits"].to_numpy(), days)
+    hours = stops["visits"] * visit_travel(from_home, hop, w)[1] / here["visits"].sum().clip(1e-9)
+    travel = visits * accounts["site_id"].map(hours)
     visit_h = visits * (mine["visit_min"] + mine["prep_min"]) / 60
     call_h = mine["calls"] * mine["call_min"] / 60
     return pd.DataFrame(
