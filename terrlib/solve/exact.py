@@ -22,7 +22,8 @@ from terrlib.solve.partition import FREE, Floats, Ints, Problem, Solution, evalu
 GAP = 1e-6
 CALLS_ROOT, CALLS_PART = 1500, 150  # looks at rewards
 LOOKS = 1_000_000  # pairs of a unit and a slot looked at in the boxes of one part
-MILP_NODES = 20_000
+MILP_NODES = 20_000  # of the one assignment to given centres
+LEAF_NODES = 400  # of all the assignments of a proof: easy ones take one or two
 PARTS, PAIRS = 100, 1e8
 LARGE = 4.0  # times the known cost: what may not be
 MOST_UNITS = 2_000  # up to which all pairs are kept several times over
@@ -112,6 +113,7 @@ class _Tree:
     def __init__(self, problem: Problem, known: Ints, pairs: float) -> None:
         self.problem, self.known = problem, known
         self.leaves = max(1, int(pairs / (problem.n * problem.k) ** 2))
+        self.nodes = int(LEAF_NODES * max(pairs / PAIRS, 1))
         self.part = together(problem)
         self.alike = alike(problem)
         self.worth = evaluate(problem, known)[0]
@@ -209,13 +211,14 @@ class _Tree:
         key = tuple(sorted(chosen.tolist()))
         if key in self.done:
             return self.done[key]
-        if value >= self.limit or not self.leaves:
+        if value >= self.limit or not self.leaves or self.nodes <= 0:
             return float(value)
         self.leaves -= 1
         may = pair[:, self.part].T.copy()
         may[centre] = np.eye(problem.k, dtype=bool)
         cost = travel(problem, centre) + self.change
-        found = assign_units(problem, cost, MILP_NODES, may, None, GAP / 4, centre, self.limit)
+        found = assign_units(problem, cost, self.nodes, may, None, GAP / 4, centre, self.limit)
+        self.nodes -= found.nodes
         if found.label is not None and evaluate(problem, found.label)[0] < self.worth:
             self.known, self.worth = found.label, evaluate(problem, found.label)[0]
         self.done[key] = found.bound

@@ -17,7 +17,7 @@ above a known answer are deleted. Every model solved is a relaxation, so its bou
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import highspy
@@ -63,12 +63,15 @@ class Assignment:
         Proven: no answer over the candidates can cost less.
     proven_none
         Whether it is proven that no answer keeps every rule over the candidates.
+    nodes
+        Branch-and-bound nodes that it took.
     """
 
     label: Ints | None
     cost: float
     bound: float
     proven_none: bool
+    nodes: int = 0
 
 
 def assign_units(
@@ -139,15 +142,16 @@ def assign_units(
     if found.label is not None and broken(problem, found.label):
         # An answer within the tolerance of HiGHS but not within ours: ask again, a little narrower.
         narrow = _solve(problem, shared, together, group, root, nodes, gap, 1e-7, limit)
-        found = Assignment(narrow.label, narrow.cost, found.bound, proven_none=False)
+        used = found.nodes + narrow.nodes
+        found = replace(narrow, bound=found.bound, proven_none=False, nodes=used)
         if found.label is not None and broken(problem, found.label):
-            found = Assignment(None, np.inf, found.bound, proven_none=False)
+            found = Assignment(None, np.inf, found.bound, proven_none=False, nodes=used)
     label = found.label
     value = np.inf if label is None else _price(cost, label)
     if value < upper:
         best, upper = label, value
     none = found.proven_none and best is None
-    return Assignment(best, upper, np.inf if none else min(found.bound, upper), none)
+    return Assignment(best, upper, np.inf if none else min(found.bound, upper), none, found.nodes)
 
 
 def settle(problem: Problem, label: Ints, rounds: int = 30) -> tuple[float, Ints]:
@@ -472,12 +476,15 @@ def _solve(
         end[gone] = 0.0
         highs.changeColsBounds(len(g), every, np.zeros(len(g)), end)
     highs.changeColsIntegrality(len(g), every, np.full(len(g), highspy.HighsVarType.kInteger))
+    used = 0
     for _ in range(MILP_ROUNDS):
+        highs.setOptionValue("mip_max_nodes", max(nodes - used, 1))
         highs.run()
         info = highs.getInfo()
+        used += max(int(info.mip_node_count), 0)
         if highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
             none = not np.isfinite(upper)
-            return Assignment(None, np.inf, np.inf if none else upper, none)
+            return Assignment(None, np.inf, np.inf if none else upper, none, used)
         x = np.array(highs.getSolution().col_value)
         value = info.objective_function_value
         solved = info.primal_solution_status == SOLVED
@@ -490,11 +497,12 @@ def _solve(
         cuts = look(x)
         if not cuts:
             label = np.where(column >= 0, x[column], 0.0).argmax(1)
+            price_of = _price(cost, label)
             return Assignment(
-                label[group], _price(cost, label), min(bound, upper), proven_none=False
+                label[group], price_of, min(bound, upper), proven_none=False, nodes=used
             )
         _add(highs, cuts)
-    return Assignment(None, np.inf, min(bound, upper), proven_none=False)
+    return Assignment(None, np.inf, min(bound, upper), proven_none=False, nodes=used)
 
 
 def _relax(
