@@ -149,8 +149,8 @@ def area_scores(
     at = pd.MultiIndex.from_frame(keys).get_indexer(pd.MultiIndex.from_frame(rows[KEYS]))
 
     def sums(values: pd.Series | Floats) -> Floats:
-        total: Floats = np.bincount(at, weights=np.asarray(values, float), minlength=len(keys))
-        return total
+        weights = np.asarray(values, float)
+        return np.bincount(at, weights=weights, minlength=len(keys)).astype(float)
 
     own = promise(rows["p_win"].to_numpy(float), rows["value"].to_numpy(float))
     table = keys.assign(from_prospects=sums(own * new), from_customers=sums(own * ~new))
