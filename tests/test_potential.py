@@ -199,6 +199,36 @@ def test_firms_outside_the_crm_by_hand():
     assert (whole["low"] <= whole["total"]).all() and (whole["total"] <= whole["high"]).all()
 
 
+def write_market(folder, rows):
+    """Two accounts and a market structure, as files."""
+    (folder / "accounts.csv").write_text(
+        "account_id,lat,lon,revenue,industry,employees\n"
+        "1,52.0,19.0,100,hotel,20\n2,52.1,19.1,0,hotel,30\n",
+        encoding="utf-8",
+    )
+    lines = ["area_id,industry,size_class,n_firms", *rows]
+    (folder / "structure.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    tables = {"accounts": "accounts.csv", "market_structure": "structure.csv"}
+    return load_market(make_settings({"tables": tables}), folder)
+
+
+def test_a_market_structure_comes_through_the_door(tmp_path):
+    found = write_market(tmp_path, ["P,hotel,Large,3", "P,hotel,small,12"]).market_structure
+    assert found.values.tolist() == [["P", "hotel", "large", 3.0], ["P", "hotel", "small", 12.0]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (["P,hotel,tiny,3"], "a size_class is micro, small, medium, large, not 'tiny'"),
+        (["P,hotel,small,3", "P,Hotel,small,4"], "1 rows repeat .* such as P, Hotel, small"),
+    ],
+)
+def test_a_market_structure_that_cannot_be_counted_is_refused(tmp_path, rows, said):
+    with pytest.raises(DataError, match=said):
+        write_market(tmp_path, rows)
+
+
 def test_without_a_market_structure_nothing_is_outside():
     facts = firms([100.0]).assign(potential=100.0, potential_low=90.0, potential_high=120.0)
     assert area_potential(line_market([1.0]), facts, Settings()).iloc[0, 1:].tolist() == (
