@@ -214,7 +214,10 @@ def write_market(folder, rows):
 
 def test_a_market_structure_comes_through_the_door(tmp_path):
     found = write_market(tmp_path, ["P,hotel,Large,3", "P,hotel,small,12"]).market_structure
-    assert found.values.tolist() == [["P", "hotel", "large", 3.0], ["P", "hotel", "small", 12.0]]
+    assert found.to_numpy().tolist() == [
+        ["P", "hotel", "large", 3.0],
+        ["P", "hotel", "small", 12.0],
+    ]
 
 
 @pytest.mark.parametrize(
