@@ -9,11 +9,11 @@ import pandas as pd
 
 from terrlib.checks import Check
 from terrlib.decisions.spending import Spending
+from terrlib.decisions.targeting import TARGETED
+from terrlib.decisions.targeting import target_areas as target_areas
 from terrlib.decisions.timeline import Forecast, next_quarters
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
-from terrlib.measures.facts import planning_year
-from terrlib.measures.workload import capacity_h
 from terrlib.money import split_exact, to_minor
 
 
@@ -66,97 +66,11 @@ COLUMNS: dict[str, dict[str, str]] = {
     ),
     "checks": _columns("check key, ok id, value text, limit text"),
 }
-TARGETED = ("attack", "grow", "defend")
-DRAWS = 500
-CERTAIN, CONTENDER = 0.8, 0.4
-TOP_SHARE = 0.25
 
 
 def _areas_of(facts: pd.DataFrame, territory: pd.Series) -> pd.DataFrame:
     """Facts with the labels every plan table is keyed by."""
     return facts.assign(territory=facts["unit_id"].map(territory))
-
-
-def target_areas(
-    market: Market,
-    facts: pd.DataFrame,
-    territory: pd.Series,
-    channel: pd.DataFrame,
-    settings: Settings,
-) -> pd.DataFrame:
-    """Rank areas by the contribution of new sales less the cost to serve prospects, and decide.
-
-    Parameters
-    ----------
-    market, facts, territory
-        The market, what is measured, who is where.
-    channel
-        territory, channel.
-    settings
-        Margin, cost of a rep's hour; `seed` for the ranges.
-
-    Returns
-    -------
-    DataFrame, one row for each territory and area (the whole territory, "", where there are none)
-        As `COLUMNS["plan/areas"]`. The decision: attack (likely among the best quarter of areas),
-        grow (contender), defend (A customers hold most of its revenue), partner (sold indirectly),
-        not_now. low, high: 10% and 90% of draws of win rate and value; prob_top: chance of being
-        among the best quarter.
-    """
-    rows = _areas_of(facts, territory)
-    hour = settings.workload.rep_cost_year / capacity_h(
-        settings, planning_year(market), market.country
-    )
-    new = rows["status"].eq("prospect")
-    rows = rows.assign(cost=np.where(new, rows["workload_h"], 0.0) * hour * rows["p_win"])
-    rng = np.random.default_rng(settings.seed)
-    keys = rows[["territory", "area_id"]].drop_duplicates().sort_values(["territory", "area_id"])
-    place = pd.MultiIndex.from_frame(keys)
-    at = place.get_indexer(pd.MultiIndex.from_frame(rows[["territory", "area_id"]]))
-    n = len(keys)
-    ev = rows["ev"].to_numpy(float)
-    expected = np.bincount(at, weights=ev, minlength=n)
-    served = np.bincount(at, weights=np.minimum(rows["cost"].to_numpy(float), ev), minlength=n)
-    spread = (
-        (rows["p_win_high"] - rows["p_win_low"]) / rows["p_win"].clip(lower=1e-9) / 2.56
-    ).to_numpy()
-    whole = rng.lognormal(0.0, settings.timeline.macro_sd, size=(DRAWS, 1))
-    count = np.bincount(at, minlength=n)
-    wobble = np.bincount(at, weights=spread, minlength=n) / np.maximum(count, 1)
-    own = np.exp(
-        rng.normal(0.0, 1.0, size=(DRAWS, n)) * np.hypot(wobble, 1 / np.sqrt(count + 1))[None]
-    )
-    draws = expected[None] * own * whole - served[None]
-    top = max(1, round(n * TOP_SHARE))
-    rank_of = np.argsort(np.argsort(-draws, axis=1, kind="stable"), axis=1, kind="stable")
-    known = expected.sum() > 0
-    prob = (rank_of < top).mean(axis=0) * known
-    mean = expected - served
-    low, high = np.quantile(draws, [0.1, 0.9], axis=0)
-    table = keys.assign(
-        expected_contribution=to_minor(pd.Series(mean)).to_numpy(),
-        low=to_minor(pd.Series(np.minimum(low, mean))).to_numpy(),
-        high=to_minor(pd.Series(np.maximum(high, mean))).to_numpy(),
-        prob_top=prob,
-    ).reset_index(drop=True)
-    order = table.sort_values(
-        ["expected_contribution", "territory", "area_id"], ascending=[False, True, True]
-    )
-    table["rank"] = pd.Series(np.arange(1, n + 1), index=order.index)
-    sold = channel.set_index("territory")["channel"]
-    indirect = table["territory"].map(sold).eq("indirect").to_numpy()
-    held = rows["abc"].eq("A") * rows["revenue"].clip(lower=0)
-    heavy = np.bincount(at, weights=held, minlength=n) > 0.5 * np.maximum(
-        np.bincount(at, weights=rows["revenue"].clip(lower=0), minlength=n), 1.0
-    )
-    choices = [indirect, prob >= CERTAIN, prob >= CONTENDER, heavy]
-    table["decision"] = np.select(choices, ["partner", "attack", "grow", "defend"], "not_now")
-    table["reason"] = np.select(
-        choices,
-        ["sold_by_partner", "surely_among_best", "maybe_among_best", "large_customers_here"],
-        "others_promise_more" if known else "nothing_known",
-    )
-    return table[list(COLUMNS["plan/areas"])]
 
 
 def customer_base(market: Market, facts: pd.DataFrame, territory: pd.Series) -> pd.DataFrame:
@@ -207,7 +121,7 @@ def reach(
     scope = ~rows["status"].isin(["lost", "inactive"])
     wave = (
         areas.set_index(["territory", "area_id"])["decision"]
-        .map({"attack": 1, "grow": 2, "defend": 2, "partner": 3})
+        .map({"attack": 1, "grow": 2, "test": 2, "defend": 2, "partner": 3})
         .fillna(3)
     )
     quarters = next_quarters(market.quarter, 3)

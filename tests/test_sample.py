@@ -52,6 +52,7 @@ RULES = {
     },
 }
 UNUSED = {"neighbors", "groups", "forbidden", "travel", "postal_centroids", "gazetteer"}
+UNUSED |= {"market_structure"}
 
 
 def raw(name):

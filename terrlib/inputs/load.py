@@ -16,9 +16,11 @@ from terrlib.inputs.market import Market
 from terrlib.inputs.quality import Ledger
 from terrlib.inputs.settings import Settings, TableFile, make_settings
 from terrlib.inputs.tables import COLUMNS
+from terrlib.inputs.values import fold
 
 UNDATED = "undated"
 PLACES = ("accounts", "areas", "grid")
+SIZE_CLASSES = tuple(name for _, name in units.SIZES)
 
 
 def load_market(settings: Settings, folder: Path) -> Market:
@@ -120,7 +122,7 @@ def _assemble(
     given: frozenset[str],
 ) -> Market:
     areas = _areas(settings, folder, ledger, rows["areas"])
-    for table in ("accounts", "distributor_areas"):
+    for table in ("accounts", "distributor_areas", "market_structure"):
         rows[table] = quality.repair_codes(ledger, table, rows[table], areas["area_id"])
     as_of, quarter = _when(settings, rows["sales"], rows["opportunities"])
     accounts = rows["accounts"]
@@ -185,6 +187,7 @@ def _assemble(
         distributor_areas=_filled(rows["distributor_areas"], coverage_rate=1.0),
         assignments=rows["assignments"].sort_values("account_id").reset_index(drop=True),
         targets=rows["targets"].sort_values("quarter").reset_index(drop=True),
+        market_structure=_structure(ledger, rows["market_structure"], areas["area_id"]),
         overrides=_overrides(rows["overrides"], unit),
         groups=_groups(rows["groups"], unit),
         forbidden=_known_units("forbidden", rows["forbidden"], unit),
@@ -337,6 +340,30 @@ def _note_owners(ledger: Ledger, rows: dict[str, pd.DataFrame]) -> None:
         ledger.find(
             "assignments", "rep_unknown", strangers, "rep_id", "held by somebody not among the reps"
         )
+
+
+def _structure(ledger: Ledger, rows: pd.DataFrame, areas: pd.Series) -> pd.DataFrame:
+    """Firms by area, industry and size; those of areas that are not planned are set aside."""
+    size = rows["size_class"].str.strip().str.lower()
+    odd = sorted(set(size) - set(SIZE_CLASSES))
+    if odd:
+        raise DataError(
+            f"market_structure: a size_class is {', '.join(SIZE_CLASSES)}, not {odd[0]!r}; words of "
+            "your own are translated in the settings: values: {size_class: {word: micro}}"
+        )
+    rows = rows.assign(size_class=size, n_firms=rows["n_firms"].fillna(0.0))
+    keys = ["area_id", "industry", "size_class"]
+    twice = rows[rows.assign(industry=rows["industry"].map(fold)).duplicated(keys)]
+    if len(twice):
+        raise DataError(
+            f"market_structure: {len(twice)} rows repeat an area, industry and size_class, such as "
+            f"{', '.join(twice.iloc[0][keys])}: each may stand on one row only"
+        )
+    if len(areas):
+        outside = ~rows["area_id"].isin(areas)
+        message = "its area is not among the areas"
+        rows = ledger.set_aside("market_structure", "orphan", rows, outside, "area_id", message)
+    return rows.sort_values(keys, kind="stable").reset_index(drop=True)
 
 
 def _overrides(rows: pd.DataFrame, unit: gpd.GeoDataFrame) -> pd.DataFrame:

@@ -20,8 +20,9 @@ class Market:
         area_id ("" where there are no areas), site_id (the same for accounts that are one stop),
         lat, lon (degrees), x_km, y_km (metric projection),
         revenue (last 12 months, currency), potential (a year's money, given; NaN where not),
-        industry, employees (NaN), town, region, postal_code, protected, consent_email,
-        consent_phone, consent_sms, consent_post (booleans). Texts are "" where unknown.
+        industry, employees (NaN), annual_turnover (currency, NaN), customer_since (NaT), town, region,
+        postal_code, protected, consent_email, consent_phone, consent_sms, consent_post (booleans).
+        Texts are "" where unknown.
     units
         Indexed by unit_id, sorted: name, lat, lon, x_km, y_km, n_accounts, geometry (polygon in
         EPSG:4326; the cells of all units tile the outline).
@@ -49,6 +50,8 @@ class Market:
         account_id, territory, rep_id: who holds what today.
     targets
         quarter, amount (currency): what has to be sold in all.
+    market_structure
+        area_id, industry, size_class, n_firms: the firms there are, known to us or not.
     overrides
         unit_id, territory, reason, who, date.
     groups
@@ -90,6 +93,7 @@ class Market:
     distributor_areas: pd.DataFrame
     assignments: pd.DataFrame
     targets: pd.DataFrame
+    market_structure: pd.DataFrame
     overrides: pd.DataFrame
     groups: pd.DataFrame
     forbidden: pd.DataFrame

@@ -25,6 +25,7 @@ TABLES = (
     "distributor_areas",
     "assignments",
     "targets",
+    "market_structure",
     "neighbors",
     "overrides",
     "groups",
@@ -114,6 +115,12 @@ class Customers(_Strict):
     min_closed_deals: int = Field(100, ge=1)
     potential_quantile: float = _assumed(
         0.80, "quantile of spending among similar customers (Perlich et al. 2007)", gt=0.5, lt=1
+    )
+    potential_refits: int = Field(200, ge=20, le=2000)
+    market_size: float | None = Field(None, gt=0)
+    served_share: Share = _assumed(1.0, "assumption: all of the market size could be served")
+    accessible_share: Share = _assumed(
+        0.3, "assumption: share of the firms outside the CRM that could be won at all"
     )
     opportunity_rate: Share = _assumed(
         0.10, "share of worked prospects that become a deal in a year"

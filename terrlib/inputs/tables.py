@@ -70,6 +70,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
         status | text | customer, prospect, lost or inactive; derived from revenue where absent | customer, prospect, lost lub inactive; z obrotów, jeśli brak
         industry | text | industry | branża
         employees | number 0.. | number of employees | liczba pracowników
+        annual_turnover | money 0.. | sales a year of the firm itself; its size where known of more customers than employees | roczne obroty samej firmy; jej wielkość, gdy znane dla większej liczby klientów niż zatrudnienie
         area_id | key | the area it lies in; computed from the point where absent | obszar; liczony ze współrzędnych, jeśli brak
         town | text | town | miejscowość
         region | text | region or voivodeship | województwo
@@ -158,6 +159,12 @@ COLUMNS: dict[str, dict[str, Column]] = {
     "targets": _table("""
         quarter! | key | quarter, like 2026Q4 | kwartał, np. 2026Q4
         amount! | money 0.. | new sales to be made in it | nowa sprzedaż do osiągnięcia
+    """),
+    "market_structure": _table("""
+        area_id! | key | the area | obszar
+        industry! | text | industry, in the words of the accounts | branża, tymi samymi słowami co u klientów
+        size_class! | text | micro (below 10 employees), small (50), medium (250) or large | micro (do 9 pracowników), small (do 49), medium (do 249) lub large
+        n_firms! | number 0.. | firms of that kind in the area, known to us or not | ile takich firm jest w obszarze, znanych nam lub nie
     """),
     "neighbors": _table("""
         unit_a! | key | a unit | jednostka

@@ -8,7 +8,7 @@ import pandas as pd
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.customers import abc, size_class
-from terrlib.measures.potential import account_potential
+from terrlib.measures.potential import Potential, account_potential
 from terrlib.measures.winning import win_rates
 from terrlib.measures.workload import account_workload, field_days
 
@@ -16,6 +16,7 @@ PLACE = ["site_id", "lat", "lon", "x_km", "y_km"]
 MEASURES = ["workload_h", "potential", "revenue", "count"]
 TIERS = ((0.50, "A"), (0.80, "B"), (0.95, "C"))
 DEFAULT_YEAR = 2026
+YEAR_D, MONTH_D = 365, 30.4375
 
 
 def planning_year(market: Market) -> int:
@@ -25,7 +26,48 @@ def planning_year(market: Market) -> int:
     return market.as_of.year if market.as_of is not None else DEFAULT_YEAR
 
 
-def account_facts(market: Market, settings: Settings, segment: pd.Series) -> pd.DataFrame:
+def wallets(market: Market, settings: Settings, segment: pd.Series) -> Potential:
+    """Estimate what every account could buy, and say what that rests on.
+
+    Parameters
+    ----------
+    market
+        The trusted tables.
+    settings
+        `customers`.
+    segment
+        account_id -> segment, "" where there is none.
+
+    Returns
+    -------
+    Potential
+        See `potential.account_potential`.
+    """
+    a = market.accounts
+    known = ["status", "industry", "area_id", "revenue", "potential", "employees"]
+    rows = a[[*known, "annual_turnover"]].assign(
+        segment=segment.reindex(a.index).fillna(""),
+        size_class=size_class(a["employees"]),
+        tenure_m=_tenure_m(market),
+    )
+    return account_potential(rows, settings, market.market_structure)
+
+
+def _tenure_m(market: Market) -> pd.Series:
+    """Months as a customer; NaN where neither a date nor a first sale tells."""
+    since, end = pd.to_datetime(market.accounts["customer_since"]), market.as_of
+    if end is None:
+        return pd.Series(np.nan, index=since.index)
+    if market.has("sales") and (end - market.sales["date"].min()).days >= YEAR_D:
+        # Sales that do not reach back a year begin after their customers did.
+        first = market.sales.groupby("account_id")["date"].min().reindex(since.index)
+        since = since.where(since <= first, first).fillna(since)
+    return (end - since).dt.days / MONTH_D
+
+
+def account_facts(
+    market: Market, settings: Settings, segment: pd.Series, wallet: Potential | None = None
+) -> pd.DataFrame:
     """Measure every account.
 
     Parameters
@@ -36,6 +78,8 @@ def account_facts(market: Market, settings: Settings, segment: pd.Series) -> pd.
         Defaults and thresholds.
     segment
         account_id -> segment, "" where there is none.
+    wallet
+        What `wallets` returned for the same question, where it was asked already.
 
     Returns
     -------
@@ -46,7 +90,9 @@ def account_facts(market: Market, settings: Settings, segment: pd.Series) -> pd.
         tier         A, B, C, D of prospects by expected contribution, "" for customers
         class        visit class: A, B, C, PA, PB, X
         revenue, potential, potential_low, potential_high, white_space, pipeline   currency a year
-        potential_src   given, quantile, cell or revenue
+        potential_src   given, quantile, cell, segment or revenue
+        wallet_share    revenue over potential, 0 where neither is known          share
+        p_opp           deals the account starts in a year                        count
         p_win, p_win_low, p_win_high   chance that a deal is won                   share
         value        sales of the first year if a deal is won                      currency
         ev           expected contribution of new sales within a year              currency
@@ -56,7 +102,6 @@ def account_facts(market: Market, settings: Settings, segment: pd.Series) -> pd.
     a = market.accounts
     facts = a[["unit_id", "area_id", "status", "industry", "revenue", "employees"]].copy()
     facts["revenue"] = facts["revenue"].clip(lower=0.0)  # more credited than sold weighs nothing
-    facts["potential"] = a["potential"]
     facts["segment"] = segment.reindex(a.index).fillna("")
     facts["size_class"] = size_class(a["employees"])
     facts[PLACE] = a[PLACE]
@@ -65,8 +110,8 @@ def account_facts(market: Market, settings: Settings, segment: pd.Series) -> pd.
     if customer.any():
         c = settings.customers
         facts.loc[customer, "abc"] = abc(facts.loc[customer, "revenue"], c.abc_a, c.abc_b)
-    wallet = account_potential(facts, settings)
-    facts[wallet.columns] = wallet
+    found = (wallet or wallets(market, settings, facts["segment"])).table
+    facts[found.columns] = found.reindex(facts.index)
     facts = _chances(market, facts, settings)
     facts["tier"] = _tiers(facts.loc[~customer, "ev"]).reindex(facts.index).fillna("")
     facts["class"] = np.select(
@@ -101,12 +146,8 @@ def _chances(market: Market, facts: pd.DataFrame, settings: Settings) -> pd.Data
     facts["value"] = np.fmin(value, facts["white_space"]).clip(lower=0.0)
     still = deals[~deals["is_closed"].astype(bool)]
     facts["pipeline"] = still.groupby("account_id")["amount"].sum().reindex(facts.index).fillna(0.0)
-    facts["ev"] = (
-        _deals_a_year(market, facts, settings)
-        * facts["p_win"]
-        * facts["value"]
-        * settings.workload.margin
-    )
+    facts["p_opp"] = _deals_a_year(market, facts, settings)
+    facts["ev"] = facts["p_opp"] * facts["p_win"] * facts["value"] * settings.workload.margin
     return facts
 
 

@@ -1,0 +1,323 @@
+"""Potential in worlds solved by hand, against planted wallets, and against a real market."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from terrlib.decisions.segments import find_segments
+from terrlib.errors import DataError
+from terrlib.inputs.load import load_market
+from terrlib.inputs.settings import Settings, change_settings, load_settings, make_settings
+from terrlib.measures import facts as measuring
+from terrlib.measures.customers import size_class
+from terrlib.measures.potential import account_potential, area_potential, outside
+from tests.worlds import line_market
+
+ROOT = Path(__file__).parents[1]
+IOWA = ROOT.parent / "shared" / "real" / "iowa"
+QUICK = make_settings({"customers": {"potential_refits": 20}})
+
+
+def firms(revenue, employees=np.nan, **columns):
+    """Facts of some firms: customers where they buy, of one segment and industry unless said."""
+    n = len(revenue)
+    table = pd.DataFrame(
+        {
+            "status": ["customer" if r > 0 else "prospect" for r in revenue],
+            "revenue": np.asarray(revenue, float),
+            "potential": np.nan,
+            "employees": employees,
+            "annual_turnover": np.nan,
+            "segment": "",
+            "industry": "",
+            "tenure_m": np.nan,
+            "area_id": "P",
+        },
+        index=[f"A{i:03d}" for i in range(n)],
+    ).assign(**columns)
+    return table.assign(size_class=size_class(table["employees"]))
+
+
+def planted(seed, n=120):
+    """Wallets as the ranges suppose: the best-served customers buy all, and wallets scatter evenly."""
+    rng = np.random.default_rng(seed)
+    employees = np.exp(rng.normal(3, 1, n)).round() + 1
+    wallet = 2000 * employees**0.8 * np.exp(0.3 * rng.normal(size=n))
+    share = np.where(rng.random(n) < 0.4, 1.0, rng.uniform(0.03, 0.25, n))
+    revenue = np.where(rng.random(n) < 0.6, wallet * share, 0.0)
+    trade = rng.choice(["bakery", "hotel", "garage"], n)
+    return firms(revenue, employees, industry=trade), wallet
+
+
+@pytest.fixture(scope="module")
+def sample():
+    asked = load_settings(ROOT / "data/sample/settings.yml")
+    market = load_market(asked, ROOT / "data/sample")
+    found = measuring.wallets(market, asked, find_segments(market, asked).label)
+    truth = pd.read_csv(ROOT / "tests/truth/accounts.csv", dtype={"account_id": str})
+    return market, asked, found, truth.set_index("account_id")["wallet"].reindex(found.table.index)
+
+
+def test_without_size_or_segments_potential_is_what_is_bought():
+    found = account_potential(firms([5.0, 0.0, 7.0, 9.0, 3.0, 2.0]), QUICK)
+    assert found.table["potential"].tolist() == [5.0, 0.0, 7.0, 9.0, 3.0, 2.0]
+    assert set(found.table["potential_src"]) == {"revenue"}
+    assert found.table["wallet_share"].tolist() == [1.0, 0.0, 1.0, 1.0, 1.0, 1.0]
+    assert found.basis.kind == "revenue" and not found.basis.calibrated
+
+
+def test_the_best_in_class_buys_as_much_for_each_employee():
+    # Everybody buys 10 for each employee, but one who buys 5 and one who does not buy at all.
+    found = account_potential(firms([20, 30, 40, 60, 20, 0], [2, 3, 4, 6, 4, 8]), QUICK)
+    assert found.table["potential"].round(6).tolist() == [20, 30, 40, 60, 40, 80]
+    assert set(found.table["potential_src"]) == {"cell"}
+    assert found.table["white_space"].round(6).tolist() == [0, 0, 0, 0, 20, 80]
+
+
+def test_a_small_cell_is_drawn_to_its_segment():
+    # Four small firms buy 1 for each employee, one medium 4; the best quarter of all begins at 1.
+    rows = firms([20, 20, 20, 20, 400, 0], [20, 20, 20, 20, 100, 100])
+    assert np.quantile([1, 1, 1, 1, 4], 0.75) == 1
+    found = account_potential(rows, QUICK).table
+    assert found["potential"].iloc[5] == pytest.approx(100 * (1 * 4 + 20 * 1) / 21)
+
+
+def test_where_no_size_is_known_the_segment_speaks():
+    rows = firms([10, 10, 10, 90, 90, 90, 0, 0], segment=["s"] * 3 + ["t"] * 3 + ["s", "t"])
+    found = account_potential(rows, QUICK).table
+    # Median of all is 50, of which 20 stand beside three of the segment's own.
+    assert found["potential"].iloc[6] == pytest.approx((3 * 10 + 20 * 50) / 23)
+    assert found["potential"].iloc[7] == pytest.approx((3 * 90 + 20 * 50) / 23)
+    assert set(found["potential_src"]) == {"segment"}
+
+
+def test_each_account_is_told_by_the_best_that_knows_it():
+    rows, _ = planted(1)
+    rows["segment"] = np.where(np.arange(len(rows)) % 2, "s", "t")
+    rows.loc["A000", "potential"] = 1e9
+    rows.loc["A001", "employees"] = np.nan
+    found = account_potential(rows, QUICK)
+    assert found.table["potential_src"].to_dict() | {"A000": "given", "A001": "segment"} == (
+        found.table["potential_src"].to_dict()
+    )
+    assert (found.table["potential_src"].iloc[2:] == "quantile").all()
+    assert found.table.loc["A000", ["potential", "potential_low", "potential_high"]].eq(1e9).all()
+    assert found.basis.kind == "linear" and found.basis.size == "employees"
+
+
+def test_turnover_speaks_where_employees_are_not_known():
+    rows, _ = planted(2)
+    other = rows.assign(annual_turnover=rows["employees"] * 5e5, employees=np.nan)
+    found, by_turnover = account_potential(rows, QUICK), account_potential(other, QUICK)
+    assert by_turnover.basis.size == "annual_turnover"
+    assert np.allclose(found.table["potential"], by_turnover.table["potential"])
+
+
+def test_customers_of_less_than_a_year_do_not_teach():
+    rows, _ = planted(3)
+    late = rows.assign(tenure_m=np.where(np.arange(len(rows)) % 3 == 0, 5.0, 40.0))
+    assert account_potential(late, QUICK).basis.n < account_potential(rows, QUICK).basis.n
+
+
+def test_a_boosted_model_speaks_only_where_a_line_is_wrong():
+    rng = np.random.default_rng(4)
+    employees = np.exp(rng.uniform(0, 6, 400)).round() + 1
+    noise = np.exp(0.1 * rng.normal(size=400))
+    step = np.where(employees > 20, 50_000.0, 500.0) * noise
+    line = 500 * employees**0.8 * noise
+    assert account_potential(firms(step, employees), QUICK).basis.kind == "boosted"
+    found = account_potential(firms(line, employees), QUICK).basis
+    assert found.kind == "linear" and found.pinball["linear"] <= found.pinball["boosted"]
+
+
+@pytest.mark.parametrize("seed", [5, 6])
+def test_ranges_hold_the_potential_and_never_fall_below_revenue(seed):
+    table = account_potential(planted(seed)[0], QUICK).table
+    rows = planted(seed)[0]
+    assert (rows["revenue"] <= table["potential_low"] + 1e-9).all()
+    assert (table["potential_low"] <= table["potential"]).all()
+    assert (table["potential"] <= table["potential_high"]).all()
+    assert table["wallet_share"].between(0, 1).all()
+
+
+def test_another_currency_scales_potentials_and_moves_no_rank():
+    rows, _ = planted(7)
+    one = account_potential(rows, QUICK).table
+    other = account_potential(rows.assign(revenue=rows["revenue"] * 4.27), QUICK).table
+    assert np.allclose(other["potential"], 4.27 * one["potential"])
+    assert np.allclose(other["potential_high"], 4.27 * one["potential_high"])
+    ranks = [
+        t["potential"].round(4).rank()
+        for t in (one, other.assign(potential=other["potential"] / 4.27))
+    ]
+    assert ranks[0].equals(ranks[1])
+
+
+def test_neither_the_order_nor_the_names_of_accounts_matter():
+    rows, _ = planted(8)
+    one = account_potential(rows, QUICK).table
+    mixed = rows.sample(frac=1, random_state=1)
+    pd.testing.assert_frame_equal(account_potential(mixed, QUICK).table.loc[rows.index], one)
+    named = mixed.set_axis([f"Z{i}" for i in range(len(mixed))])
+    other = account_potential(named, QUICK).table.set_axis(mixed.index).loc[rows.index]
+    pd.testing.assert_frame_equal(other, one)
+    trade = rows["industry"].map({"bakery": "x", "hotel": "w", "garage": "z"})
+    other = account_potential(rows.assign(industry=trade), QUICK).table
+    assert np.allclose(other["potential"], one["potential"])
+
+
+def structure(*rows):
+    return pd.DataFrame(rows, columns=["area_id", "industry", "size_class", "n_firms"])
+
+
+def test_firms_outside_the_crm_by_hand():
+    market = line_market(
+        [1.0] * 4,
+        market_structure=[
+            dict(zip(["area_id", "industry", "size_class", "n_firms"], row, strict=True))
+            for row in [
+                ("P", "Bakery", "small", 6),
+                ("P", "hotel", "small", 1),
+                ("Q", "hotel", "large", 2),
+            ]
+        ],
+    )
+    facts = firms([100, 200, 600], [20, 30, 40], industry=["bakery", "bakery", "hotel"])
+    facts = facts.assign(potential=[100.0, 200.0, 600.0], potential_low=50.0, potential_high=900.0)
+    found = outside(market, facts, Settings()).set_index("area_id")
+    # The middle of all, and so of the small, is 200. Bakeries: two in the CRM, 150 in the middle.
+    bakery = (2 * 150 + 20 * 200) / 22
+    assert found.loc["P"].tolist() == pytest.approx(
+        [4, 4 * bakery * 0.3, 4 * 50 * 0.3, 4 * 900 * 0.3]
+    )
+    assert found.loc["Q"].tolist() == pytest.approx([2, 2 * 200 * 0.3, 2 * 50 * 0.3, 2 * 900 * 0.3])
+    whole = area_potential(market, facts, Settings()).set_index("area_id")
+    assert whole.loc["P", ["crm", "outside"]].tolist() == pytest.approx([900, 4 * bakery * 0.3])
+    assert (whole["total"] == whole["crm"] + whole["outside"]).all()
+    assert (whole["low"] <= whole["total"]).all() and (whole["total"] <= whole["high"]).all()
+
+
+def write_market(folder, rows):
+    """Two accounts and a market structure, as files."""
+    (folder / "accounts.csv").write_text(
+        "account_id,lat,lon,revenue,industry,employees\n"
+        "1,52.0,19.0,100,hotel,20\n2,52.1,19.1,0,hotel,30\n",
+        encoding="utf-8",
+    )
+    lines = ["area_id,industry,size_class,n_firms", *rows]
+    (folder / "structure.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    tables = {"accounts": "accounts.csv", "market_structure": "structure.csv"}
+    return load_market(make_settings({"tables": tables}), folder)
+
+
+def test_a_market_structure_comes_through_the_door(tmp_path):
+    found = write_market(tmp_path, ["P,hotel,Large,3", "P,hotel,small,12"]).market_structure
+    assert found.to_numpy().tolist() == [
+        ["P", "hotel", "large", 3.0],
+        ["P", "hotel", "small", 12.0],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (["P,hotel,tiny,3"], "a size_class is micro, small, medium, large, not 'tiny'"),
+        (["P,hotel,small,3", "P,Hotel,small,4"], "1 rows repeat .* such as P, Hotel, small"),
+    ],
+)
+def test_a_market_structure_that_cannot_be_counted_is_refused(tmp_path, rows, said):
+    with pytest.raises(DataError, match=said):
+        write_market(tmp_path, rows)
+
+
+def test_without_a_market_structure_nothing_is_outside():
+    facts = firms([100.0]).assign(potential=100.0, potential_low=90.0, potential_high=120.0)
+    assert area_potential(line_market([1.0]), facts, Settings()).iloc[0, 1:].tolist() == (
+        [100, 0, 100, 90, 120]
+    )
+
+
+def test_a_market_size_scales_what_was_modelled_and_nothing_else():
+    # Potentials 20, 30, 40, 60, 40, 80 and 100 given: 370. The market holds 460.
+    rows = firms([20, 30, 40, 60, 20, 0, 0], [2, 3, 4, 6, 4, 8, 1])
+    rows.loc["A006", "potential"] = 100.0
+    asked = change_settings(QUICK, {"customers.market_size": 920.0, "customers.served_share": 0.5})
+    found = account_potential(rows, asked)
+    assert found.basis.calibrated and found.basis.factor == pytest.approx(360 / 270)
+    assert found.table["potential"].sum() == pytest.approx(460)
+    assert found.table.loc["A006", "potential"] == 100
+    # Revenue is the floor: 250 leave 20, 30, 40 and 60 as they are bought, and 40, 80 share 100.
+    less = account_potential(rows, change_settings(QUICK, {"customers.market_size": 350.0}))
+    assert less.table["potential"].round(6).tolist() == (
+        pytest.approx([20, 30, 40, 60, 100 / 3, 200 / 3, 100], abs=1e-5)
+    )
+
+
+def test_a_market_size_counts_firms_outside_the_crm():
+    rows = firms([20, 30, 40, 60, 20, 0], [2, 3, 4, 6, 4, 8], industry="bakery")
+    asked = change_settings(QUICK, {"customers.market_size": 1000.0})
+    there = structure(("P", "bakery", "micro", 16))
+    table = account_potential(rows, asked, there).table
+    scaled = rows.assign(**table)
+    market = line_market([1.0], market_structure=there.to_dict("records"))
+    assert area_potential(market, scaled, asked)["total"].sum() == pytest.approx(1000)
+
+
+def test_a_market_smaller_than_what_is_bought_is_refused_with_both_numbers():
+    rows = firms([20, 30, 40, 60, 20, 0], [2, 3, 4, 6, 4, 8])
+    with pytest.raises(DataError, match=r"is 100, but accounts buy.* 170 already"):
+        account_potential(rows, change_settings(QUICK, {"customers.market_size": 100.0}))
+
+
+def test_the_sample_is_ranked_as_its_planted_wallets(sample):
+    market, _, found, wallet = sample
+    assert found.table["potential"].corr(wallet, method="spearman") >= 0.85
+    prospects = market.accounts["status"] == "prospect"
+    assert found.table["potential"][prospects].corr(wallet[prospects], method="spearman") >= 0.85
+    assert found.basis.kind == "linear" and not found.basis.calibrated
+
+
+def test_the_sample_set_to_its_market_has_the_size_of_its_wallets(sample):
+    market, asked, found, wallet = sample
+    size = {"customers.market_size": float(wallet.sum()), "customers.potential_refits": 20}
+    segment = find_segments(market, asked).label
+    scaled = measuring.wallets(market, change_settings(asked, size), segment)
+    assert scaled.table["potential"].sum() == pytest.approx(wallet.sum())
+    same = found.table["potential_src"] == "quantile"
+    free = same & (market.accounts["revenue"] == 0)
+    ratio = scaled.table["potential"][free] / found.table["potential"][free]
+    assert ratio.to_numpy() == pytest.approx(scaled.basis.factor)
+
+
+@pytest.mark.slow
+def test_ranges_cover_four_wallets_of_five_where_what_they_suppose_holds():
+    hits = []
+    for seed in range(200):
+        rows, wallet = planted(seed + 1000)
+        table = account_potential(rows, QUICK).table
+        hits.append((table["potential_low"] <= wallet) & (wallet <= table["potential_high"]))
+    assert 0.70 <= np.mean(hits) <= 0.90
+    strangers = [h[planted(s + 1000)[0]["revenue"] == 0].mean() for s, h in enumerate(hits)]
+    assert 0.70 <= np.mean(strangers) <= 0.90
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not IOWA.is_dir(), reason=f"the real files are not at {IOWA}")
+def test_the_retailers_of_iowa_are_ranked_as_all_vendors_sell_to_them():
+    asked = load_settings(ROOT / "tests/real/iowa.yml")
+    columns = dict(asked.tables["accounts"].columns)
+    del columns["potential"]
+    table = asked.tables["accounts"].model_copy(update={"columns": columns})
+    asked = asked.model_copy(update={"tables": asked.tables | {"accounts": table}})
+    market = load_market(asked, IOWA)
+    found = measuring.wallets(market, asked, find_segments(market, asked).label)
+    raw = pd.read_csv(IOWA / "stores_2022Q3.csv", dtype=str).set_index("Store Number")
+    whole = raw["All Vendors Sales (Dollars)"].astype(float).reindex(found.table.index)
+    ours = market.accounts["revenue"]
+    print(found.basis, found.table["potential_src"].value_counts().to_dict())
+    print("all", found.table["potential"].corr(whole, method="spearman"))
+    print("revenue", ours.corr(whole, method="spearman"))
+    print("buying", found.table["potential"][ours > 0].corr(whole[ours > 0], method="spearman"))
+    assert found.table["potential"].corr(whole, method="spearman") >= 0.7
