@@ -22,6 +22,7 @@ from terrlib.inputs.settings import Territories as Asked
 from terrlib.measures import facts as measuring
 from terrlib.measures import scorecard as judging
 from terrlib.measures import winning
+from terrlib.measures.potential import Potential
 from terrlib.measures.workload import capacity_h
 from terrlib.runs import (
     Run,
@@ -89,19 +90,26 @@ def find_segments(run: Run) -> segments.Segments:
 
 
 @cache
+def wallets(run: Run) -> Potential:
+    """What every account could buy, and what that rests on (notebook 01)."""
+    return measuring.wallets(run.market, run.settings, _segment(run))
+
+
+@cache
 def account_facts(run: Run) -> pd.DataFrame:
     """Everything that is measured of an account; segments as decided, else found here."""
     kept = read_facts(run) if run.has("decisions/segment") else None
     if kept is not None and kept.index.equals(run.market.accounts.index):
         return kept
-    return measuring.account_facts(run.market, run.settings, _segment(run))
+    return measuring.account_facts(run.market, run.settings, _segment(run), wallets(run))
 
 
 def write_segments(run: Run) -> pd.DataFrame:
     """Write `decisions/segment.csv` and every finding about the data."""
     write_findings(run)
-    write_facts(run, measuring.account_facts(run.market, run.settings, find_segments(run).label))
     label = find_segments(run).label
+    wallet = measuring.wallets(run.market, run.settings, label)
+    write_facts(run, measuring.account_facts(run.market, run.settings, label, wallet))
     return run.write(
         "decisions/segment", pd.DataFrame({"account_id": label.index, "segment": label.to_numpy()})
     )
@@ -541,7 +549,7 @@ def assemble_plan(run: Run) -> dict[str, pd.DataFrame]:
     """Put the five tables together (notebook 06)."""
     facts, territory = account_facts(run), territories(run).territory
     spent, sold = split_budget(run), selling(run)
-    areas = plan.target_areas(run.market, facts, territory, sold, run.settings)
+    areas = plan.target_areas(run.market, facts, territory, sold, run.settings, reps(run))
     reached = plan.reach(run.market, facts, territory, areas, spent)
     return {
         "plan/areas": areas,
@@ -671,11 +679,14 @@ FEWEST_OF_A_KIND = 5
 
 
 def white_space(run: Run) -> pd.DataFrame:
-    """Revenue and white space by area, or by town where there are no areas, most first."""
+    """Revenue and white space with its range by area, or by town without areas, most first."""
     facts, market = account_facts(run), run.market
     place = (
         facts["area_id"].map(market.areas["name"]) if len(market.areas) else market.accounts["town"]
     )
     place = place.where(place.fillna("") != "", market.accounts["name"])
-    by = facts.groupby(place.rename("name"), as_index=False)[["revenue", "white_space"]].sum()
+    low, high = (facts[f"potential_{end}"] - facts["revenue"] for end in ("low", "high"))
+    columns = ["revenue", "white_space", "white_space_low", "white_space_high"]
+    facts = facts.assign(white_space_low=low, white_space_high=high)
+    by = facts.groupby(place.rename("name"), as_index=False)[columns].sum()
     return by.sort_values(["white_space", "name"], ascending=[False, True]).reset_index(drop=True)

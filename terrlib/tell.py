@@ -207,6 +207,16 @@ def white_space(run: Run) -> Sentence:
     )
 
 
+def potential(run: Run) -> Sentence:
+    """Say what the potentials rest on, and whether they are money or only ranks."""
+    basis = steps.wallets(run).basis
+    how = run.words.say(f"potential.{basis.kind}", n=basis.n, tau=basis.tau)
+    level = "market" if basis.calibrated else "relative"
+    if basis.kind in ("given", "revenue"):
+        return how
+    return Sentence(f"{how} {run.words.say(f'potential.{level}')}")
+
+
 def units(run: Run) -> Sentence:
     """Say what the map is made of and who touches whom."""
     market = run.market

@@ -145,7 +145,7 @@ def ideal_customers(best: pd.DataFrame, words: Words) -> go.Figure:
 
 
 def white_space_bars(where: pd.DataFrame, words: Words) -> go.Figure:
-    """Revenue and white space of the places with most of it: name, revenue, white_space."""
+    """Revenue and white space of the places with most of it, the latter with its range."""
     rows = where.head(15)
     figure = _figure(words, x="space_x", height=460)
     figure.add_bar(
@@ -161,6 +161,13 @@ def white_space_bars(where: pd.DataFrame, words: Words) -> go.Figure:
         orientation="h",
         name=words.label("white_space"),
         marker_color=GREEN,
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": rows["white_space_high"] - rows["white_space"],
+            "arrayminus": rows["white_space"] - rows["white_space_low"],
+            "color": GREY,
+        },
     )
     return figure.update_yaxes(autorange="reversed")
 
