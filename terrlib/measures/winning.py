@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from terrlib.inputs.settings import Settings
 HORIZON_M = 36
 DAYS_PER_MONTH = 30.4375
 OPEN, WON, LOST = 0, 1, 2
+DRAWS = 200
 
 
 def deals(market: Market) -> pd.DataFrame:
@@ -43,13 +46,19 @@ def deals(market: Market) -> pd.DataFrame:
     )
 
 
-def incidence(months: NDArray[np.float64], outcome: NDArray[np.int64]) -> NDArray[np.float64]:
+def incidence(
+    months: NDArray[np.float64],
+    outcome: NDArray[np.int64],
+    weights: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
     """Cumulative incidence of winning and losing by month, by Aalen and Johansen.
 
     Parameters
     ----------
     months, outcome
         Age and outcome (0 open, 1 won, 2 lost) of each deal.
+    weights
+        How often each deal counts, >= 0; once where not given.
 
     Returns
     -------
@@ -65,11 +74,12 @@ def incidence(months: NDArray[np.float64], outcome: NDArray[np.int64]) -> NDArra
 
     grid = np.arange(HORIZON_M + 1, dtype=float)
     curves = np.zeros((HORIZON_M + 1, 2))
-    if not (outcome > 0).any():
+    weights = np.ones(len(months)) if weights is None else weights
+    counts = weights > 0
+    if not (outcome[counts] > 0).any():
         return curves
-    # Its variance, which is not used, divides by zero where the last deal closes.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = CumIncidenceRight(months, outcome)
+    # With weights statsmodels leaves out its variance, which divides by zero at the last closed deal.
+    found = CumIncidenceRight(months[counts], outcome[counts], freq_weights=weights[counts])
     for cause in range(min(2, len(found.cinc))):
         at = np.searchsorted(found.times, grid, side="right") - 1
         curve = np.concatenate([[0.0], found.cinc[cause]])
@@ -87,70 +97,214 @@ def win_rates(market: Market, groups: pd.Series, settings: Settings) -> pd.DataF
     groups
         account_id -> group, such as a segment.
     settings
-        `customers.kappa` closed deals of the whole base stand beside those of a group.
+        `customers.kappa` closed deals of the whole base stand beside those of a group; `seed`.
 
     Returns
     -------
     DataFrame, the whole base first, under the group ""
-        group, n, won, lost, open  counts
-        naive       won over closed                              share
-        p_win       share of deals that are won in the end       share
-        low, high   80% interval (Wilson, on the closed deals)   share
-        cycle_m     mean time to a win                           months
+        group, n, won, lost, open   counts
+        naive                   won over closed, 0 where nothing closed       share
+        naive_low, naive_high   its 80% interval, as if nothing were open     share
+        p_win                   share of deals that are won in the end        share
+        low, high               80% interval of p_win                         share
+        naive_cycle_m           mean time to the wins so far, NaN without     months
+        cycle_m                 mean time to a win, open deals counted        months
+        cycle_median_m          median of the same                            months
+        tail                    deals of unknown end where the record stops   share
+
+    Without one closed deal `p_win` and the cycle are those of the settings.
+
+    Notes
+    -----
+    Curves are by Aalen and Johansen (1978); a group of n closed deals gets
+    (n * own + kappa * whole base) / (n + kappa). Won over closed is too low wherever deals are lost
+    faster than they are won. `p_win` lets the deals of `tail` end as those before them.
+
+    Examples
+    --------
+    Two are lost after a month, one is won after eight, one is two months old and open: of the two
+    that outlived the first month, the one whose end is known was won.
+
+    >>> from types import SimpleNamespace
+    >>> begun = ["2026-01-01", "2026-01-01", "2026-01-01", "2026-08-01"]
+    >>> ended = ["2026-02-01", "2026-02-01", "2026-09-01", "2026-12-01"]
+    >>> table = pd.DataFrame({"account_id": "a", "amount": 1.0,
+    ...     "created_date": pd.to_datetime(begun), "close_date": pd.to_datetime(ended),
+    ...     "is_closed": [True, True, True, False], "is_won": [False, False, True, False]})
+    >>> market = SimpleNamespace(opportunities=table, as_of=pd.Timestamp("2026-09-30"))
+    >>> rates = win_rates(market, pd.Series({"a": ""}), Settings())
+    >>> rates[["naive", "p_win", "naive_cycle_m"]].round(2).values.tolist()
+    [[0.33, 0.5, 7.98]]
     """
-    table = deals(market)
-    group = table["account_id"].map(groups).fillna("")
-    pool = incidence(table["months"].to_numpy(), table["outcome"].to_numpy())
-    rows = [_rate("", table, pool, pool, settings)]
+    return pd.DataFrame([_rate(c, settings) for c in _curves(market, groups, settings)])
+
+
+def cycle_curves(market: Market, groups: pd.Series, settings: Settings) -> pd.DataFrame:
+    """How deals end as they grow older, by group.
+
+    Parameters
+    ----------
+    market, groups, settings
+        As for `win_rates`.
+
+    Returns
+    -------
+    DataFrame, the whole base first, under the group ""; empty where no deal has closed
+        group
+        month        age of a deal, 0 to 36                            months
+        won, lost    share of deals that have ended so by this age     share
+        open         share still open                                  share
+        low, high    80% interval of `won`                             share
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> none = pd.DataFrame({"account_id": []})
+    >>> market = SimpleNamespace(opportunities=none, as_of=None)
+    >>> cycle_curves(market, pd.Series(dtype=str), Settings()).empty
+    True
+    """
+    columns = ["group", "month", "won", "lost", "open", "low", "high"]
+    parts = []
+    for c in _curves(market, groups, settings):
+        if not c.curve[-1].sum():
+            return pd.DataFrame(columns=columns)
+        won, lost = c.curve.T
+        band = [
+            _interval(p, sd, c.closed + c.kappa)
+            for p, sd in zip(won, c.draws[:, :, 0].std(axis=0), strict=True)
+        ]
+        low, high = np.array(band).T
+        table = {"group": c.group, "month": np.arange(HORIZON_M + 1), "won": won, "lost": lost}
+        parts.append(
+            pd.DataFrame(table | {"open": np.clip(1 - won - lost, 0, 1), "low": low, "high": high})
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def ends_won(curve: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of deals won in the end; what outlives the record ends as what came before it.
+
+    Examples
+    --------
+    >>> float(ends_won(np.array([[0.0, 0.0], [0.2, 0.6]])))
+    0.25
+    """
+    won, lost = curve[..., -1, 0], curve[..., -1, 1]
+    return won / np.maximum(won + lost, 1e-12)
+
+
+def months_to_win(curve: NDArray[np.float64], share: float) -> float:
+    """Age by which a share of all wins has come, between whole months by a straight line.
+
+    Examples
+    --------
+    >>> round(months_to_win(np.array([[0.0, 0.0], [0.1, 0.6], [0.2, 0.8]]), 0.75), 2)
+    1.5
+    """
+    won = curve[:, 0]
+    return float(np.interp(share * won[-1], won, np.arange(len(won)))) if won[-1] else np.nan
+
+
+def pooled_draws(market: Market, settings: Settings) -> NDArray[np.float64]:
+    """Win rates of the whole base that the deals seen would allow: one for every draw of them.
+
+    Returns
+    -------
+    (DRAWS,) array
+        Shares; their spread is what is not known of the win rate.
+    """
+    whole = _curves(market, pd.Series(dtype=str), settings)[0]
+    return np.asarray(ends_won(whole.draws))
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """Curve of one group, shrunk, with its draws: (DRAWS, HORIZON_M + 1, 2)."""
+
+    group: str
+    deals: pd.DataFrame
+    kappa: float
+    curve: NDArray[np.float64]
+    draws: NDArray[np.float64]
+
+    @property
+    def closed(self) -> int:
+        return int((self.deals["outcome"] != OPEN).sum())
+
+
+def _curves(market: Market, groups: pd.Series, settings: Settings) -> list[_Curve]:
+    # The library has no covariance of the two curves, and without it no variance of the share won,
+    # nor any of a shrunk curve. Drawing the deals again, with a seed, has both.
+    table = deals(market).sort_index()
+    months, outcome = table["months"].to_numpy(), table["outcome"].to_numpy()
+    group = table["account_id"].map(groups).fillna("").to_numpy(str)
+    rng = np.random.default_rng(settings.seed)
+    n = max(len(table), 1)
+    weights = rng.multinomial(n, np.full(n, 1 / n), DRAWS).astype(float)[:, : len(table)]
+    pool = incidence(months, outcome)
+    pools = np.array([incidence(months, outcome, w) for w in weights])
+    found = [_Curve("", table, 0.0, pool, pools)]
     for name in sorted(set(group) - {""}):
-        part = table[group == name]
-        curve = incidence(part["months"].to_numpy(), part["outcome"].to_numpy())
-        rows.append(_rate(str(name), part, curve, pool, settings))
-    return pd.DataFrame(rows)
+        here = group == name
+        kappa, closed = settings.customers.kappa, int((outcome[here] != OPEN).sum())
+        own = incidence(months[here], outcome[here])
+        owns = np.array([incidence(months[here], outcome[here], w[here]) for w in weights])
+        curve, draws = (
+            (closed * a + kappa * b) / (closed + kappa) for a, b in ((own, pool), (owns, pools))
+        )
+        found.append(_Curve(str(name), table[here], kappa, curve, draws))
+    return found
 
 
-def _rate(
-    name: str,
-    part: pd.DataFrame,
-    curve: NDArray[np.float64],
-    pool: NDArray[np.float64],
-    settings: Settings,
-) -> dict[str, float | str | int]:
-    won, lost = int((part["outcome"] == WON).sum()), int((part["outcome"] == LOST).sum())
-    closed = won + lost
-    kappa = 0.0 if name == "" else settings.customers.kappa
-    if not pool[-1].sum():
-        assumed, months = settings.customers.win_rate, settings.timeline.cycle_months
-        return {
-            "group": name,
-            "n": len(part),
-            "won": won,
-            "lost": lost,
-            "open": len(part) - closed,
-            "naive": 0.0,
+def _rate(c: _Curve, settings: Settings) -> dict[str, float | str | int]:
+    won_in = c.deals.loc[c.deals["outcome"] == WON, "months"]
+    won, lost = len(won_in), int((c.deals["outcome"] == LOST).sum())
+    naive = won / c.closed if c.closed else 0.0
+    naive_low, naive_high = wilson(naive, c.closed)
+    row: dict[str, float | str | int] = {
+        "group": c.group,
+        "n": len(c.deals),
+        "won": won,
+        "lost": lost,
+        "open": len(c.deals) - c.closed,
+        "naive": naive,
+        "naive_low": naive_low,
+        "naive_high": naive_high,
+        "naive_cycle_m": float(won_in.mean()),
+    }
+    assumed, months = settings.customers.win_rate, settings.timeline.cycle_months
+    if not c.curve[-1].sum():
+        return row | {
             "p_win": assumed,
             "low": assumed / 2,
             "high": min(1.0, assumed * 2),
             "cycle_m": months,
+            "cycle_median_m": months,
+            "tail": 1.0,
         }
-    mixed = (closed * curve + kappa * pool) / (closed + kappa) if closed + kappa else pool
-    p = float(mixed[-1, 0] / mixed[-1].sum())
-    low, high = wilson(p, closed + kappa)
-    steps = np.diff(mixed[:, 0])
+    p = float(ends_won(c.curve))
+    low, high = _interval(p, float(ends_won(c.draws).std()), c.closed + c.kappa)
+    steps = np.diff(c.curve[:, 0])
     middle = np.arange(HORIZON_M) + 0.5
-    cycle = float(steps @ middle / steps.sum()) if steps.sum() else settings.timeline.cycle_months
-    return {
-        "group": name,
-        "n": len(part),
-        "won": won,
-        "lost": lost,
-        "open": len(part) - closed,
-        "naive": won / closed if closed else 0.0,
+    return row | {
         "p_win": p,
         "low": low,
         "high": high,
-        "cycle_m": cycle,
+        "cycle_m": float(steps @ middle / steps.sum()) if steps.sum() else months,
+        "cycle_median_m": months_to_win(c.curve, 0.5) if steps.sum() else months,
+        "tail": float(max(0.0, 1 - c.curve[-1].sum())),
     }
+
+
+def _interval(p: float, sd: float, most: float) -> tuple[float, float]:
+    """Wilson's interval of as many deals as would give this spread, all of them closed.
+
+    Never of more than have closed: three deals, all lost, are alike in every draw.
+    """
+    p = min(max(p, 0.0), 1.0)
+    worth = p * (1 - p) / sd**2 if sd > 0 else most
+    return wilson(p, min(worth, most))
 
 
 def wilson(p: float, n: float, level: float = 0.80) -> tuple[float, float]:
@@ -188,7 +342,7 @@ def open_deals(market: Market, settings: Settings) -> pd.DataFrame:
         lag = lag_pmf(settings.timeline.cycle_months, 0.6, HORIZON_M - 1)
         by_age = np.tile(lag * settings.customers.win_rate, (HORIZON_M + 1, 1))
     else:
-        # Deals that outlive the horizon are counted lost: the curve is scaled to end at one.
+        # Deals that outlive the record end as those before them: the curve is scaled to end at one.
         curve = curve / curve[-1].sum()
         steps = np.diff(curve[:, 0])
         alive = np.clip(1 - curve.sum(axis=1), 1e-9, None)
