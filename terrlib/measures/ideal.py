@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -242,8 +243,9 @@ def known_at_start(
         ).min(axis=1)
         table["distance_km"] = np.nan_to_num(away, nan=0.0)
     found = table.reindex(owner).set_axis(starts.index)
-    first = owner.map(_first_purchase(market))
-    found["prior_customer"] = (first < starts["created_date"]).astype(float)
+    first = _first_purchase(market).reindex(owner).to_numpy("datetime64[s]")
+    begun = starts["created_date"].to_numpy("datetime64[s]")
+    found["prior_customer"] = (first < begun).astype(float)
     found[["type", "lead_source"]] = starts[["type", "lead_source"]]
     texts = [name for name in FEATURES if name not in NUMBERS]
     found[texts] = found[texts].astype(object).where(found[texts].notna(), "").astype(str)
@@ -262,7 +264,7 @@ def _first_purchase(market: Market) -> pd.Series:
         days.append(market.accounts["customer_since"].dropna())
     given = [pd.to_datetime(d) for d in days if len(d)]
     if not given:
-        return pd.Series(dtype="datetime64[us]")
+        return pd.Series(dtype="datetime64[us]", index=pd.Index([], dtype=object))
     every = pd.concat(given)
     return every.groupby(every.index).min()
 
@@ -368,12 +370,12 @@ class _Tried:
     metrics: dict[str, float]
     calibration: pd.DataFrame
     columns: list[str] = field(default_factory=list)
-    slices: tuple[pd.Index, ...] = ()
+    slices: tuple[pd.Index, pd.Index] = (pd.Index([]), pd.Index([]))
 
     def chances(self, past: _Past) -> tuple[Array, Array, Array, float]:
         """Chance of every account with its 80% interval, and the anchor."""
-        # What was tested is the recipe. It moves on by a slice, to rest on the latest deals too.
-        train, hold = self.slices[0].append(self.slices[1]), self.slices[2]
+        # What was tested is what speaks: it is not fitted anew on the deals of the test.
+        train, hold = self.slices
         encode = _encoder(self.columns).fit(past.x.loc[train])
         seen, held, every = (encode.transform(past.x.loc[i]) for i in (train, hold, past.x.index))
         ways, share = _ways(past, self.columns)
@@ -436,17 +438,18 @@ def _try_model(past: _Past) -> _Tried:
         verdict = "no_skill"
     elif not SLOPES[0] <= found["slope"] <= SLOPES[1]:
         verdict = "bad_slope"
-    return _Tried(kind, verdict, metrics | found, calibration, columns, (train, hold, test))
+    return _Tried(kind, verdict, metrics | found, calibration, columns, (train, hold))
 
 
-def _affordable(x: pd.DataFrame, events: int) -> list[str]:
+def _affordable(x: pd.DataFrame, events: int, without: Sequence[str] = ()) -> list[str]:
     """Features, the most telling first, until ten events stand behind each column."""
     left, kept = events // EVENTS_PER_FEATURE, []
     for name in FEATURES:
-        if x[name].nunique() < 2:  # noqa: PLR2004
+        if name in without or x[name].nunique() < 2:  # noqa: PLR2004
             continue
-        common = int((x[name].value_counts() >= RARE).sum())
-        cost = 1 if name in NUMBERS else max(1, common)
+        often = x[name].value_counts() >= RARE
+        # Rare levels become one, and one level says what the others leave.
+        cost = 1 if name in NUMBERS else max(1, int(often.sum()) + int(not often.all()) - 1)
         if cost <= left:
             kept.append(name)
             left -= cost
@@ -627,7 +630,7 @@ def _lookalike(past: _Past, counts: dict[str, float]) -> Ideal:
     )
     few = min(s.sum(), len(s) - s.sum()) < FEWEST_ALIKE
     # Having bought before is what is asked here, so it may not be part of the answer.
-    columns = [c for c in _affordable(x, int(s.sum())) if c not in {"prior_customer", "type"}]
+    columns = _affordable(x, int(s.sum()), without=["prior_customer", "type", "lead_source"])
     none = pd.DataFrame(columns=CALIBRATION)
     del counts["base"]  # won over won
     if few or not columns:
@@ -652,7 +655,7 @@ def _values(past: _Past) -> Array:
 
     won = (past.deals["outcome"] == WON) & (past.deals["amount"] > 0)
     amount = past.deals.loc[won, "amount"].to_numpy(float)
-    columns = _affordable(past.x[won].assign(lead_source=""), len(amount))
+    columns = _affordable(past.x[won], len(amount), without=["lead_source"])
     if len(amount) < FEWEST_VALUES or not columns:
         return np.full(len(past.accounts), np.median(amount) if len(amount) else np.nan)
     model = make_pipeline(_encoder(columns), Ridge(alpha=1.0))

@@ -1,0 +1,181 @@
+"""How often deals are won: by hand, against what was planted, and how sure one may be."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from terrlib.inputs.load import load_market
+from terrlib.inputs.settings import Settings, load_settings
+from terrlib.measures import winning
+from tests.worlds import line_market
+
+ROOT = Path(__file__).parents[1]
+WHOLE = pd.Series({"A-a": ""})
+
+
+@pytest.fixture(scope="module")
+def sample():
+    asked = load_settings(ROOT / "data/sample/settings.yml")
+    return load_market(asked, ROOT / "data/sample"), asked
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return pd.read_csv(ROOT / "tests/truth/accounts.csv", index_col="account_id")
+
+
+def deal(name, began, ended=None, *, won=False, account="A-a", **more):
+    """One deal, open where it has no end."""
+    return {
+        "opp_id": name,
+        "account_id": account,
+        "created_date": began,
+        "close_date": ended or "2027-01-31",
+        "is_closed": ended is not None,
+        "is_won": won,
+        "amount": 100.0,
+        "type": "",
+        "lead_source": "",
+    } | more
+
+
+def simulated(rng, n, p, account="A-a"):
+    """Deals of three years with growing inflow; wins take ten months on average, losses three."""
+    began = 36 * (np.sqrt(1 + 15 * rng.random(n)) - 1) / 3
+    won = rng.random(n) < p
+    takes = np.where(won, rng.gamma(4, 2.5, n), rng.gamma(2, 1.5, n))
+    first, last = pd.Timestamp("2023-10-01"), pd.Timestamp("2026-09-30")
+    day = [
+        first + pd.to_timedelta((m * 30.4375).astype(int), unit="D") for m in (began, began + takes)
+    ]
+    closed = day[1] <= last
+    table = {"account_id": account, "created_date": day[0], "close_date": day[1]}
+    table |= {"is_closed": closed, "is_won": won & closed, "amount": 1.0}
+    index = pd.Index([f"O{i:04d}" for i in range(n)], name="opp_id")
+    return pd.DataFrame(table, index=index)
+
+
+def test_without_open_deals_counting_is_right():
+    days = [f"2026-0{i}-01" for i in range(2, 6)]
+    market = line_market(
+        [1.0],
+        opportunities=[deal(d, "2026-01-01", d, won=i in {0, 2}) for i, d in enumerate(days)],
+    )
+    whole = winning.win_rates(market, WHOLE, Settings()).iloc[0]
+    assert whole["p_win"] == whole["naive"] == 0.5
+    assert (whole["low"], whole["high"]) == pytest.approx(winning.wilson(0.5, 4), abs=0.06)
+    assert whole["tail"] == pytest.approx(0)
+    # won on 1 February and on 1 April: 31 and 90 days
+    assert whole["naive_cycle_m"] == pytest.approx((31 + 90) / 2 / 30.4375)
+
+
+def test_a_deal_still_open_ends_as_those_that_reached_its_age():
+    # Two lost after a month; of the two older than that one was won, so the other will be.
+    market = line_market(
+        [1.0],
+        opportunities=[
+            deal("a", "2026-01-01", "2026-02-01"),
+            deal("b", "2026-01-01", "2026-02-01"),
+            deal("c", "2026-01-01", "2026-09-01", won=True),
+            deal("d", "2026-08-01"),
+        ],
+    )
+    whole = winning.win_rates(market, WHOLE, Settings()).iloc[0]
+    assert whole["naive"] == pytest.approx(1 / 3)
+    assert whole["p_win"] == pytest.approx(1 / 2)
+    assert whole["low"] < whole["naive"] < whole["p_win"] < whole["high"]
+
+
+def test_what_is_open_when_the_record_ends_is_the_tail():
+    market = line_market(
+        [1.0],
+        opportunities=[
+            deal("a", "2026-03-01", "2026-04-01"),
+            deal("b", "2026-03-01", "2026-05-01", won=True),
+            deal("c", "2026-03-01"),
+            deal("d", "2026-03-01"),
+        ],
+    )
+    whole = winning.win_rates(market, WHOLE, Settings()).iloc[0]
+    assert whole["tail"] == pytest.approx(0.5)
+    assert whole["p_win"] == pytest.approx(0.5)
+
+
+def test_a_tiny_group_is_as_unsure_as_it_is_small():
+    many = [
+        deal(f"M{i:03d}", "2026-01-01", f"2026-0{2 + i % 6}-01", won=i % 4 == 0, account="A-b")
+        for i in range(200)
+    ]
+    few = [deal(f"F{i}", "2026-01-01", "2026-02-01") for i in range(3)]
+    market = line_market([1.0, 1.0], opportunities=[*many, *few])
+    rates = winning.win_rates(market, pd.Series({"A-a": "few", "A-b": "many"}), Settings())
+    few, many = rates.set_index("group").loc["few"], rates.set_index("group").loc["many"]
+    # (0 won + 20 * 50/203) / (3 + 20)
+    assert few["p_win"] == pytest.approx(20 * 50 / 203 / 23)
+    assert few["high"] - few["low"] > 2 * (many["high"] - many["low"])
+    assert few["naive"] == few["naive_low"] == 0
+
+
+def test_without_deals_the_assumption_stands_and_nothing_is_drawn():
+    market = line_market([1.0])
+    whole = winning.win_rates(market, WHOLE, Settings()).iloc[0]
+    assert whole["p_win"] == Settings().customers.win_rate
+    assert (whole["naive_low"], whole["naive_high"], whole["tail"]) == (0, 1, 1)
+    assert winning.cycle_curves(market, WHOLE, Settings()).empty
+
+
+def test_curves_add_up_and_end_at_the_win_rate(sample, truth):
+    market, asked = sample
+    curves = winning.cycle_curves(market, truth["segment"], asked)
+    assert np.allclose(curves[["won", "lost", "open"]].sum(axis=1), 1)
+    assert (curves["low"] <= curves["won"] + 1e-12).all()
+    assert (curves["won"] <= curves["high"] + 1e-12).all()
+    by = curves.groupby("group")
+    assert (by["won"].diff().fillna(0) >= 0).all() and (by["lost"].diff().fillna(0) >= 0).all()
+    rates = winning.win_rates(market, truth["segment"], asked).set_index("group")
+    end = by.last()
+    assert np.allclose(end["won"] / (end["won"] + end["lost"]), rates["p_win"][end.index])
+    assert np.allclose(end["open"], rates["tail"][end.index])
+
+
+def test_the_sample_is_read_right_where_counting_is_not(sample, truth):
+    market, asked = sample
+    rates = winning.win_rates(market, truth["segment"], asked).set_index("group")
+    planted = truth.groupby("segment")["p_win"].first()
+    planted[""] = market.opportunities["account_id"].map(truth["p_win"]).mean()
+    true = planted[rates.index]
+    assert ((rates["p_win"] - true).abs() < 0.03).all()
+    assert ((rates["naive"] - true).abs() > 0.05).all()
+    assert rates["low"].le(true).all() and rates["high"].ge(true).all()
+    assert (rates["naive_high"] < true).all()
+    # planted: ten months to a win
+    assert ((rates["cycle_m"] - 10).abs() < 1).all()
+    assert (rates["naive_cycle_m"] < 9).all()
+    assert (rates["cycle_median_m"] < rates["cycle_m"]).all()
+
+
+def test_rows_in_another_order_change_nothing(sample, truth):
+    from dataclasses import replace
+
+    market, asked = sample
+    mixed = replace(market, opportunities=market.opportunities.sample(frac=1, random_state=3))
+    one, two = (winning.win_rates(m, truth["segment"], asked) for m in (market, mixed))
+    pd.testing.assert_frame_equal(one, two)
+
+
+@pytest.mark.slow
+def test_eighty_percent_intervals_hold_the_truth_four_times_in_five():
+    rng = np.random.default_rng(11)
+    held, counted = [], []
+    for seed in range(200):
+        n, p = int(rng.integers(60, 400)), float(rng.uniform(0.1, 0.5))
+        market = line_market([1.0])
+        table = simulated(rng, n, p)
+        market = type(market)(**{**vars(market), "opportunities": table})
+        whole = winning.win_rates(market, WHOLE, Settings(seed=seed)).iloc[0]
+        held.append(whole["low"] <= p <= whole["high"])
+        counted.append(whole["naive_low"] <= p <= whole["naive_high"])
+    assert 0.70 <= np.mean(held) <= 0.90
+    assert np.mean(counted) < 0.5
