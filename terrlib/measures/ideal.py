@@ -616,7 +616,6 @@ def _cells(past: _Past) -> tuple[Array, Array, Array, float]:
 def _lookalike(past: _Past, counts: dict[str, float]) -> Ideal:
     """Rank accounts by their likeness to those won, where nobody wrote down what was lost."""
     from sklearn.model_selection import StratifiedKFold, cross_val_predict  # slow to import
-    from sklearn.pipeline import make_pipeline
 
     x = past.accounts
     owners = past.deals.loc[past.deals["outcome"] == WON]
@@ -635,9 +634,9 @@ def _lookalike(past: _Past, counts: dict[str, float]) -> Ideal:
     del counts["base"]  # won over won
     if few or not columns:
         return Ideal("unknown", "no_lost", counts, none, levels, _guess(past))
-    model = make_pipeline(_encoder(columns), _classifier("logistic", past.settings.seed))
+    model, table = _classifier("logistic", past.settings.seed), _encoder(columns).fit_transform(x)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=past.settings.seed)
-    seen = cross_val_predict(model, x, s, cv=folds, method="predict_proba")[:, 1]
+    seen = cross_val_predict(model, table, s, cv=folds, method="predict_proba")[:, 1]
     # Elkan and Noto: P(won) = P(known to be won) / c, c the mean of the first among those won.
     c = float(seen[s.to_numpy() > 0].mean())
     like = pd.Series(np.minimum(seen / c, 1.0), x.index)
