@@ -773,3 +773,33 @@ def test_any_bytes_give_a_table_or_a_sentence(tmp_path, content, name):
 @given(name=st.sampled_from(sorted(SEEDS)), seed=st.integers(0, 2**32))
 def test_damaged_files_give_a_table_or_a_sentence(tmp_path, name, seed):
     survives(tmp_path, name, mutated(SEEDS[name], seed))
+
+
+def test_a_shapefile_in_an_archive_may_not_lead_elsewhere(tmp_path):
+    outside = tmp_path / "outside.geojson"
+    gpd.GeoDataFrame({"a": ["x"]}, geometry=[box(0, 0, 1, 1)], crs=4326).to_file(outside)
+    source = f"<OGRVRTDataSource><OGRVRTLayer name='areas'><SrcDataSource>{outside}</SrcDataSource>"
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "t.zip", "w") as archive:
+        archive.writestr("areas.shp", f"{source}</OGRVRTLayer></OGRVRTDataSource>")
+    with pytest.raises(DataError, match="is no Shapefile, whatever its ending says"):
+        read_shapes(folder, TableFile(file="t.zip"))
+
+
+@pytest.mark.parametrize("name", ["a\x00.csv", "a" * 300 + ".csv"])
+def test_what_cannot_be_the_name_of_a_file_gets_a_sentence(tmp_path, name):
+    with pytest.raises(SettingsError, match="is no name of a file"):
+        read_table(tmp_path, "accounts", TableFile(file=name))
+
+
+def test_an_order_of_days_that_is_said_is_kept():
+    found = days(series("3/4/2026", "31/12/2026"), order="mdy")
+    assert found.found.dt.month.tolist()[0] == 3
+    assert found.bad.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(("key", "value"), [("crs", 999999), ("crs", 4326), ("quarter", "0000Q1")])
+def test_settings_that_mean_nothing_get_a_sentence(key, value):
+    with pytest.raises(SettingsError, match=key):
+        make_settings({key: value})

@@ -28,6 +28,7 @@ from terrlib.errors import DataError, SettingsError
 from terrlib.inputs.settings import TableFile
 from terrlib.inputs.values import TWO_WAYS
 
+SHAPEFILE = b"\x00\x00\x27\x0a"  # how one begins
 POLISH = set("ąćęłńóśźżĄĆĘŁŃÓŚŹŻ„”–—’…§°€×«»\u00a0")
 MAPS = {".geojson", ".json", ".gpkg", ".shp", ".zip"}
 FOREIGN = {
@@ -517,6 +518,7 @@ def _map(path: Path, spec: TableFile, *, read_geometry: bool) -> gpd.GeoDataFram
         names = guarded(path, lambda p: zipfile.ZipFile(p).namelist())
         if not any(name.lower().endswith(".shp") for name in names):
             raise DataError(f"{path.name} holds no Shapefile; it holds {some(names)}")
+        guarded(path, _require_shapes)
     else:
         _require_kind(path, kind)
     if encoding is None and kind in {".shp", ".zip"}:
@@ -539,11 +541,23 @@ def _map(path: Path, spec: TableFile, *, read_geometry: bool) -> gpd.GeoDataFram
     )
 
 
+def _require_shapes(path: Path) -> None:
+    """Refuse a Shapefile in an archive whose content is another thing, as for files on their own."""
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.lower().endswith(".shp"):
+                with archive.open(name) as file:
+                    if file.read(4) != SHAPEFILE:
+                        raise DataError(
+                            f"{path.name}: {name} is no Shapefile, whatever its ending says"
+                        )
+
+
 def _require_kind(path: Path, kind: str) -> None:
     """Refuse a map whose content is another thing: the reader would follow it to other files."""
     with path.open("rb") as file:
         head = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
-    begins = {".gpkg": b"SQLite format 3\x00", ".shp": b"\x00\x00\x27\x0a"}.get(kind, b"{")
+    begins = {".gpkg": b"SQLite format 3\x00", ".shp": SHAPEFILE}.get(kind, b"{")
     if not head.startswith(begins):
         name = {".gpkg": "GeoPackage", ".shp": "Shapefile"}.get(kind, "GeoJSON file")
         raise DataError(f"{path.name} is no {name}, whatever its ending says")

@@ -139,7 +139,7 @@ def _assemble(
         )
         ledger.refuse()
     own = accounts[["lat", "lon"]].mask(accounts["_guessed"])
-    crs = units.metric_crs(settings, accounts["lon"].dropna(), accounts["lat"].dropna())
+    crs = units.metric_crs(settings, accounts, areas)
     if len(areas):
         nearest_km = settings.geography.nearest_km
         accounts = units.place_in_areas(ledger, accounts, areas, crs, nearest_km)

@@ -135,7 +135,10 @@ TESTS = re.compile(
     r"(test|testowy|testowa|testowe|tester|demo|dummy|asdf|xxx+|do usuniecia|nie uzywac)"
     r"( konto| firma| klient| account| company| customer| test| \d+)*"
 )
-TOTALS = {"total", "razem", "suma", "ogolem", "polska", "sum", "grand total", "p o l s k a"}
+TOTALS = {
+    *("total", "grand total", "sum", "razem", "suma", "suma koncowa", "suma calkowita", "lacznie"),
+    *("ogolem", "w sumie", "podsumowanie", "polska", "p o l s k a"),
+}
 PILE = 10
 FINDINGS = ["table", "key", "rule", "severity", "field", "value", "message", "money"]
 

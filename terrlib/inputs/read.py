@@ -17,6 +17,9 @@ from terrlib.inputs.values import repaired
 LARGEST_BYTES = 512 * 2**20
 
 
+LONGEST_NAME = 250  # bytes: what file systems take
+
+
 def inside(folder: Path, name: str, largest: int = LARGEST_BYTES) -> Path:
     """Find a file of the data folder, at most so large, and none outside it.
 
@@ -26,6 +29,8 @@ def inside(folder: Path, name: str, largest: int = LARGEST_BYTES) -> Path:
         If the name leaves the folder, or there is no such file (with the nearest name).
     """
     root = folder.resolve()
+    if "\x00" in name or len(name.encode()) > LONGEST_NAME:
+        raise SettingsError(f"{name[:40]!r} is no name of a file")
     path = (root / name).resolve()
     if not path.is_relative_to(root):
         raise SettingsError(

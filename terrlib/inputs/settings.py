@@ -11,6 +11,8 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
+from pyproj import CRS
+from pyproj.exceptions import CRSError
 
 from terrlib.errors import SettingsError
 
@@ -269,7 +271,7 @@ class Settings(_Strict):
     """Everything a run is asked; `load_settings` reads it from a file."""
 
     plan: str = Field("plan", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,40}$")
-    quarter: str | None = Field(None, pattern=r"^\d{4}Q[1-4]$")
+    quarter: str | None = Field(None, pattern=r"^(19|20)\d{2}Q[1-4]$")
     scenario: str = Field("", pattern=r"^[A-Za-z0-9_-]{0,40}$")
     locale: Literal["pl", "en"] = "en"
     currency: str = Field("PLN", pattern=r"^[A-Z]{3}$")
@@ -288,6 +290,19 @@ class Settings(_Strict):
     goals: Goals = Goals()
     budget: Budget = Budget()
     timeline: Timeline = Timeline()
+
+    @field_validator("crs")
+    @classmethod
+    def _in_metres(cls, code: int | None) -> int | None:
+        if code is None:
+            return None
+        try:
+            crs = CRS.from_epsg(code)
+        except CRSError:
+            raise ValueError(f"crs: {code} is no EPSG code: Poland's is 2180") from None
+        if not crs.is_projected or crs.axis_info[0].unit_name != "metre":
+            raise ValueError(f"crs: {code} is no projection in metres: Poland's is 2180")
+        return code
 
     @field_validator("tables", mode="before")
     @classmethod

@@ -21,12 +21,16 @@ CELLS = 3000
 FINEST = 9
 
 
-def metric_crs(settings: Settings, lon: pd.Series, lat: pd.Series) -> CRS:
-    """Choose the projection in metres: the one of the settings, else the UTM zone of the accounts."""
+def metric_crs(settings: Settings, accounts: pd.DataFrame, areas: gpd.GeoDataFrame) -> CRS:
+    """Choose the projection in metres: of the settings, else the UTM zone of accounts or areas."""
     if settings.crs:
         return CRS.from_epsg(settings.crs)
-    zone = int((float(lon.median()) + 180) // 6) + 1
-    return CRS.from_epsg((32600 if float(lat.median()) >= 0 else 32700) + min(zone, 60))
+    lon, lat = float(accounts["lon"].median()), float(accounts["lat"].median())
+    if not np.isfinite([lon, lat]).all():
+        west, south, east, north = areas.total_bounds
+        lon, lat = (west + east) / 2, (south + north) / 2
+    zone = int((lon + 180) // 6) + 1
+    return CRS.from_epsg((32600 if lat >= 0 else 32700) + min(zone, 60))
 
 
 def place_in_areas(

@@ -171,7 +171,9 @@ def days(texts: pd.Series, order: str = "", epoch: str = "") -> Reading:
             for dmy, mdy in here.values()
             if dmy != mdy and (dmy is None or mdy is None)
         }
-        first = min(proofs) if len(proofs) == 1 else order
+        proven = min(proofs) if len(proofs) == 1 else ""
+        # What is said of the file is of its own sign: a full stop has one order only.
+        first = proven or order if sign == "." else order or proven
         # Nobody writes the month first and then a full stop.
         first = first or ("dmy" if sign == "." and not proofs else "")
         for text, (dmy, mdy) in here.items():
