@@ -404,7 +404,8 @@ class _Tried:
         low, high = np.quantile(again, [0.1, 0.9], axis=0)
         # All refits lean the same way, by their penalty. No chance is surer than without it: than
         # the deals that stand behind each feature allow.
-        least = np.array([wilson(chance, len(y) / seen.shape[1]) for chance in p]).T
+        behind = (len(y) + len(z)) / seen.shape[1]
+        least = np.array([wilson(chance, behind) for chance in p]).T
         return p, np.minimum(low, least[0]), np.maximum(high, least[1]), anchor
 
 
