@@ -121,8 +121,8 @@ def ideal_customers(market: Market, settings: Settings, segment: pd.Series | Non
         `customers.kappa`, `customers.win_rate`, `customers.min_closed_deals`, `workload.margin`,
         `seed`.
     segment
-        account_id -> segment, only where it was known before the deals: one made of later sales
-        would tell the model who was won.
+        account_id -> segment, only where it was known before the deals. Segments made of sales, as
+        by `find_segments`, tell who was won: scores look better than they are, in the test too.
 
     Returns
     -------
@@ -155,8 +155,14 @@ def ideal_customers(market: Market, settings: Settings, segment: pd.Series | Non
 
     Examples
     --------
-    >>> from tests.worlds import line_market
-    >>> found = ideal_customers(line_market([0.0] * 30), Settings())
+    >>> from types import SimpleNamespace
+    >>> accounts = pd.DataFrame({"industry": "", "region": "", "employees": np.nan, "lat": 52.0,
+    ...     "lon": 19.0, "status": "prospect"}, index=["A", "B"])
+    >>> none = pd.DataFrame(columns=["account_id", "date", "amount", "created_date", "close_date",
+    ...     "type", "lead_source", "is_won", "home_lat", "home_lon"])
+    >>> market = SimpleNamespace(accounts=accounts, reps=none, sales=none, opportunities=none,
+    ...     as_of=None)
+    >>> found = ideal_customers(market, Settings())
     >>> found.kind, found.reason, float(found.score["p_win"].iloc[0])
     ('unknown', 'no_deals', 0.2)
     """
@@ -220,10 +226,15 @@ def known_at_start(
 
     Examples
     --------
-    >>> from tests.worlds import line_market
-    >>> market = line_market([1.0], sales=[{"account_id": "A-a", "date": "2026-03-01",
-    ...     "amount": 5.0}])
-    >>> starts = pd.DataFrame({"account_id": "A-a", "type": "", "lead_source": "",
+    >>> from types import SimpleNamespace
+    >>> accounts = pd.DataFrame({"industry": "", "region": "", "employees": np.nan, "lat": 52.0,
+    ...     "lon": 19.0, "status": "prospect"}, index=["A", "B"])
+    >>> sale = pd.DataFrame({"account_id": ["A"], "date": pd.to_datetime(["2026-03-01"]),
+    ...     "amount": [5.0]})
+    >>> none = pd.DataFrame(columns=["account_id", "close_date", "home_lat", "home_lon"])
+    >>> market = SimpleNamespace(accounts=accounts, reps=none, sales=sale, opportunities=none,
+    ...     as_of=None)
+    >>> starts = pd.DataFrame({"account_id": "A", "type": "", "lead_source": "",
     ...     "created_date": pd.to_datetime(["2026-03-01", "2026-03-02"])})
     >>> known_at_start(market, starts)["prior_customer"].tolist()
     [0.0, 1.0]
