@@ -79,16 +79,17 @@ class Ideal:
         rates of kinds of accounts, drawn towards the whole), `lookalike` (a rank, no chance),
         `unknown` (the assumption of the settings).
     reason
-        Why: `tested`; `no_skill`, `bad_slope` (a model was tried and may not speak); `few_won`,
-        `few_lost`, `few_mature` (too few deals for one); `no_lost` (losses are not recorded);
-        `no_deals` (none has closed).
+        Why: `tested`; `no_skill`, `bad_slope`, `no_better` (a model was tried and may not speak: no
+        better than one rate, too bold or too timid, no better than cells); `few_won`, `few_lost`,
+        `few_mature` (too few deals for a model); `no_lost` (losses are not recorded); `no_deals`
+        (none has closed).
     metrics
         n_won, n_lost; base (win rate, open deals counted) and anchor (added to every logit so that
         all deals have this rate on average). Where a model was tried: n_train, n_calibrate, n_test,
         n_features, immature_m (deals younger are left out), challenger_gain and challenger_se
         (log-loss, 0 where boosting was not tried); of the test: base_rate, auc, log_loss, brier,
         brier_skill (against the rate of the test itself), slope and its standard error
-        slope_se, ece, lift_10.
+        slope_se, ece, lift_10; brier_cells (what cells would have had).
     calibration
         bin, n, won, expected, observed, low, high (95%, Wilson) of the test, lowest chance first.
     levels
@@ -120,8 +121,8 @@ def ideal_customers(market: Market, settings: Settings, segment: pd.Series | Non
         `customers.kappa`, `customers.win_rate`, `customers.min_closed_deals`, `workload.margin`,
         `seed`.
     segment
-        account_id -> segment, only where it was known before the deals: one made of later sales
-        would tell the model who was won.
+        account_id -> segment, only where it was known before the deals. Segments made of sales, as
+        by `find_segments`, tell who was won: scores look better than they are, in the test too.
 
     Returns
     -------
@@ -140,9 +141,12 @@ def ideal_customers(market: Market, settings: Settings, segment: pd.Series | Non
     logits move by one number, so that all deals, open or closed, have the win rate of `win_rates`
     on average. That assumes that wins are about as slow for every kind of account.
 
-    A model may speak only if it beats the plain rate of its test and its calibration slope lies
-    in [0.7, 1.3]. Accounts that nobody pursued are not in the sample: where they differ from those
-    pursued, scores are guesses.
+    A model may speak only if in its test it beats the plain rate and the rates of cells, and its
+    calibration slope lies in [0.7, 1.3]. With 300 deals in the test that slope has a standard error
+    of about 0.4: even a right model is often refused, and cells are the safer answer.
+
+    Accounts that nobody pursued are not in the sample: where they differ from those pursued, scores
+    are guesses.
 
     References
     ----------
@@ -151,8 +155,14 @@ def ideal_customers(market: Market, settings: Settings, segment: pd.Series | Non
 
     Examples
     --------
-    >>> from tests.worlds import line_market
-    >>> found = ideal_customers(line_market([0.0] * 30), Settings())
+    >>> from types import SimpleNamespace
+    >>> accounts = pd.DataFrame({"industry": "", "region": "", "employees": np.nan, "lat": 52.0,
+    ...     "lon": 19.0, "status": "prospect"}, index=["A", "B"])
+    >>> none = pd.DataFrame(columns=["account_id", "date", "amount", "created_date", "close_date",
+    ...     "type", "lead_source", "is_won", "home_lat", "home_lon"])
+    >>> market = SimpleNamespace(accounts=accounts, reps=none, sales=none, opportunities=none,
+    ...     as_of=None)
+    >>> found = ideal_customers(market, Settings())
     >>> found.kind, found.reason, float(found.score["p_win"].iloc[0])
     ('unknown', 'no_deals', 0.2)
     """
@@ -216,10 +226,15 @@ def known_at_start(
 
     Examples
     --------
-    >>> from tests.worlds import line_market
-    >>> market = line_market([1.0], sales=[{"account_id": "A-a", "date": "2026-03-01",
-    ...     "amount": 5.0}])
-    >>> starts = pd.DataFrame({"account_id": "A-a", "type": "", "lead_source": "",
+    >>> from types import SimpleNamespace
+    >>> accounts = pd.DataFrame({"industry": "", "region": "", "employees": np.nan, "lat": 52.0,
+    ...     "lon": 19.0, "status": "prospect"}, index=["A", "B"])
+    >>> sale = pd.DataFrame({"account_id": ["A"], "date": pd.to_datetime(["2026-03-01"]),
+    ...     "amount": [5.0]})
+    >>> none = pd.DataFrame(columns=["account_id", "close_date", "home_lat", "home_lon"])
+    >>> market = SimpleNamespace(accounts=accounts, reps=none, sales=sale, opportunities=none,
+    ...     as_of=None)
+    >>> starts = pd.DataFrame({"account_id": "A", "type": "", "lead_source": "",
     ...     "created_date": pd.to_datetime(["2026-03-01", "2026-03-02"])})
     >>> known_at_start(market, starts)["prior_customer"].tolist()
     [0.0, 1.0]
@@ -398,7 +413,11 @@ class _Tried:
             model = _fitted(self.kind, seed, (seen[i], y[i]), (held[j], z[j]))
             again.append(scored(model, float(base))[0])
         low, high = np.quantile(again, [0.1, 0.9], axis=0)
-        return p, np.minimum(low, p), np.maximum(high, p), anchor
+        # All refits lean the same way, by their penalty. No chance is surer than without it: than
+        # the deals that stand behind each feature allow.
+        behind = (len(y) + len(z)) / seen.shape[1]
+        least = np.array([wilson(chance, behind) for chance in p]).T
+        return p, np.minimum(low, least[0]), np.maximum(high, least[1]), anchor
 
 
 def _try_model(past: _Past) -> _Tried:
@@ -433,11 +452,15 @@ def _try_model(past: _Past) -> _Tried:
     model = _fitted(kind, past.settings.seed, (seen, y), (held, won[hold].to_numpy()))
     p, outcome = _chance(model, new), won[test].to_numpy()
     found, calibration = _tested(p, outcome)
+    plain = _rates_of_cells(past, train.append(hold))[2].loc[test].to_numpy()
+    metrics["brier_cells"] = float(((plain - outcome) ** 2).mean())
     verdict = "tested"
     if not found["brier_skill"] > 0:
         verdict = "no_skill"
     elif not SLOPES[0] <= found["slope"] <= SLOPES[1]:
         verdict = "bad_slope"
+    elif found["brier"] >= metrics["brier_cells"]:
+        verdict = "no_better"
     return _Tried(kind, verdict, metrics | found, calibration, columns, (train, hold))
 
 
@@ -593,22 +616,27 @@ def _anchor(p: Array, base: float) -> float:
 # Without a model ----------------------------------------------------------------------------------
 
 
+def _cell(x: pd.DataFrame) -> pd.Series:
+    known = x["segment"].ne("").any()
+    return x["segment" if known else "industry"] + "/" + x["size_class"]
+
+
+def _rates_of_cells(past: _Past, rows: pd.Index) -> tuple[pd.DataFrame, float, pd.Series]:
+    """Rate and number of deals of every cell, of these deals; their rate; the rate of all deals."""
+    kappa, kind = past.settings.customers.kappa, _cell(past.x)
+    done = past.won[rows].groupby(kind[rows]).agg(["sum", "size"])
+    p0 = float(np.clip(past.won[rows].mean(), 0.01, 0.99))
+    done["rate"] = shrunken_rate(done["sum"], done["size"], p0, kappa)
+    return done, p0, kind.map(done["rate"]).fillna(p0).astype(float)
+
+
 def _cells(past: _Past) -> tuple[Array, Array, Array, float]:
     """Win rates of kinds of accounts, drawn towards the whole, and anchored like a model."""
-    kappa = past.settings.customers.kappa
-
-    def cell(x: pd.DataFrame) -> pd.Series:
-        known = x["segment"].ne("").any()
-        return x["segment" if known else "industry"] + "/" + x["size_class"]
-
-    kind = cell(past.x)
-    done = past.won[past.closed].groupby(kind[past.closed]).agg(["sum", "size"])
-    p0 = float(np.clip(past.won[past.closed].mean(), 0.01, 0.99))
-    rate = shrunken_rate(done["sum"], done["size"], p0, kappa)
-    anchor = _anchor(kind.map(rate).fillna(p0).to_numpy(float), past.base)
-    mine = cell(past.accounts)
-    p = _moved(mine.map(rate).fillna(p0).to_numpy(float), anchor)
-    n = mine.map(done["size"]).fillna(0).to_numpy(float) + kappa
+    done, p0, of_deals = _rates_of_cells(past, past.deals.index[past.closed])
+    anchor = _anchor(of_deals.to_numpy(), past.base)
+    mine = _cell(past.accounts)
+    p = _moved(mine.map(done["rate"]).fillna(p0).to_numpy(float), anchor)
+    n = mine.map(done["size"]).fillna(0).to_numpy(float) + past.settings.customers.kappa
     low, high = np.array([wilson(a, b) for a, b in zip(p, n, strict=True)]).T
     return p, low, high, anchor
 

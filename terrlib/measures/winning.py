@@ -238,7 +238,7 @@ def _curves(market: Market, groups: pd.Series, settings: Settings) -> list[_Curv
     # nor any of a shrunk curve. Drawing the deals again, with a seed, has both.
     table = deals(market).sort_index()
     months, outcome = table["months"].to_numpy(), table["outcome"].to_numpy()
-    group = table["account_id"].map(groups).fillna("").to_numpy(str)
+    group = table["account_id"].map(groups).astype(object).fillna("").to_numpy(str)
     rng = np.random.default_rng(settings.seed)
     n = max(len(table), 1)
     weights = rng.multinomial(n, np.full(n, 1 / n), DRAWS).astype(float)[:, : len(table)]
