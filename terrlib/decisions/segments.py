@@ -110,11 +110,15 @@ def find_segments(market: Market, settings: Settings, last: pd.Series | None = N
     jaccard: dict[int, float] = {}
     kind = raw[raw.columns.intersection(KIND)]
     if len(customers) >= FEWEST and len(kind.columns):
+        import sklearn.cluster  # slow to import
+        import sklearn.mixture  # noqa: F401
         from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
-        # One thread: small problems lose by sharing, and sums come out the same everywhere.
+        x = _scaled(kind).to_numpy(float)
+        # One thread: small problems lose by sharing, and sums come out the same everywhere. Only
+        # what is imported by now is held to it; else a call takes minutes on a busy machine.
         with threadpool_limits(1):
-            selection, best, jaccard = _select(_scaled(kind).to_numpy(float), settings)
+            selection, best, jaccard = _select(x, settings)
         agrees = (selection.loc[selection["bic"].idxmin(), "k"] == 1) == (best is None)
     if best is None:
         label = _by_rules(accounts, customers, settings)
@@ -274,9 +278,10 @@ def _names(cluster: pd.Series, revenue: pd.Series, last: pd.Series | None = None
     kept: dict[int, str] = {}
     if len(old):
         both = pd.crosstab(cluster[old.index], old)
-        share = both / both.sum()
-        for i, j in zip(*linear_sum_assignment(both, maximize=True), strict=True):
-            if share.iloc[i, j] >= KEPT:
+        # Less than half of an old segment is none of it, and must not win a label from another.
+        most = both.where(both / both.sum() >= KEPT, 0)
+        for i, j in zip(*linear_sum_assignment(most, maximize=True), strict=True):
+            if most.iloc[i, j] > 0:
                 kept[int(both.index[i])] = str(both.columns[j])
     number = max((int(name[1:]) for name in used.unique()), default=0)
     for one in order:
