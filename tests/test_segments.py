@@ -149,10 +149,6 @@ def test_unchanged_data_keep_their_segments_next_quarter(sample, found):
     assert again.label.equals(swapped.rename(again.label.name))
 
 
-def labels(text, start=0):
-    return pd.Series(list(text), index=range(start, start + len(text)))
-
-
 def test_a_label_is_kept_by_half_of_its_customers_and_else_never_used_again():
     revenue = pd.Series(1.0, index=range(8))
     last = pd.Series(["S1"] * 4 + ["S2"] * 4)
@@ -162,12 +158,12 @@ def test_a_label_is_kept_by_half_of_its_customers_and_else_never_used_again():
     assert lost == {1: "S2", 0: "S3"}
 
 
-def test_labels_are_matched_best_overall_and_rules_lend_theirs_to_nobody():
-    revenue = pd.Series(1.0, index=range(21))
-    last = pd.Series(["S1"] * 6 + ["S2"] * 5 + ["S1"] * 5 + ["S3"] * 5)
-    cluster = pd.Series([0] * 11 + [1] * 10)
-    assert segments._names(cluster, revenue, last) == {0: "S2", 1: "S3"}
-    rules = last.map({"S1": "inns/small/*", "S2": "inns/small/*", "S3": "*/*/*"})
+def test_one_that_took_two_in_keeps_the_larger_name_and_rules_lend_theirs_to_nobody():
+    revenue = pd.Series(1.0, index=range(16))
+    last = pd.Series(["S1"] * 6 + ["S2"] * 5 + ["S1"] * 5)
+    cluster = pd.Series([0] * 11 + [1] * 5)
+    assert segments._names(cluster, revenue, last) == {0: "S1", 1: "S3"}
+    rules = last.map({"S1": "inns/small/*", "S2": "*/*/*"})
     assert segments._names(cluster, revenue, rules) == {0: "S1", 1: "S2"}
 
 
@@ -182,13 +178,12 @@ def test_rules_leave_no_group_below_the_floor(sample):
 
 def test_a_rest_below_the_floor_joins_the_smallest_group():
     kinds = ["inns"] * 40 + ["bakers"] * 35 + ["smiths"] * 5
-    market = line_market([1.0] * 80, accounts=[{"industry": kind} for kind in kinds])
-    found = find_segments(market, Settings())
+    accounts = [{"industry": kind} for kind in kinds]
+    found = find_segments(line_market([1.0] * 80, accounts=accounts), Settings())
     assert found.mode == "rules"
-    assert (
-        found.profile["n"].to_dict() == {"*/*/*": 40, "inns/*/A": 40}
-        or found.profile["n"].min() >= 30
-    )
+    assert found.profile["n"].min() >= 30
+    assert found.profile["n"].sum() == 80
+    assert found.label.iloc[-1] == "*/*/*"
 
 
 def test_thirty_accounts_and_no_history_are_one_group_and_nothing_is_tried():
