@@ -11,7 +11,7 @@ import pandas as pd
 from terrlib.decisions.segments import REST, Segments
 from terrlib.show.words import Sentence, Words
 
-CLEAR = 0.8
+CLEAR = 1.0
 TRAITS = 2
 # Sentence -> columns that it says; without one of them it is not said.
 PARAGRAPH = {
@@ -46,8 +46,9 @@ def segment_name(words: Words, segment: str, row: Mapping[Any, Any] | pd.Series)
     Returns
     -------
     str
-        Label and name. Named are the two greatest differences to the others, of at least 0.8
-        standard deviations; the industry is the most common one.
+        Label and name. Named are two differences to the others of at least one standard deviation:
+        revenue first, then the greatest, employees last, for a large buyer says as much. The
+        industry is the most common one.
 
     Examples
     --------
@@ -62,11 +63,10 @@ def segment_name(words: Words, segment: str, row: Mapping[Any, Any] | pd.Series)
     if not re.fullmatch(r"S[0-9]+", segment):
         parts = [words.label(part) for part in segment.split("/") if part not in (REST, "")]
         return ", ".join(parts) or words.say("briefs.the_rest")
-    traits = []
-    for driver in str(row["drivers"]).split("|"):
-        feature, _, apart = driver.partition(":")
-        if apart and abs(float(apart)) >= CLEAR:
-            traits.append(words.say(f"trait.{feature}_{'more' if float(apart) > 0 else 'less'}"))
+    apart = [driver.split(":") for driver in str(row["drivers"]).split("|") if driver]
+    clear = [(feature, float(by)) for feature, by in apart if abs(float(by)) >= CLEAR]
+    clear.sort(key=lambda pair: {"revenue": 0, "employees": 2}.get(pair[0], 1))
+    traits = [words.say(f"trait.{name}_{'more' if by > 0 else 'less'}") for name, by in clear]
     key = "briefs.segment" if traits else "briefs.segment_plain"
     said = words.say(key, segment=segment, traits=", ".join(traits[:TRAITS]))
     industry = str(row["top_industry"])
