@@ -10,7 +10,6 @@ import pandas as pd
 from terrlib.checks import Check
 from terrlib.decisions.spending import Spending
 from terrlib.decisions.targeting import TARGETED
-from terrlib.decisions.targeting import target_areas as target_areas
 from terrlib.decisions.timeline import Forecast, next_quarters
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings

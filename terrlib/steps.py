@@ -12,7 +12,16 @@ from tqdm.auto import tqdm
 
 from terrlib import plan, review
 from terrlib.checks import Check, as_table, require
-from terrlib.decisions import channels, goals, moves, segments, spending, staffing, timeline
+from terrlib.decisions import (
+    channels,
+    goals,
+    moves,
+    segments,
+    spending,
+    staffing,
+    targeting,
+    timeline,
+)
 from terrlib.decisions import rules as asking
 from terrlib.decisions import territories as drawing
 from terrlib.errors import SettingsError
@@ -108,8 +117,13 @@ def write_segments(run: Run) -> pd.DataFrame:
     """Write `decisions/segment.csv` and every finding about the data."""
     write_findings(run)
     label = find_segments(run).label
-    wallet = measuring.wallets(run.market, run.settings, label)
-    write_facts(run, measuring.account_facts(run.market, run.settings, label, wallet))
+    measured = label.equals(_segment(run))
+    write_facts(
+        run,
+        account_facts(run)
+        if measured
+        else measuring.account_facts(run.market, run.settings, label),
+    )
     return run.write(
         "decisions/segment", pd.DataFrame({"account_id": label.index, "segment": label.to_numpy()})
     )
@@ -549,7 +563,7 @@ def assemble_plan(run: Run) -> dict[str, pd.DataFrame]:
     """Put the five tables together (notebook 06)."""
     facts, territory = account_facts(run), territories(run).territory
     spent, sold = split_budget(run), selling(run)
-    areas = plan.target_areas(run.market, facts, territory, sold, run.settings, reps(run))
+    areas = targeting.target_areas(run.market, facts, territory, sold, run.settings, reps(run))
     reached = plan.reach(run.market, facts, territory, areas, spent)
     return {
         "plan/areas": areas,

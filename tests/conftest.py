@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -24,6 +25,23 @@ def pytest_xdist_make_scheduler(config, log):
             return "sample_run" if "sample_run" in text else file
 
     return ByWhatTheyShare(config, log)
+
+
+@pytest.fixture(scope="session")
+def sample():
+    """Return the sample's market and what is asked of it."""
+    from terrlib.inputs.load import load_market
+    from terrlib.inputs.settings import load_settings
+
+    asked = load_settings(ROOT / "data/sample/settings.yml")
+    return load_market(asked, ROOT / "data/sample"), asked
+
+
+@pytest.fixture(scope="session")
+def truth():
+    """What was planted in the sample, by account_id."""
+    table = pd.read_csv(ROOT / "tests/truth/accounts.csv", dtype={"account_id": str})
+    return table.set_index("account_id")
 
 
 @pytest.fixture(scope="session")

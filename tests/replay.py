@@ -5,13 +5,14 @@ import subprocess
 import sys
 
 
-def same_files(one, other):
-    """Whether the decisions and the plan of two runs are the same, byte for byte."""
-    for part in ("decisions", "plan"):
-        names = sorted(path.name for path in (one / part).iterdir())
-        assert names and names == sorted(path.name for path in (other / part).iterdir())
-        for name in names:
-            assert (one / part / name).read_bytes() == (other / part / name).read_bytes(), name
+def differing(one, other):
+    """Files of the decisions and the plan of two runs that are not the same, byte for byte."""
+    parts = [folder / part for folder in (one, other) for part in ("decisions", "plan")]
+    names = {f"{part.name}/{path.name}" for part in parts for path in part.iterdir()}
+    assert names
+    both = {n for n in names if (one / n).is_file() and (other / n).is_file()}
+    same = {n for n in both if (one / n).read_bytes() == (other / n).read_bytes()}
+    return sorted(names - same)
 
 
 def plan_without_notebooks(settings, reports, data=""):

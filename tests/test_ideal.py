@@ -7,24 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from terrlib.inputs.load import load_market
-from terrlib.inputs.settings import Settings, load_settings
+from terrlib.inputs.settings import Settings
 from terrlib.measures import ideal, winning
 from tests.test_winning import deal
 from tests.worlds import line_market
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def sample():
-    asked = load_settings(ROOT / "data/sample/settings.yml")
-    return load_market(asked, ROOT / "data/sample"), asked
-
-
-@pytest.fixture(scope="module")
-def truth():
-    return pd.read_csv(ROOT / "tests/truth/accounts.csv", index_col="account_id")
 
 
 @pytest.fixture(scope="module")

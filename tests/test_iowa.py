@@ -12,7 +12,7 @@ from terrlib.cli import main
 from terrlib.inputs.load import load_market
 from terrlib.inputs.settings import load_settings
 from terrlib.runs import read_table
-from tests.replay import plan_without_notebooks, same_files
+from tests.replay import differing, plan_without_notebooks
 
 HERE = Path(__file__).parent / "real"
 IOWA = Path(__file__).parents[2] / "shared" / "real" / "iowa"
@@ -79,7 +79,7 @@ def test_the_report_states_the_stores_without_coordinates_and_their_money(run):
 
 
 def test_the_same_question_gives_the_same_bytes(run, tmp_path):
-    same_files(run, plan_without_notebooks(HERE / "iowa.yml", tmp_path, IOWA))
+    assert not differing(run, plan_without_notebooks(HERE / "iowa.yml", tmp_path, IOWA))
 
 
 def test_with_counties_as_units_the_same_request_is_refused_with_the_reason(tmp_path, capsys):

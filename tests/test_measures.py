@@ -9,27 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from terrlib.decisions.segments import find_segments
-from terrlib.inputs.load import load_market
-from terrlib.inputs.settings import Settings, Workload, load_settings
+from terrlib.inputs.settings import Settings, Workload
 from terrlib.measures import customers, facts, geometry, winning, workload
 from terrlib.measures.scorecard import scorecard, territory_shapes
 from terrlib.money import split_exact
 from tests.worlds import line_market
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def sample():
-    asked = load_settings(ROOT / "data/sample/settings.yml")
-    return load_market(asked, ROOT / "data/sample"), asked
-
-
-@pytest.fixture(scope="module")
-def truth():
-    return pd.read_csv(ROOT / "tests/truth/accounts.csv", dtype={"account_id": str}).set_index(
-        "account_id"
-    )
 
 
 def test_win_rate_of_the_sample_is_found_where_counting_closed_deals_misses_it(sample, truth):

@@ -52,12 +52,10 @@ def planted(seed, n=120):
 
 
 @pytest.fixture(scope="module")
-def sample():
-    asked = load_settings(ROOT / "data/sample/settings.yml")
-    market = load_market(asked, ROOT / "data/sample")
+def estimated(sample, truth):
+    market, asked = sample
     found = measuring.wallets(market, asked, find_segments(market, asked).label)
-    truth = pd.read_csv(ROOT / "tests/truth/accounts.csv", dtype={"account_id": str})
-    return market, asked, found, truth.set_index("account_id")["wallet"].reindex(found.table.index)
+    return market, asked, found, truth["wallet"].reindex(found.table.index)
 
 
 def test_without_size_or_segments_potential_is_what_is_bought():
@@ -271,16 +269,16 @@ def test_a_market_smaller_than_what_is_bought_is_refused_with_both_numbers():
         account_potential(rows, change_settings(QUICK, {"customers.market_size": 100.0}))
 
 
-def test_the_sample_is_ranked_as_its_planted_wallets(sample):
-    market, _, found, wallet = sample
+def test_the_sample_is_ranked_as_its_planted_wallets(estimated):
+    market, _, found, wallet = estimated
     assert found.table["potential"].corr(wallet, method="spearman") >= 0.85
     prospects = market.accounts["status"] == "prospect"
     assert found.table["potential"][prospects].corr(wallet[prospects], method="spearman") >= 0.85
     assert found.basis.kind == "linear" and not found.basis.calibrated
 
 
-def test_the_sample_set_to_its_market_has_the_size_of_its_wallets(sample):
-    market, asked, found, wallet = sample
+def test_the_sample_set_to_its_market_has_the_size_of_its_wallets(estimated):
+    market, asked, found, wallet = estimated
     size = {"customers.market_size": float(wallet.sum()), "customers.potential_refits": 20}
     segment = find_segments(market, asked).label
     scaled = measuring.wallets(market, change_settings(asked, size), segment)

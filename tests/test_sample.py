@@ -60,11 +60,6 @@ def raw(name):
 
 
 @pytest.fixture(scope="module")
-def truth():
-    return pd.read_csv(TRUTH / "accounts.csv", dtype={"account_id": str}).set_index("account_id")
-
-
-@pytest.fixture(scope="module")
 def faults():
     return pd.read_csv(TRUTH / "faults.csv", dtype=str)
 

@@ -8,8 +8,7 @@ import pytest
 
 from terrlib.decisions import targeting
 from terrlib.decisions.segments import find_segments
-from terrlib.inputs.load import load_market
-from terrlib.inputs.settings import Settings, load_settings
+from terrlib.inputs.settings import Settings
 from terrlib.measures import facts as measuring
 from tests.worlds import line_market
 
@@ -224,9 +223,8 @@ def test_attractiveness_and_ability_by_hand():
 
 
 @pytest.fixture(scope="module")
-def sample():
-    asked = load_settings(ROOT / "data/sample/settings.yml")
-    market = load_market(asked, ROOT / "data/sample")
+def measured(sample):
+    market, asked = sample
     facts = measuring.account_facts(market, asked, find_segments(market, asked).label)
     territory = facts["area_id"].str[:2].groupby(facts["unit_id"]).first()
     sold = pd.DataFrame({"territory": sorted(territory.unique()), "channel": "direct"})
@@ -234,8 +232,8 @@ def sample():
     return market, asked, facts, territory, sold
 
 
-def test_every_reason_of_the_sample_can_be_recomputed(sample):
-    market, asked, facts, territory, sold = sample
+def test_every_reason_of_the_sample_can_be_recomputed(measured):
+    market, asked, facts, territory, sold = measured
     scores = targeting.area_scores(market, facts, territory, sold, asked)
     areas = targeting.target_areas(market, facts, territory, sold, asked)
     both = scores.join(areas[["decision", "reason", "rank"]])
@@ -256,8 +254,8 @@ def test_every_reason_of_the_sample_can_be_recomputed(sample):
     assert both["rank"].sort_values().tolist() == list(range(1, len(both) + 1))
 
 
-def test_more_accounts_of_other_areas_change_no_contribution(sample):
-    market, asked, facts, territory, sold = sample
+def test_more_accounts_of_other_areas_change_no_contribution(measured):
+    market, asked, facts, territory, sold = measured
     part = facts[facts["area_id"].str[:2] != "32"]
     one = targeting.area_scores(market, facts, territory, sold, asked)
     less = targeting.area_scores(market, part, territory, sold, asked)

@@ -6,24 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from terrlib.inputs.load import load_market
-from terrlib.inputs.settings import Settings, load_settings
+from terrlib.inputs.settings import Settings
 from terrlib.measures import winning
 from tests.worlds import line_market
 
 ROOT = Path(__file__).parents[1]
 WHOLE = pd.Series({"A-a": ""})
-
-
-@pytest.fixture(scope="module")
-def sample():
-    asked = load_settings(ROOT / "data/sample/settings.yml")
-    return load_market(asked, ROOT / "data/sample"), asked
-
-
-@pytest.fixture(scope="module")
-def truth():
-    return pd.read_csv(ROOT / "tests/truth/accounts.csv", index_col="account_id")
 
 
 def deal(name, began, ended=None, *, won=False, account="A-a", **more):

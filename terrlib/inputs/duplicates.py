@@ -131,12 +131,15 @@ def _keys(rows: pd.DataFrame, country: str) -> pd.DataFrame:
     if country == "PL":
         tax = tax.str.removeprefix("PL")
         tax = tax.where(tax.map(lambda t: len(set(t)) > 1 and nip.is_valid(t)), "")
+    return _place_keys(rows).assign(name=rows["name"].map(fold), tax=tax)
+
+
+def _place_keys(rows: pd.DataFrame) -> pd.DataFrame:
+    """Where accounts are: at, town, postal, street, point; "" where unknown."""
     point = rows["lat"].round(5).astype(str) + " " + rows["lon"].round(5).astype(str)
     return pd.DataFrame(
         {
             "at": np.arange(len(rows)),
-            "name": rows["name"].map(fold),
-            "tax": tax,
             "town": rows["town"].map(fold),
             "postal": rows["postal_code"].str.replace(r"\W", "", regex=True).str.lower(),
             "street": rows["street"].map(fold).str.replace(STREET, "", regex=True),
@@ -248,12 +251,12 @@ def _firms(keys: pd.DataFrame, sure: NDArray[np.int32]) -> pd.DataFrame:
     return _named(known["at"][sites > 1], sites[sites > 1], "firm", "one_firm")
 
 
-def sites(accounts: pd.DataFrame, country: str = "PL") -> pd.Series:
+def sites(accounts: pd.DataFrame) -> pd.Series:
     """Find which accounts a rep meets at one stop: one address, or one point that is no pile.
 
     Parameters
     ----------
-    accounts, country
+    accounts
         As for `propose`.
 
     Returns
@@ -273,7 +276,7 @@ def sites(accounts: pd.DataFrame, country: str = "PL") -> pd.Series:
     own = rows["account_id"].astype(str)
     if not len(rows):
         return own.set_axis(own)
-    site = _places(_keys(rows, country))
+    site = _places(_place_keys(rows))
     return own.groupby(site.where(site != "", "alone " + own)).transform("min").set_axis(own)
 
 

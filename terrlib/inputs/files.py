@@ -14,7 +14,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import geopandas as gpd
 import numpy as np
@@ -28,7 +28,6 @@ from terrlib.errors import DataError, SettingsError
 from terrlib.inputs.settings import TableFile
 from terrlib.inputs.values import TWO_WAYS
 
-SHAPEFILE = b"\x00\x00\x27\x0a"  # how one begins
 POLISH = set("ąćęłńóśźżĄĆĘŁŃÓŚŹŻ„”–—’…§°€×«»\u00a0")
 MAPS = {".geojson", ".json", ".gpkg", ".shp", ".zip"}
 FOREIGN = {
@@ -520,7 +519,8 @@ def _map(path: Path, spec: TableFile, *, read_geometry: bool) -> gpd.GeoDataFram
             raise DataError(f"{path.name} holds no Shapefile; it holds {some(names)}")
         guarded(path, _require_shapes)
     else:
-        _require_kind(path, kind)
+        with path.open("rb") as file:
+            _require_kind(file, kind, path.name)
     if encoding is None and kind in {".shp", ".zip"}:
         encoding = guarded(path, _dbf_encoding)
     layers = [str(name) for name in guarded(path, lambda _: pyogrio.list_layers(where)[:, 0])]
@@ -542,25 +542,20 @@ def _map(path: Path, spec: TableFile, *, read_geometry: bool) -> gpd.GeoDataFram
 
 
 def _require_shapes(path: Path) -> None:
-    """Refuse a Shapefile in an archive whose content is another thing, as for files on their own."""
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             if name.lower().endswith(".shp"):
                 with archive.open(name) as file:
-                    if file.read(4) != SHAPEFILE:
-                        raise DataError(
-                            f"{path.name}: {name} is no Shapefile, whatever its ending says"
-                        )
+                    _require_kind(file, ".shp", f"{path.name}: {name}")
 
 
-def _require_kind(path: Path, kind: str) -> None:
+def _require_kind(file: IO[bytes], kind: str, said: str) -> None:
     """Refuse a map whose content is another thing: the reader would follow it to other files."""
-    with path.open("rb") as file:
-        head = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
-    begins = {".gpkg": b"SQLite format 3\x00", ".shp": SHAPEFILE}.get(kind, b"{")
+    head = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
+    begins = {".gpkg": b"SQLite format 3\x00", ".shp": b"\x00\x00\x27\x0a"}.get(kind, b"{")
     if not head.startswith(begins):
         name = {".gpkg": "GeoPackage", ".shp": "Shapefile"}.get(kind, "GeoJSON file")
-        raise DataError(f"{path.name} is no {name}, whatever its ending says")
+        raise DataError(f"{said} is no {name}, whatever its ending says")
 
 
 def _dbf_encoding(path: Path) -> str | None:

@@ -148,7 +148,7 @@ def _assemble(
     # A point that was guessed, or the middle of an area, is nobody's address.
     placed = accounts.assign(**own.loc[accounts.index])
     alike = duplicates.propose(placed, settings.country)
-    site = duplicates.sites(placed, settings.country)
+    site = duplicates.sites(placed)
     accounts = accounts.assign(site_id=site.loc[accounts["account_id"]].to_numpy())
     accounts = quality.note_accounts(ledger, accounts, settings.country, alike)
     accounts = places.piles(ledger, accounts).drop(columns="_guessed")

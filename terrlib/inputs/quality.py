@@ -389,13 +389,13 @@ def _without_totals(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFr
         group = (~coded).cumsum()
         # Rows below it up to the next without a code, those above it, and all: two at least, since
         # one row without a code that equals one other is no total.
-        for money_of, rows_of in (
+        for sums, n in (
             _block(body, coded, group),
             _block(body, coded, group, above=True),
-            (pd.Series(body.sum(), index=rows.index), pd.Series(coded.sum(), index=rows.index)),
+            (body.sum(), coded.sum()),
         ):
-            close = (value - money_of).abs() <= 0.01 * max(len(rows), 1)  # each may be rounded
-            total |= suspect & (value > 0) & close & (rows_of > 1)
+            close = (value - sums).abs() <= 0.01 * max(len(rows), 1)  # each may be rounded
+            total |= suspect & (value > 0) & close & (n > 1)
     field = money[0] if money else key
     message = "a total among the rows: counted as 0, since its rows are there"
     return ledger.set_aside(table, "total_row", rows, total, field, message)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-SIZES = ((10, "micro"), (50, "small"), (250, "medium"))
+from terrlib.inputs.units import SIZES
+
+TIERS = ((0.50, "A"), (0.80, "B"), (0.95, "C"))
 
 
 def abc(revenue: pd.Series, a: float, b: float) -> pd.Series:
@@ -39,6 +41,24 @@ def abc(revenue: pd.Series, a: float, b: float) -> pd.Series:
         "C",
     )
     return pd.Series(label, index=ranked.index).sort_index().set_axis(revenue.index)
+
+
+def tiers(ev: pd.Series) -> pd.Series:
+    """Sort accounts into A, B, C, D: those before them hold less than 50, 80, 95% of the sum.
+
+    Examples
+    --------
+    >>> tiers(pd.Series({"a": 6.0, "b": 3.0, "c": 0.9, "d": 0.1, "e": 0.0})).tolist()
+    ['A', 'B', 'C', 'D', 'D']
+    """
+    ranked = ev.sort_index(kind="stable").sort_values(ascending=False, kind="stable")
+    total = float(ranked.sum())
+    if not total > 0:
+        return pd.Series("D", index=ev.index)
+    # Rounded, so that an account at the very threshold does not hang on the last bit of a sum.
+    before = ((ranked.cumsum() - ranked) / total).round(9)
+    label = np.select([before < limit for limit, _ in TIERS], [name for _, name in TIERS], "D")
+    return pd.Series(label, index=ranked.index).reindex(ev.index)
 
 
 def concentration(revenue: pd.Series) -> dict[str, float]:

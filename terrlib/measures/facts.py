@@ -7,16 +7,15 @@ import pandas as pd
 
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
-from terrlib.measures.customers import abc, size_class
+from terrlib.measures.customers import abc, size_class, tiers
 from terrlib.measures.potential import Potential, account_potential
-from terrlib.measures.winning import win_rates
+from terrlib.measures.winning import DAYS_PER_MONTH, win_rates
 from terrlib.measures.workload import account_workload, field_days
 
 PLACE = ["site_id", "lat", "lon", "x_km", "y_km"]
 MEASURES = ["workload_h", "potential", "revenue", "count"]
-TIERS = ((0.50, "A"), (0.80, "B"), (0.95, "C"))
 DEFAULT_YEAR = 2026
-YEAR_D, MONTH_D = 365, 30.4375
+YEAR_D = 365
 
 
 def planning_year(market: Market) -> int:
@@ -62,7 +61,7 @@ def _tenure_m(market: Market) -> pd.Series:
         # Sales that do not reach back a year begin after their customers did.
         first = market.sales.groupby("account_id")["date"].min().reindex(since.index)
         since = since.where(since <= first, first).fillna(since)
-    return (end - since).dt.days / MONTH_D
+    return (end - since).dt.days / DAYS_PER_MONTH
 
 
 def account_facts(
@@ -113,7 +112,7 @@ def account_facts(
     found = (wallet or wallets(market, settings, facts["segment"])).table
     facts[found.columns] = found.reindex(facts.index)
     facts = _chances(market, facts, settings)
-    facts["tier"] = _tiers(facts.loc[~customer, "ev"]).reindex(facts.index).fillna("")
+    facts["tier"] = tiers(facts.loc[~customer, "ev"]).reindex(facts.index).fillna("")
     facts["class"] = np.select(
         [
             customer,
@@ -165,16 +164,6 @@ def _deals_a_year(market: Market, facts: pd.DataFrame, settings: Settings) -> pd
     return (
         status.map(rate) if isinstance(rate, pd.Series) else pd.Series(assumed, index=facts.index)
     )
-
-
-def _tiers(ev: pd.Series) -> pd.Series:
-    order = ev.sort_index(kind="stable").sort_values(ascending=False, kind="stable")
-    total = max(float(order.sum()), 1e-12)
-    before = (order.cumsum() - order) / total
-    if not order.sum():
-        return pd.Series("D", index=order.index)
-    tiers = np.select([before < limit for limit, _ in TIERS], [name for _, name in TIERS], "D")
-    return pd.Series(tiers, index=order.index)
 
 
 def unit_measures(facts: pd.DataFrame, units: pd.Index) -> pd.DataFrame:

@@ -31,6 +31,19 @@ def great_circle_km(
     return 2 * EARTH_KM * np.arcsin(np.sqrt(np.clip(h, 0, 1)))
 
 
+def nearest_km(points: pd.DataFrame, homes: pd.DataFrame) -> NDArray[np.float64]:
+    """Straight-line km from each point to the nearest home; columns are latitude and longitude.
+
+    Examples
+    --------
+    >>> homes = pd.DataFrame({"lat": [52.0, 50.0], "lon": [19.0, 19.0]})
+    >>> nearest_km(homes.head(1), homes).tolist()
+    [0.0]
+    """
+    (lat, lon), (home_lat, home_lon) = points.to_numpy(float).T, homes.to_numpy(float).T
+    return great_circle_km(lat[:, None], lon[:, None], home_lat[None], home_lon[None]).min(axis=1)
+
+
 def road_km(line_km: ArrayLike, workload: Workload) -> NDArray[np.float64]:
     """Length by road of a straight line, km: the line times a circuity that falls with its length.
 

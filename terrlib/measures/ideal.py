@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
-from terrlib.measures.customers import size_class
-from terrlib.measures.geometry import great_circle_km
+from terrlib.measures.customers import size_class, tiers
+from terrlib.measures.geometry import nearest_km
 from terrlib.measures.winning import (
     DAYS_PER_MONTH,
     LOST,
@@ -62,7 +62,6 @@ RARE = 20
 FOLDS = 5
 REFITS = 40
 BINS = 10
-TIERS = ((0.50, "A"), (0.80, "B"), (0.95, "C"))
 CALIBRATION = ["bin", "n", "won", "expected", "observed", "low", "high"]
 LEVELS = ["feature", "level", "n", "won", "rate", "low", "high", "lift"]
 LEVELS += ["median_value", "median_cycle_m", "ideal"]
@@ -184,24 +183,6 @@ def shrunken_rate(won: Any, n: Any, p0: float, kappa: float) -> Any:
     return (won + kappa * p0) / (n + kappa)
 
 
-def tiers(ev: pd.Series) -> pd.Series:
-    """Sort accounts into A, B, C, D: those before them hold less than 50, 80, 95% of the sum.
-
-    Examples
-    --------
-    >>> tiers(pd.Series({"a": 6.0, "b": 3.0, "c": 0.9, "d": 0.1, "e": 0.0})).tolist()
-    ['A', 'B', 'C', 'D', 'D']
-    """
-    ranked = ev.sort_index(kind="stable").sort_values(ascending=False, kind="stable")
-    total = float(ranked.sum())
-    if not total > 0:
-        return pd.Series("D", index=ev.index)
-    # Rounded, so that an account at the very threshold does not hang on the last bit of a sum.
-    before = ((ranked.cumsum() - ranked) / total).round(9)
-    label = np.select([before < limit for limit, _ in TIERS], [name for _, name in TIERS], "D")
-    return pd.Series(label, index=ranked.index).reindex(ev.index)
-
-
 def known_at_start(
     market: Market, starts: pd.DataFrame, segment: pd.Series | None = None
 ) -> pd.DataFrame:
@@ -250,12 +231,7 @@ def known_at_start(
     homes = market.reps[["home_lat", "home_lon"]].astype(float).dropna()
     table["distance_km"] = 0.0
     if len(homes):
-        away = great_circle_km(
-            accounts["lat"].to_numpy(float)[:, None],
-            accounts["lon"].to_numpy(float)[:, None],
-            homes["home_lat"].to_numpy()[None],
-            homes["home_lon"].to_numpy()[None],
-        ).min(axis=1)
+        away = nearest_km(accounts[["lat", "lon"]], homes)
         table["distance_km"] = np.nan_to_num(away, nan=0.0)
     found = table.reindex(owner).set_axis(starts.index)
     first = _first_purchase(market).reindex(owner).to_numpy("datetime64[s]")

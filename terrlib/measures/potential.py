@@ -418,11 +418,11 @@ def _unseen(structure: pd.DataFrame, facts: pd.DataFrame, settings: Settings) ->
     named = {"potential_outside": "potential", "low": "potential_low", "high": "potential_high"}
     table = structure[["area_id"]].assign(n_outside=firms)
     all_of = np.arange(len(facts))
+    # Cells that no account is in are asked for too: theirs is the middle of their size.
+    classes = pd.concat([size, structure["size_class"].map(fold)], ignore_index=True)
+    cells = pd.concat([ours, kind], ignore_index=True)
     for column, measure in named.items():
         value = facts[measure].to_numpy(float)
-        # Cells that no account is in are asked for too: theirs is the middle of their size.
-        classes = pd.concat([size, structure["size_class"].map(fold)], ignore_index=True)
-        cells = pd.concat([ours, kind], ignore_index=True)
         middle = np.full(len(cells), np.median(value) if len(value) else 0.0)
         for names in (classes, cells):
             middle = _shrunk(names, all_of, value, SEGMENT_TAU, middle)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from terrlib.inputs.settings import Settings, Workload
-from terrlib.measures.geometry import drive_h, great_circle_km, road_km
+from terrlib.measures.geometry import drive_h, nearest_km, road_km
 
 SATURDAY = 5
 NEAREST = 3
@@ -106,13 +106,7 @@ def account_workload(
     stops = here[["lat", "lon", "x_km", "y_km"]].mean().assign(visits=here["visits"].max())
     from_home = np.zeros(len(stops))
     if len(homes):
-        ways = great_circle_km(
-            stops["lat"].to_numpy()[:, None],
-            stops["lon"].to_numpy()[:, None],
-            homes["home_lat"].to_numpy()[None],
-            homes["home_lon"].to_numpy()[None],
-        )
-        from_home = ways.min(axis=1)
+        from_home = nearest_km(stops[["lat", "lon"]], homes)
     hop = local_hop_km(stops[["x_km", "y_km"]].to_numpy(float), stops["visits"].to_numpy(), days)
     hours = stops["visits"] * visit_travel(from_home, hop, w)[1] / here["visits"].sum().clip(1e-9)
     travel = visits * accounts["site_id"].map(hours)

@@ -497,10 +497,8 @@ def _solve(
         cuts = look(x)
         if not cuts:
             label = np.where(column >= 0, x[column], 0.0).argmax(1)
-            price_of = _price(cost, label)
-            return Assignment(
-                label[group], price_of, min(bound, upper), proven_none=False, nodes=used
-            )
+            worth = _price(cost, label)
+            return Assignment(label[group], worth, min(bound, upper), proven_none=False, nodes=used)
         _add(highs, cuts)
     return Assignment(None, np.inf, min(bound, upper), proven_none=False, nodes=used)
 
