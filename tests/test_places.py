@@ -364,5 +364,5 @@ def test_rows_without_a_place_cannot_merely_be_noted(tmp_path, rule):
 def test_accounts_that_have_areas_and_no_points_are_placed_there(tmp_path):
     areas = {"area_id": ["1", "2"], "geometry": [box(20, 51, 21.05, 53), box(21.05, 51, 22, 53)]}
     rows = [{"account_id": f"K{i}", "name": f"F{i}", "area_id": str(1 + i % 2)} for i in range(6)]
-    market = market_of(tmp_path, rows, areas=areas, units="areas")
+    market = market_of(tmp_path, pd.DataFrame(rows), areas=areas, units="areas")
     assert len(market.accounts) == 6 and set(market.accounts["area_id"]) == {"1", "2"}
