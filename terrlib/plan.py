@@ -13,6 +13,7 @@ from terrlib.decisions.targeting import TARGETED
 from terrlib.decisions.timeline import Forecast, next_quarters
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
+from terrlib.measures.profile import area_profile
 from terrlib.money import split_exact, to_minor
 
 
@@ -40,7 +41,9 @@ COLUMNS: dict[str, dict[str, str]] = {
     "plan/customers": _columns(
         "territory key, area_id key, n_customers number, n_prospects number, revenue money, "
         "potential money, white_space money, abc_a_share share, top_industry text, p_win "
-        "share, consent_email_rate share, consent_phone_rate share"
+        "share, consent_email_rate share, consent_phone_rate share, n_best_prospects number, "
+        "growth_rate share, wallet_share share, p_win_low share, p_win_high share, cycle_m number, "
+        "top3_industries text, size_mix text, top_needs text, distributor_coverage share"
     ),
     "plan/reach": _columns(
         "territory key, area_id key, channel key, wave number, start date, reachable number, "
@@ -73,36 +76,16 @@ def _areas_of(facts: pd.DataFrame, territory: pd.Series) -> pd.DataFrame:
 
 
 def customer_base(market: Market, facts: pd.DataFrame, territory: pd.Series) -> pd.DataFrame:
-    """Count the customer base of every area: as `COLUMNS["plan/customers"]`."""
-    consents = market.accounts[["consent_email", "consent_phone"]].astype(float)
-    rows = _areas_of(facts, territory).join(consents)
-    rows["a_revenue"] = rows["revenue"].where(rows["abc"] == "A", 0.0)
-    by = rows.groupby(["territory", "area_id"])
-    table = pd.DataFrame(
-        {
-            "n_customers": rows["status"]
-            .eq("customer")
-            .groupby([rows["territory"], rows["area_id"]])
-            .sum(),
-            "n_prospects": rows["status"]
-            .eq("prospect")
-            .groupby([rows["territory"], rows["area_id"]])
-            .sum(),
-            "revenue": to_minor(by["revenue"].sum()),
-            "white_space": to_minor(by["white_space"].sum()),
-            "abc_a_share": by["a_revenue"].sum() / by["revenue"].sum().where(lambda v: v > 0),
-            "top_industry": by["industry"].agg(
-                lambda s: s.value_counts().sort_index().idxmax() if len(s) else ""
-            ),
-            "p_win": by["p_win"].mean(),
-            "consent_email_rate": by["consent_email"].mean(),
-            "consent_phone_rate": by["consent_phone"].mean(),
-        }
-    )
-    table["potential"] = table["white_space"] + to_minor(
-        by["revenue"].apply(lambda v: v.clip(lower=0).sum())
-    )
-    return table.fillna({"abc_a_share": 0.0}).reset_index()[list(COLUMNS["plan/customers"])]
+    """Describe the customer base of every area: as `COLUMNS["plan/customers"]`.
+
+    Columns as in `area_profile`; what is not known is blank. Potential is revenue and white space
+    to the last penny.
+    """
+    table = area_profile(market, facts, territory, ["territory", "area_id"])
+    for amount in ("revenue", "white_space"):
+        table[amount] = to_minor(table[amount])
+    table["potential"] = table["white_space"] + table["revenue"]
+    return table.fillna({"abc_a_share": 0.0})[list(COLUMNS["plan/customers"])]
 
 
 def reach(

@@ -127,6 +127,11 @@ class Customers(_Strict):
     opportunity_rate: Share = _assumed(
         0.10, "share of worked prospects that become a deal in a year"
     )
+    rfm_months: int = _assumed(24, "convention: purchases of two years are scored", ge=6, le=120)
+    late: float = _assumed(1.5, "assumption: times a customer's usual gap between purchases", gt=0)
+    at_risk: float = _assumed(2.5, "assumption: times the usual gap between purchases", gt=0)
+    top_customer: Share = _assumed(0.10, "assumption: one customer with more is a risk")
+    segment_jaccard: Share = _assumed(0.75, "stable from 0.75 on (Hennig 2007)")
 
 
 class VisitClass(_Strict):
