@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
@@ -121,9 +122,10 @@ def area_scores(
 
     Notes
     -----
-    500 draws: the win rate of a segment from the beta distribution with its range, the value of a
-    win as the median of won amounts drawn again, the potential of each account within its range. The
-    chances of all areas add up to the number of best places, or of areas that promise anything.
+    500 draws: chances of a win within their range, higher or lower together for all accounts of a
+    segment, for they rest on the same deals; the value of a win as far as won amounts drawn again
+    have another mean; the potential of each account within its range. The chances of all areas add
+    up to the number of best places, or of areas that promise anything.
     """
     rows = facts.sort_index()
     rows = rows.assign(
@@ -134,8 +136,9 @@ def area_scores(
     )
     new = rows["status"] != "customer"
     rows["effort_h"] = rows["workload_h"].where(new, 0.0)
-    free, contact = _hours_left(market, rows, settings, rep)
-    hour = _rep_hour(market, settings) * settings.workload.rep_cost_year
+    hours = capacity_h(settings, planning_year(market), market.country)
+    hour = settings.workload.rep_cost_year / hours
+    free, contact = _hours_left(market, rows, hours, rep)
     # What a won prospect costs in hours a year, once it is served; a customer is served already.
     cost = rows["effort_h"].to_numpy(float) * hour
     reached = np.where(new & ~rows["indirect"], rows["territory"].map(contact), 1.0)
@@ -179,12 +182,8 @@ def area_scores(
     return table
 
 
-def _rep_hour(market: Market, settings: Settings) -> float:
-    return 1 / capacity_h(settings, planning_year(market), market.country)
-
-
 def _hours_left(
-    market: Market, rows: pd.DataFrame, settings: Settings, rep: pd.DataFrame | None
+    market: Market, rows: pd.DataFrame, hours: float, rep: pd.DataFrame | None
 ) -> tuple[pd.Series, pd.Series]:
     """Hours beside those of customers, and the share of prospects they are enough for."""
     names = sorted(rows["territory"].unique())
@@ -196,7 +195,7 @@ def _hours_left(
         fte = pd.Series(whole / len(names), index=names)
     by = rows.groupby("territory")
     served = by["workload_h"].sum() - by["effort_h"].sum()
-    free = (fte / _rep_hour(market, settings) - served).clip(lower=0.0)
+    free = (fte * hours - served).clip(lower=0.0)
     effort = by["effort_h"].sum()
     contact = (free / effort.where(effort > 0)).clip(upper=1.0).fillna(1.0)
     return free, contact
@@ -209,19 +208,19 @@ def _draws(
     rng = np.random.default_rng([settings.seed, DRAWS])
     group = rows["segment"].where(rows["segment"] != "", "all")
     names, place = np.unique(group.to_numpy(str), return_inverse=True)
+    p, low, high = logit(
+        rows[["p_win", "p_win_low", "p_win_high"]].clip(1e-6, 1 - 1e-6).T.to_numpy()
+    )
+    luck = rng.standard_normal((DRAWS, len(names)))
     deals = market.opportunities
     won = deals[deals["is_won"].astype(bool) & (deals["amount"] > 0)].sort_index()
     amount, whose = won["amount"].to_numpy(float), won["account_id"].map(group).to_numpy()
-    rate, typical = np.zeros((DRAWS, len(names))), np.full((DRAWS, len(names)), np.inf)
+    worth = np.ones((DRAWS, len(names)))
     for j, name in enumerate(names):
-        p, low, high = rows.loc[group == name, ["p_win", "p_win_low", "p_win_high"]].iloc[0]
-        spread = (high - low) / (2 * Z80)
-        n = p * (1 - p) / spread**2 - 1 if spread > 0 and 0 < p < 1 else 0.0
-        rate[:, j] = rng.beta(p * n, (1 - p) * n, DRAWS) if n > 0 else p
         mine = amount[whose == name]
         mine = mine if len(mine) else amount
         if len(mine):
-            typical[:, j] = np.median(rng.choice(mine, (DRAWS, len(mine))), axis=1)
+            worth[:, j] = rng.choice(mine, (DRAWS, len(mine))).mean(axis=1) / mine.mean()
     mid, revenue = rows["potential"].to_numpy(float), rows["revenue"].clip(lower=0).to_numpy(float)
     bounds = rows[["potential_low", "potential_high"]].to_numpy(float)
     safe = np.where(mid > 0, mid, 1.0)
@@ -229,10 +228,12 @@ def _draws(
         np.abs(np.log(np.where((side > 0) & (mid > 0), side, safe) / safe)) for side in bounds.T
     )
 
-    for p_win, value in zip(rate, typical, strict=True):
+    value = rows["value"].to_numpy(float)
+    for shift, times in zip(luck, worth, strict=True):
         z = rng.standard_normal(len(rows)) / Z80
         white = mid * np.exp(z * np.where(z > 0, up, down)) - revenue
-        yield p_win[place], np.minimum(value[place], np.maximum(white, 0.0))
+        chance = expit(p + shift[place] * (high - low) / (2 * Z80))
+        yield chance, np.minimum(value * times[place], np.maximum(white, 0.0))
 
 
 def _chance_of_top(draws: Floats, mean: Floats) -> Floats:

@@ -8,8 +8,9 @@ import pandas as pd
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.customers import abc, size_class, tiers
+from terrlib.measures.ideal import Ideal, ideal_customers
 from terrlib.measures.potential import Potential, account_potential
-from terrlib.measures.winning import DAYS_PER_MONTH, win_rates
+from terrlib.measures.winning import DAYS_PER_MONTH, assumed_chance
 from terrlib.measures.workload import account_workload, field_days
 
 PLACE = ["site_id", "lat", "lon", "x_km", "y_km"]
@@ -65,7 +66,11 @@ def _tenure_m(market: Market) -> pd.Series:
 
 
 def account_facts(
-    market: Market, settings: Settings, segment: pd.Series, wallet: Potential | None = None
+    market: Market,
+    settings: Settings,
+    segment: pd.Series,
+    wallet: Potential | None = None,
+    ideal: Ideal | None = None,
 ) -> pd.DataFrame:
     """Measure every account.
 
@@ -77,8 +82,9 @@ def account_facts(
         Defaults and thresholds.
     segment
         account_id -> segment, "" where there is none.
-    wallet
-        What `wallets` returned for the same question, where it was asked already.
+    wallet, ideal
+        What `wallets` and `ideal_customers` returned, where they were asked already. The latter is
+        never told the segments: those are made of what was bought, and so know who was won.
 
     Returns
     -------
@@ -92,8 +98,9 @@ def account_facts(
         potential_src   given, quantile, cell, segment or revenue
         wallet_share    revenue over potential, 0 where neither is known          share
         p_opp           deals the account starts in a year                        count
-        p_win, p_win_low, p_win_high   chance that a deal is won                   share
-        value        sales of the first year if a deal is won                      currency
+        p_win, p_win_low, p_win_high   chance that a deal is won; the assumption of the settings
+                     where losses are not recorded                                 share
+        value        mean sales of the first year if a deal is won, not above white space  currency
         ev           expected contribution of new sales within a year              currency
         visits, visit_h, call_h, travel_h, workload_h                              a year, hours
         count        1
@@ -111,7 +118,7 @@ def account_facts(
         facts.loc[customer, "abc"] = abc(facts.loc[customer, "revenue"], c.abc_a, c.abc_b)
     found = (wallet or wallets(market, settings, facts["segment"])).table
     facts[found.columns] = found.reindex(facts.index)
-    facts = _chances(market, facts, settings)
+    facts = _chances(market, facts, settings, ideal or ideal_customers(market, settings))
     facts["tier"] = tiers(facts.loc[~customer, "ev"]).reindex(facts.index).fillna("")
     facts["class"] = np.select(
         [
@@ -130,19 +137,14 @@ def account_facts(
     return facts.drop(columns=["employees", *PLACE])
 
 
-def _chances(market: Market, facts: pd.DataFrame, settings: Settings) -> pd.DataFrame:
-    """Chance of a win by segment and size (shrunk), value of a win, expected contribution."""
-    group = facts["segment"].where(facts["segment"] != "", "all")
-    rates = win_rates(market, group, settings).set_index("group")
-    whole = rates.loc[""]
-    for column, rate in (("p_win", "p_win"), ("p_win_low", "low"), ("p_win_high", "high")):
-        facts[column] = group.map(rates[rate]).fillna(whole[rate]).astype(float)
+def _chances(market: Market, facts: pd.DataFrame, settings: Settings, ideal: Ideal) -> pd.DataFrame:
+    """Chance of a win, value of a win, expected contribution of every account."""
+    score = ideal.score.reindex(facts.index)
+    chances = ["p_win", "p_win_low", "p_win_high"]
+    assumed = dict(zip(chances, assumed_chance(settings), strict=True))
+    facts[chances] = score[chances].fillna(assumed)
+    facts["value"] = np.fmin(score["value"], facts["white_space"]).clip(lower=0.0)
     deals = market.opportunities
-    won = deals[deals["is_won"].astype(bool) & (deals["amount"] > 0)]
-    typical = won["amount"].groupby(won["account_id"].map(group)).median()
-    middle = float(won["amount"].median()) if len(won) else np.nan
-    value = group.map(typical).astype(float).fillna(middle)
-    facts["value"] = np.fmin(value, facts["white_space"]).clip(lower=0.0)
     still = deals[~deals["is_closed"].astype(bool)]
     facts["pipeline"] = still.groupby("account_id")["amount"].sum().reindex(facts.index).fillna(0.0)
     facts["p_opp"] = _deals_a_year(market, facts, settings)

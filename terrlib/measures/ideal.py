@@ -21,6 +21,7 @@ from terrlib.measures.winning import (
     LOST,
     OPEN,
     WON,
+    assumed_chance,
     deals,
     incidence,
     months_to_win,
@@ -333,8 +334,8 @@ def _ideal(past: _Past) -> Ideal:
 
 
 def _guess(past: _Past) -> pd.DataFrame:
-    p = np.full(len(past.accounts), past.settings.customers.win_rate)
-    return _score(past, p, p / 2, np.minimum(1.0, p * 2))
+    assumed = assumed_chance(past.settings)
+    return _score(past, *(np.full(len(past.accounts), p) for p in assumed))
 
 
 def _score(past: _Past, p: Array, low: Array, high: Array) -> pd.DataFrame:

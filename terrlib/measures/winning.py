@@ -139,6 +139,18 @@ def win_rates(market: Market, groups: pd.Series, settings: Settings) -> pd.DataF
     return pd.DataFrame([_rate(c, settings) for c in _curves(market, groups, settings)])
 
 
+def assumed_chance(settings: Settings) -> tuple[float, float, float]:
+    """Win rate where no deal tells it, from half to twice the assumption of the settings.
+
+    Examples
+    --------
+    >>> assumed_chance(Settings())
+    (0.2, 0.1, 0.4)
+    """
+    p = settings.customers.win_rate
+    return p, p / 2, min(1.0, p * 2)
+
+
 def cycle_curves(market: Market, groups: pd.Series, settings: Settings) -> pd.DataFrame:
     """How deals end as they grow older, by group.
 
@@ -273,12 +285,13 @@ def _rate(c: _Curve, settings: Settings) -> dict[str, float | str | int]:
         "naive_high": naive_high,
         "naive_cycle_m": float(won_in.mean()),
     }
-    assumed, months = settings.customers.win_rate, settings.timeline.cycle_months
+    months = settings.timeline.cycle_months
     if not c.curve[-1].sum():
+        p, low, high = assumed_chance(settings)
         return row | {
-            "p_win": assumed,
-            "low": assumed / 2,
-            "high": min(1.0, assumed * 2),
+            "p_win": p,
+            "low": low,
+            "high": high,
             "cycle_m": months,
             "cycle_median_m": months,
             "tail": 1.0,
