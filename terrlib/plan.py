@@ -57,7 +57,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "territory key, quarter quarter, target money, mean money, p10 money, p50 money, p90 money"
     ),
     "accounts": _columns(
-        "account_id key, territory id, rep_id id, channel id, effective_date date"
+        "account_id key, territory id, rep_id id, channel id, effective_date date, segment id"
     ),
     "quality": _columns(
         "table key, key key, rule key, severity id, field id, value text, message text, money "
@@ -282,6 +282,7 @@ def accounts(
             "rep_id": name.map(owner).to_numpy(),
             "channel": name.map(sold).to_numpy(),
             "effective_date": start,
+            "segment": facts["segment"].to_numpy(),
         }
     )
 

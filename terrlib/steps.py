@@ -28,10 +28,11 @@ from terrlib.errors import SettingsError
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.inputs.settings import Territories as Asked
+from terrlib.measures import customers, ideal, profile, winning
 from terrlib.measures import facts as measuring
 from terrlib.measures import scorecard as judging
-from terrlib.measures import winning
-from terrlib.measures.potential import Potential
+from terrlib.measures.ideal import Ideal
+from terrlib.measures.potential import Potential, area_potential
 from terrlib.measures.workload import capacity_h
 from terrlib.runs import (
     Run,
@@ -94,8 +95,12 @@ def before(run: Run, *decisions: str) -> Sentence:
 
 @cache
 def find_segments(run: Run) -> segments.Segments:
-    """Find the segments of the customer base (notebook 01)."""
-    return segments.find_segments(run.market, run.settings)
+    """Find the segments of the customer base (notebook 01), under last quarter's names if given."""
+    held = run.market.assignments
+    last = None
+    if "segment" in held:
+        last = held.drop_duplicates("account_id").set_index("account_id")["segment"]
+    return segments.find_segments(run.market, run.settings, last)
 
 
 @cache
@@ -105,12 +110,29 @@ def wallets(run: Run) -> Potential:
 
 
 @cache
+def ideal_customers(run: Run) -> Ideal:
+    """Which accounts are likely to buy, as far as past deals can tell (notebook 01)."""
+    return ideal.ideal_customers(run.market, run.settings)
+
+
+@cache
+def rfm(run: Run) -> pd.DataFrame:
+    """How lately, how often and for how much each customer buys, and who is late (notebook 01)."""
+    return customers.rfm(run.market, run.settings)
+
+
+@cache
 def account_facts(run: Run) -> pd.DataFrame:
     """Everything that is measured of an account; segments as decided, else found here."""
     kept = read_facts(run) if run.has("decisions/segment") else None
     if kept is not None and kept.index.equals(run.market.accounts.index):
         return kept
-    return measuring.account_facts(run.market, run.settings, _segment(run), wallets(run))
+    return _facts(run, _segment(run), wallets(run))
+
+
+def _facts(run: Run, segment: pd.Series, wallet: Potential | None = None) -> pd.DataFrame:
+    ideal_ = ideal_customers(run)
+    return measuring.account_facts(run.market, run.settings, segment, wallet, ideal_)
 
 
 def write_segments(run: Run) -> pd.DataFrame:
@@ -118,12 +140,7 @@ def write_segments(run: Run) -> pd.DataFrame:
     write_findings(run)
     label = find_segments(run).label
     measured = label.equals(_segment(run))
-    write_facts(
-        run,
-        account_facts(run)
-        if measured
-        else measuring.account_facts(run.market, run.settings, label),
-    )
+    write_facts(run, account_facts(run) if measured else _facts(run, label))
     return run.write(
         "decisions/segment", pd.DataFrame({"account_id": label.index, "segment": label.to_numpy()})
     )
@@ -677,7 +694,27 @@ def win_rates(run: Run) -> pd.DataFrame:
     return winning.win_rates(run.market, account_facts(run)["segment"], run.settings)
 
 
-def ideal_customers(run: Run) -> pd.DataFrame:
+@cache
+def cycle_curves(run: Run) -> pd.DataFrame:
+    """How deals end as they grow older, the whole base and every segment."""
+    return winning.cycle_curves(run.market, account_facts(run)["segment"], run.settings)
+
+
+@cache
+def customer_base(run: Run) -> pd.DataFrame:
+    """Describe the customer base of every territory: see `profile.area_profile`."""
+    return profile.area_profile(run.market, account_facts(run), territories(run).territory)
+
+
+@cache
+def attractiveness(run: Run) -> pd.DataFrame:
+    """How attractive every area is against our ability to win there, with what is decided."""
+    areas = assemble_plan(run)["plan/areas"][["territory", "area_id", "decision", "rank"]]
+    found = targeting.attractiveness(run.market, account_facts(run), territories(run).territory)
+    return found.merge(areas, on=["territory", "area_id"], validate="one_to_one")
+
+
+def promising(run: Run) -> pd.DataFrame:
     """Prospects by industry and size, the most promising kind first: accounts, p_win, ev."""
     facts = account_facts(run)
     prospects = facts[facts["status"] == "prospect"]
@@ -692,15 +729,23 @@ def ideal_customers(run: Run) -> pd.DataFrame:
 FEWEST_OF_A_KIND = 5
 
 
+@cache
 def white_space(run: Run) -> pd.DataFrame:
-    """Revenue and white space with its range by area, or by town without areas, most first."""
+    """Revenue and white space with its range by area, or by town without areas, most first.
+
+    Columns: area_id ("" without areas), name, revenue, white_space, white_space_low,
+    white_space_high, outside (potential of firms that are not in the CRM).
+    """
     facts, market = account_facts(run), run.market
     place = (
         facts["area_id"].map(market.areas["name"]) if len(market.areas) else market.accounts["town"]
     )
-    place = place.where(place.fillna("") != "", market.accounts["name"])
+    place = place.where(place.fillna("") != "", market.accounts["name"]).rename("name")
     low, high = (facts[f"potential_{end}"] - facts["revenue"] for end in ("low", "high"))
     columns = ["revenue", "white_space", "white_space_low", "white_space_high"]
     facts = facts.assign(white_space_low=low, white_space_high=high)
-    by = facts.groupby(place.rename("name"), as_index=False)[columns].sum()
+    facts["area_id"] = facts["area_id"] if len(market.areas) else ""
+    by = facts.groupby(["area_id", place])[columns].sum().reset_index()
+    beyond = area_potential(market, facts, run.settings).set_index("area_id")["outside"]
+    by["outside"] = by["area_id"].map(beyond).fillna(0.0)
     return by.sort_values(["white_space", "name"], ascending=[False, True]).reset_index(drop=True)

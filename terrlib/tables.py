@@ -5,16 +5,20 @@ from __future__ import annotations
 import folium
 import geopandas as gpd
 import pandas as pd
+import plotly.graph_objects as go
 
 from terrlib import steps, tell
 from terrlib.decisions.territories import Design
+from terrlib.measures import customers
+from terrlib.measures.customers import concentration_by
 from terrlib.runs import Run
-from terrlib.show import maps
+from terrlib.show import briefs, charts, maps
 from terrlib.show.panels import TerritoryPanel
 from terrlib.show.tables import Shown, table
-from terrlib.show.words import Words
+from terrlib.show.words import Sentence, Words
 
 TOP = 10
+LABELLED = 12
 
 
 def _numbers(run: Run, kinds: dict[str, str], **values: float) -> Shown:
@@ -179,9 +183,14 @@ def named_trust(trust: pd.DataFrame, words: Words) -> pd.DataFrame:
     return trust.assign(table=[words.table_label(t) for t in trust["table"]])
 
 
-def trust_table(run: Run) -> Shown:
+def _trust_table(run: Run) -> Shown:
     """Show how far each table can be trusted: complete, valid, unique, timely, with its money."""
     return table(named_trust(run.market.trust, run.words), run.words, TRUST)
+
+
+def trust_tables(run: Run) -> Shown:
+    """Show the scorecard of the tables, and below it what looks entered twice."""
+    return Shown(_trust_table(run) + duplicates_table(run))
 
 
 def duplicates_table(run: Run) -> Shown:
@@ -200,6 +209,141 @@ def duplicates_table(run: Run) -> Shown:
         "revenue": "money0",
     }
     return table(rows, run.words, kinds, limit=TOP)
+
+
+def concentration_table(run: Run, dimension: str = "industry", n: int = TOP) -> Shown:
+    """Show how the sales are spread along a dimension: industry, size_class, segment, area_id, ..."""
+    facts, limit = steps.account_facts(run), run.settings.customers.top_customer
+    rows = concentration_by(facts, dimension, limit)
+    rows["group"] = [_group_name(run, dimension, name) for name in rows[dimension]]
+    kinds = {
+        "group": "text",
+        "customers": "number",
+        "revenue": "money0",
+        "share": "percent1",
+        "top1_share": "percent",
+        "effective_number": "number",
+    }
+    return table(rows, run.words, kinds, limit=n)
+
+
+def _group_name(run: Run, dimension: str, name: str) -> str:
+    if dimension == "area_id":
+        return str(area_names(run).get(name, name))
+    if dimension == "segment":
+        return segment_names(run).get(name, name)
+    return run.words.label(name) if name else run.words.label("unknown")
+
+
+def nine_fields(run: Run) -> pd.DataFrame:
+    """What accounts buy against what they could buy: see `customers.nine_fields`."""
+    asked = run.settings.customers
+    return customers.nine_fields(steps.account_facts(run), asked.abc_a, asked.abc_b)
+
+
+def rhythm(run: Run) -> pd.DataFrame:
+    """Customers by how they buy and whether they are late: rfm, late, n, revenue."""
+    rows = steps.rfm(run).join(steps.account_facts(run)["revenue"])
+    rows = rows[rows["rfm"] != ""]
+    found = rows.groupby(["rfm", "late"]).agg(n=("r", "size"), revenue=("revenue", "sum"))
+    order = pd.MultiIndex.from_product([customers.RFM_NAMES, ["", "late", "at_risk"]])
+    return found.reindex(order.set_names(["rfm", "late"]), fill_value=0).reset_index()
+
+
+def rhythm_chart(run: Run) -> go.Figure | Sentence:
+    """Draw who buys how and who is late; a sentence where no sales tell it."""
+    rows = rhythm(run)
+    if not rows["n"].sum():
+        return run.words.say("rhythm.none")
+    return charts.rhythm(rows, run.words)
+
+
+def segment_names(run: Run) -> dict[str, str]:
+    """Segment -> what it is, in the reader's language."""
+    profile = steps.find_segments(run).profile
+    return {str(s): briefs.segment_name(run.words, str(s), row) for s, row in profile.iterrows()}
+
+
+def segment_chart(run: Run) -> go.Figure:
+    """Draw customers by revenue and purchases, coloured by segment; bars where groups are by rule."""
+    found, names = steps.find_segments(run), segment_names(run)
+    facts, often = steps.account_facts(run), steps.rfm(run)["frequency"]
+    by, x = ("frequency", often) if often.notna().any() else ("employees", None)
+    if x is None:
+        x = run.market.accounts["employees"]
+    points = pd.DataFrame({"revenue": facts["revenue"], "x": x, "by": by})
+    points["segment"] = found.label.map(names)
+    points["name"] = run.market.accounts["name"]
+    points = points[(points["revenue"] > 0) & points["x"].gt(0)]
+    if found.mode == "rules" or points.empty:
+        return charts.segment_bars(found.profile.assign(name=pd.Series(names)), run.words)
+    return charts.segment_map(points, run.words)
+
+
+def win_rates(run: Run) -> pd.DataFrame:
+    """Win rates of the whole base and of every segment, under the names that readers know."""
+    rates, names = steps.win_rates(run), segment_names(run)
+    whole = run.words.label("all_units")
+    return rates.assign(name=[names.get(g, g) if g else whole for g in rates["group"]])
+
+
+def cycle_chart(run: Run) -> go.Figure | Sentence:
+    """Draw how deals end as they grow older; a sentence where none has closed."""
+    rows = steps.cycle_curves(run)
+    if rows.empty:
+        return run.words.say("win_rate.no_curve")
+    return charts.cycle_curves(rows, run.words, segment_names(run))
+
+
+def ideal_chart(run: Run) -> go.Figure | Sentence:
+    """Draw the card of the ideal customer: kinds of accounts with their win rates."""
+    found = steps.ideal_customers(run)
+    rows = tell.ideal_levels(run).head(TOP + 4)
+    if rows.empty:
+        return tell.ideal_kind(run)
+    won = float(found.levels["won"].sum() / found.levels["n"].sum())
+    return charts.ideal(rows.assign(base=won), found.calibration, run.words)
+
+
+def white_space_areas(run: Run) -> gpd.GeoDataFrame:
+    """White space of every area, or of every unit where there are no areas, with its shape."""
+    market, columns = run.market, ["revenue", "white_space", "white_space_low", "white_space_high"]
+    if len(market.areas):
+        rows = steps.white_space(run).set_index("area_id")
+        rows = rows.reindex(market.areas.index)[columns].fillna(0.0)
+        return market.areas[["name", "geometry"]].join(rows)
+    facts = steps.account_facts(run)
+    for end in ("low", "high"):
+        facts = facts.assign(**{f"white_space_{end}": facts[f"potential_{end}"] - facts["revenue"]})
+    sums = facts.groupby("unit_id")[columns].sum()
+    return market.units[["name", "geometry"]].join(sums).fillna(dict.fromkeys(columns, 0.0))
+
+
+def white_space_map(run: Run) -> folium.Map | Sentence:
+    """Draw where more could be sold; a sentence where units are no places."""
+    if not run.market.places:
+        return run.words.say("white_space.no_places")
+    return maps.white_space_map(white_space_areas(run), run.words)
+
+
+def attractive_areas(run: Run) -> pd.DataFrame:
+    """Areas by attractiveness and ability to win with their decision; the best ranked have a label."""
+    rows = _with_names(run, steps.attractiveness(run)).sort_values("potential", ascending=False)
+    return rows.assign(label=rows["area"].where(rows["rank"] <= LABELLED, ""))
+
+
+def customer_paragraphs(run: Run) -> Sentence:
+    """Describe the customer base of every territory, a paragraph each."""
+    names = steps.customer_base(run)["territory"]
+    return Sentence("\n\n".join(customer_paragraph(run, str(name)) for name in names))
+
+
+def customer_paragraph(run: Run, territory: str) -> Sentence:
+    """Describe the customer base of one territory: every number is in `steps.customer_base`."""
+    rows, town = steps.customer_base(run), steps.territories(run).card["town"].get(territory)
+    titled = f"{territory} · {town}" if town else territory
+    row = rows[rows["territory"] == territory].iloc[0]
+    return briefs.area_paragraph(run.words, titled, row)
 
 
 def unit_table(run: Run) -> gpd.GeoDataFrame:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import pandas as pd
 
 from terrlib import steps
+from terrlib.decisions.targeting import CERTAIN, SOUGHT
 from terrlib.decisions.territories import Design
 from terrlib.inputs.settings import TABLES
-from terrlib.measures.customers import concentration as concentrate
+from terrlib.measures import customers
 from terrlib.review import Review
 from terrlib.runs import Run
+from terrlib.show import briefs
 from terrlib.show.words import Sentence, Words
 
+NAMED = 3
+FEWEST_SHOWN = 10
 CHEAP = 1e-6  # of the whole cost: less counts as nothing
 
 
@@ -130,6 +134,7 @@ def quality(run: Run) -> Sentence:
         say("quality.used", accounts=len(market.accounts)),
         say("quality.aside", rows=aside, accounts=accounts, money=money) if aside else "",
         say("quality.notes", n=notes) if notes else "",
+        trust(run),
     )
 
 
@@ -139,8 +144,9 @@ def concentration(run: Run) -> Sentence:
     revenue = facts.loc[facts["revenue"] > 0, "revenue"]
     if revenue.empty:
         return run.words.say("concentration.none")
-    found = concentrate(revenue)
-    return run.words.say(
+    limit = run.settings.customers.top_customer
+    found = customers.concentration(revenue, limit)
+    said = run.words.say(
         "concentration.shares",
         top20=found["top20_share"],
         largest=found["top1_share"],
@@ -148,14 +154,56 @@ def concentration(run: Run) -> Sentence:
         customers=len(revenue),
         a=int((facts["abc"] == "A").sum()),
     )
+    name = run.market.accounts["name"].get(revenue.idxmax(), "")
+    one = run.words.say("concentration.depends", name=str(name), limit=limit)
+    return _join(said, one if found["depends_on_one"] else "")
+
+
+def nine_fields(run: Run) -> Sentence:
+    """Say how many firms buy little or nothing and could buy most, and which are the first."""
+    say, asked, facts = run.words.say, run.settings.customers, steps.account_facts(run)
+    if not facts["white_space"].sum():
+        return say("headline.no_forecast")
+    found = customers.new_sales(facts, asked.abc_a, asked.abc_b)
+    if found.empty:
+        return say("nine.none")
+    return say(
+        "nine.found",
+        n=len(found),
+        space=float(found["white_space"].sum()),
+        share=float(found["white_space"].sum() / facts["white_space"].sum()),
+        names=", ".join(run.market.accounts["name"].reindex(found.index[:NAMED])),
+    )
+
+
+def rhythm(run: Run) -> Sentence:
+    """Say who is late against their own rhythm, and how much they buy in a year."""
+    say, found = run.words.say, steps.rfm(run)
+    scored = found[found["rfm"] != ""].join(steps.account_facts(run)["revenue"])
+    if scored.empty:
+        return say("rhythm.needs_sales")
+    late = scored[scored["late"] != ""]
+    if late.empty:
+        return say("rhythm.on_time", n=len(scored))
+    risk = late[late["late"] == "at_risk"].sort_index()
+    first = risk.sort_values("revenue", ascending=False, kind="stable").index[:NAMED]
+    return _join(
+        say("rhythm.late", n=len(late), revenue=float(late["revenue"].sum()), of=len(scored)),
+        say(
+            "rhythm.at_risk",
+            n=len(risk),
+            revenue=float(risk["revenue"].sum()),
+            times=run.settings.customers.at_risk,
+            names=", ".join(run.market.accounts["name"].reindex(first)),
+        )
+        if len(risk)
+        else "",
+    )
 
 
 def segments(run: Run) -> Sentence:
-    """Say whether there are natural segments, and which."""
-    found = steps.find_segments(run)
-    if found.mode != "clusters":
-        return run.words.say("segments.rules", n=found.profile.index.nunique())
-    return run.words.say("segments.found", n=found.profile.index.nunique())
+    """Say whether there are natural segments, and whether a second method agrees."""
+    return briefs.segment_statement(run.words, steps.find_segments(run))
 
 
 def win_rate(run: Run) -> Sentence:
@@ -164,7 +212,7 @@ def win_rate(run: Run) -> Sentence:
     whole = rates.loc[rates["group"] == ""].iloc[0]
     if not whole["n"]:
         return run.words.say("win_rate.none", assumed=whole["p_win"])
-    return run.words.say(
+    said = run.words.say(
         "win_rate.right",
         p=whole["p_win"],
         low=whole["low"],
@@ -173,22 +221,94 @@ def win_rate(run: Run) -> Sentence:
         open=int(whole["open"]),
         months=whole["cycle_m"],
     )
+    return _join(said, run.words.say("win_rate.segments") if len(rates) > 1 else "")
 
 
 def ideal_customer(run: Run) -> Sentence:
-    """Say which kind of prospect promises most."""
-    best = steps.ideal_customers(run)
-    if best.empty:
-        return run.words.say("ideal.none")
-    first = best.iloc[0]
-    return run.words.say(
-        "ideal.best",
-        industry=str(first["industry"]),
-        size=run.words.label(str(first["size_class"])),
-        p=first["p_win"],
-        ev=first["ev"],
-        n=int(first["accounts"]),
+    """Say what the ideal customer is, how sure that is, and which kind of prospect promises most."""
+    say, found = run.words.say, steps.ideal_customers(run)
+    best = steps.promising(run)
+    said = [ideal_kind(run), _ideal_levels(run)]
+    if len(best) and best["ev"].iloc[0] > 0:
+        first = best.iloc[0]
+        said.append(
+            say(
+                "ideal.best",
+                industry=str(first["industry"]) or run.words.label("unknown"),
+                size=run.words.label(str(first["size_class"])),
+                ev=float(first["ev"]),
+                n=int(first["accounts"]),
+            )
+        )
+    if found.kind == "lookalike":
+        said.append(_most_alike(run))
+    if len(found.levels):
+        said.append(say("ideal.only_pursued"))
+    return _join(*said)
+
+
+def ideal_kind(run: Run) -> Sentence:
+    """Say what the chances of a win rest on, and why not on more."""
+    found, m = steps.ideal_customers(run), steps.ideal_customers(run).metrics
+    deals = {"deals": int(m["n_won"] + m["n_lost"]), "won": int(m["n_won"])}
+    if found.kind in ("unknown", "lookalike"):
+        assumed = run.settings.customers.win_rate
+        return run.words.say(f"ideal.{found.kind}_{found.reason}", assumed=assumed, **deals)
+    if found.reason == "tested":
+        tested = {"test": int(m["n_test"]), "skill": m["brier_skill"], "lift": m["lift_10"]}
+        return run.words.say("ideal.tested", **deals, **tested)
+    tried = found.reason in ("no_skill", "bad_slope", "no_better")
+    why = (
+        {"test": int(m["n_test"]), "skill": m["brier_skill"], "slope": m["slope"]} if tried else {}
     )
+    return _join(
+        run.words.say(f"ideal.{found.reason}", **deals, **why), run.words.say("ideal.cells")
+    )
+
+
+def ideal_levels(run: Run) -> pd.DataFrame:
+    """The card of the ideal customer under the names that readers know, the ideal first."""
+    rows = steps.ideal_customers(run).levels
+    rows = rows[rows["n"] >= FEWEST_SHOWN].sort_values(
+        ["ideal", "low", "feature", "level"], ascending=[False, False, True, True], kind="stable"
+    )
+    named = [
+        f"{run.words.label(f'feature.{f}')}: {_level(run, f, level)}"
+        for f, level in zip(rows["feature"], rows["level"], strict=True)
+    ]
+    return rows.assign(name=named)
+
+
+def _level(run: Run, feature: str, level: str) -> str:
+    if not level:
+        return run.words.label("unknown")
+    if feature == "distance_km":
+        return f"{level} km"
+    return (
+        run.words.label(f"level.{level}") if feature == "prior_customer" else run.words.label(level)
+    )
+
+
+def _ideal_levels(run: Run) -> Sentence:
+    rows = ideal_levels(run)
+    ideal = rows[rows["ideal"]]
+    if rows.empty or steps.ideal_customers(run).kind == "lookalike":
+        return Sentence("")
+    if ideal.empty:
+        return run.words.say("ideal.no_level")
+    named = [
+        run.words.say("ideal.level", name=r.name, rate=r.rate, low=r.low, high=r.high, n=int(r.n))
+        for r in ideal.head(NAMED).itertuples()
+    ]
+    return _join(run.words.say("ideal.levels"), "; ".join(named) + ".")
+
+
+def _most_alike(run: Run) -> Sentence:
+    score, status = steps.ideal_customers(run).score, run.market.accounts["status"]
+    rank = score["percentile"][status.reindex(score.index) != "customer"].dropna()
+    first = rank.sort_values(ascending=False, kind="stable").index[:NAMED]
+    names = ", ".join(run.market.accounts["name"].reindex(first))
+    return run.words.say("ideal.most_alike", names=names) if names else Sentence("")
 
 
 def white_space(run: Run) -> Sentence:
@@ -198,13 +318,16 @@ def white_space(run: Run) -> Sentence:
     facts = steps.account_facts(run)
     where = steps.white_space(run)
     prospects = facts.loc[facts["status"] != "customer", "white_space"].sum()
-    return run.words.say(
+    total = run.words.say(
         "white_space.total",
         total=float(facts["white_space"].sum()),
         prospects=float(prospects),
         place=str(where.iloc[0]["name"]),
         most=float(where.iloc[0]["white_space"]),
     )
+    beyond = float(where["outside"].sum())
+    outside = run.words.say("white_space.outside", x=beyond) if beyond > 0 else ""
+    return _join(total, outside, potential(run))
 
 
 def potential(run: Run) -> Sentence:
@@ -503,6 +626,26 @@ def next_zloty(run: Run) -> Sentence:
         return run.words.say("budget.none")
     key = "budget.next_pays" if spent.next_zloty >= 1 else "budget.next_does_not_pay"
     return run.words.say(key, value=float(spent.next_zloty))
+
+
+def targets(run: Run) -> Sentence:
+    """Say in how many areas new sales are sought, what they promise, and how sure the first are."""
+    areas = steps.assemble_plan(run)["plan/areas"]
+    sought = areas[areas["decision"].isin(SOUGHT)]
+    if not len(sought) or not sought["expected_contribution"].sum():
+        return run.words.say("headline.no_forecast")
+    first = sought.sort_values("rank").iloc[0]
+    names = run.market.areas["name"] if len(run.market.areas) else {}
+    return run.words.say(
+        "targets.sought",
+        n=len(sought),
+        share=float(sought["expected_contribution"].sum() / areas["expected_contribution"].sum()),
+        first=str(names.get(first["area_id"], first["territory"])),
+        money=int(first["expected_contribution"]) / 100,
+        low=int(first["low"]) / 100,
+        high=int(first["high"]) / 100,
+        certain=int((sought["prob_top"] >= CERTAIN).sum()),
+    )
 
 
 def forecast(run: Run) -> Sentence:

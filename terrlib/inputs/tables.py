@@ -117,6 +117,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
         amount | money 0.. | value | wartość
         type | text | new_logo, expansion, renewal | new_logo, expansion, renewal
         lead_source | text | where the lead came from | źródło kontaktu
+        lost_reason | text | why it was lost | powód przegranej
         rep_id | key | owner | właściciel
         currency | text | currency of the amount; the run's where blank | waluta kwoty; puste znaczy waluta planu
     """),
@@ -155,6 +156,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
         account_id! | key | the account | klient
         territory! | key | territory that holds it today | dzisiejsze terytorium
         rep_id | key | rep that holds it today | dzisiejszy opiekun
+        segment | text | what it was called last quarter; keeps the names of segments | segment w zeszłym kwartale; dzięki niemu nazwy segmentów zostają
     """),
     "targets": _table("""
         quarter! | key | quarter, like 2026Q4 | kwartał, np. 2026Q4

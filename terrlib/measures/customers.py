@@ -15,6 +15,7 @@ CLASSES = ["A", "B", "C", ""]
 FEW_CUSTOMERS = 25
 FEWEST_PURCHASES = 3
 TOP_OF_A_GROUP = 0.25
+RFM_NAMES = ["champion", "loyal", "big_new", "regular", "at_risk", "lost"]
 RFM_NUMBERS = ["recency_d", "frequency", "monetary", "r", "f", "m", "gap_d", "overdue_ratio"]
 
 

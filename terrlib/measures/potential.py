@@ -413,8 +413,8 @@ def _unseen(structure: pd.DataFrame, facts: pd.DataFrame, settings: Settings) ->
     size = facts["size_class"].astype(str)
     ours = facts["industry"].astype(str).map(fold) + "/" + size
     seen = (facts["area_id"].astype(str) + "|" + ours).value_counts()
-    known = (structure["area_id"] + "|" + kind).map(seen).fillna(0.0)
-    firms = (structure["n_firms"] - known).clip(lower=0.0).astype(float)
+    known = (structure["area_id"] + "|" + kind).map(seen).astype(float).fillna(0.0)
+    firms = (structure["n_firms"].astype(float) - known).clip(lower=0.0)
     named = {"potential_outside": "potential", "low": "potential_low", "high": "potential_high"}
     table = structure[["area_id"]].assign(n_outside=firms)
     all_of = np.arange(len(facts))

@@ -13,6 +13,7 @@ from terrlib.show.words import Sentence, Words
 
 CLEAR = 1.0
 TRAITS = 2
+CLASS = 2  # place of the ABC class in a rule: industry/size/class
 # Sentence -> columns that it says; without one of them it is not said.
 PARAGRAPH = {
     "who": ("n_customers", "n_prospects"),
@@ -61,7 +62,11 @@ def segment_name(words: Words, segment: str, row: Mapping[Any, Any] | pd.Series)
     'hotele, small (10 to 49)'
     """
     if not re.fullmatch(r"S[0-9]+", segment):
-        parts = [words.label(part) for part in segment.split("/") if part not in (REST, "")]
+        parts = [
+            words.say("briefs.class", name=part) if place == CLASS else words.label(part)
+            for place, part in enumerate(segment.split("/"))
+            if part not in (REST, "")
+        ]
         return ", ".join(parts) or words.say("briefs.the_rest")
     apart = [driver.split(":") for driver in str(row["drivers"]).split("|") if driver]
     clear = [(feature, float(by)) for feature, by in apart if abs(float(by)) >= CLEAR]

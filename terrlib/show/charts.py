@@ -7,10 +7,11 @@ from html import escape
 import pandas as pd
 import plotly.graph_objects as go
 
+from terrlib.show.maps import DECISIONS
 from terrlib.show.words import Words
 
 BLUE, ORANGE, GREY, GREEN = "#4e79a7", "#f28e2b", "#bab0ac", "#59a14f"
-LIGHT = "#f4f2f1"
+LIGHT, RED = "#f4f2f1", "#e15759"
 COLORS = (BLUE, ORANGE, GREEN, "#b07aa1", "#76b7b2", "#edc948")
 PARTS = {  # colour, and whether it is hatched
     "travel": (BLUE, False),
@@ -108,8 +109,8 @@ def segment_bars(profile: pd.DataFrame, words: Words) -> go.Figure:
 
 
 def win_rates(rates: pd.DataFrame, words: Words) -> go.Figure:
-    """Win rate by group with its interval, beside the naive one."""
-    names = [words.label("all_units") if g == "" else _text(g) for g in rates["group"]]
+    """Win rate by group with its interval, beside the naive one: name, and as `winning.win_rates`."""
+    names = rates["name"].map(_text)
     figure = _figure(words, y="win_y", percent=True)
     figure.add_bar(x=names, y=rates["naive"], name=words.label("naive"), marker_color=GREY)
     figure.add_bar(
@@ -117,31 +118,228 @@ def win_rates(rates: pd.DataFrame, words: Words) -> go.Figure:
         y=rates["p_win"],
         name=words.label("p_win"),
         marker_color=BLUE,
-        error_y={
-            "type": "data",
-            "array": rates["high"] - rates["p_win"],
-            "arrayminus": rates["p_win"] - rates["low"],
-        },
+        error_y=_range(rates["p_win"], rates["low"], rates["high"]),
     )
     return figure.update_layout(barmode="group")
 
 
-def ideal_customers(best: pd.DataFrame, words: Words) -> go.Figure:
-    """Expected contribution of a prospect by industry and size, best first."""
-    rows = best.head(12)
-    names = [
-        f"{_text(i)}, {words.label(s)}"
-        for i, s in zip(rows["industry"], rows["size_class"], strict=True)
-    ]
-    figure = _figure(words, x="money_y", height=420)
-    figure.add_bar(
-        y=names,
-        x=rows["ev"],
-        orientation="h",
-        marker_color=GREEN,
-        text=[words.write(n, "account") for n in rows["accounts"]],
+def cycle_curves(rows: pd.DataFrame, words: Words, names: dict[str, str]) -> go.Figure:
+    """How deals end as they grow older: group, month, won, lost, low, high; names of the groups."""
+    figure = _figure(words, x="age_x", y="deals_y", percent=True)
+    whole = rows[rows["group"] == ""]
+    figure.add_scatter(
+        x=whole["month"],
+        y=whole["high"],
+        mode="lines",
+        line={"width": 0},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    figure.add_scatter(
+        x=whole["month"],
+        y=whole["low"],
+        mode="lines",
+        line={"width": 0},
+        fill="tonexty",
+        fillcolor="rgba(78,121,167,.2)",
+        name=words.say("chart.range"),
+        hoverinfo="skip",
+    )
+    for column, color in (("lost", ORANGE), ("won", BLUE)):
+        figure.add_scatter(
+            x=whole["month"],
+            y=whole[column],
+            mode="lines",
+            line={"color": color, "width": 3},
+            name=words.say(f"chart.deals_{column}"),
+        )
+    for i, (group, mine) in enumerate(rows[rows["group"] != ""].groupby("group")):
+        figure.add_scatter(
+            x=mine["month"],
+            y=mine["won"],
+            mode="lines",
+            line={"color": COLORS[(i + 2) % len(COLORS)], "width": 1.5, "dash": "dot"},
+            name=_text(words.say("chart.deals_won_by", group=names.get(str(group), str(group)))),
+        )
+    return figure.update_xaxes(dtick=6)
+
+
+def nine_fields(rows: pd.DataFrame, words: Words) -> go.Figure:
+    """Firms by what they buy and what they could buy: abc, abc_potential, n, white_space, new_sales."""
+    y = [words.say(f"chart.buys_{name or 'nothing'}") for name in ("A", "B", "C", "")]
+    x = [words.say(f"chart.could_{name}") for name in ("C", "B", "A")]
+    figure = _figure(words, x="could_x", y="buys_y", height=400)
+    table = rows.set_index(["abc", "abc_potential"])
+    fields = [[table.loc[(a, p)] for p in ("C", "B", "A")] for a in ("A", "B", "C", "")]
+    figure.add_heatmap(
+        x=x,
+        y=y,
+        z=[[field["white_space"] for field in row] for row in fields],
+        text=[
+            [
+                f"{words.write(field['n'], 'account')}<br>{words.write(field['white_space'], 'short')}"
+                for field in row
+            ]
+            for row in fields
+        ],
+        texttemplate="%{text}",
+        hoverinfo="skip",
+        colorscale="Greens",
+        showscale=False,
+        xgap=3,
+        ygap=3,
+    )
+    # The fields of new sales: the last column, C and those who buy nothing.
+    figure.add_shape(
+        type="rect", x0=1.5, x1=2.5, y0=1.5, y1=3.5, line={"color": ORANGE, "width": 4}
     )
     return figure.update_yaxes(autorange="reversed")
+
+
+def rhythm(rows: pd.DataFrame, words: Words) -> go.Figure:
+    """Customers by how they buy and whether they are late: rfm, late, n, revenue."""
+    figure = _figure(words, x="customers_x", height=360)
+    for late, color in (("", BLUE), ("late", ORANGE), ("at_risk", RED)):
+        mine = rows[rows["late"] == late]
+        figure.add_bar(
+            y=[words.label(f"rfm.{name}") for name in mine["rfm"]],
+            x=mine["n"],
+            orientation="h",
+            name=words.label(f"late.{late or 'none'}"),
+            marker_color=color,
+            text=[words.write(v, "short") for v in mine["revenue"]],
+            hovertemplate="%{x}: %{text}<extra>%{fullData.name}</extra>",
+        )
+    return figure.update_yaxes(autorange="reversed")
+
+
+def segment_map(points: pd.DataFrame, words: Words) -> go.Figure:
+    """Customers by revenue and another measure, coloured by segment: segment, name, revenue, x, by."""
+    figure = _figure(words, x=f"by_{points['by'].iloc[0]}", y="revenue_y", height=440)
+    for i, (segment, mine) in enumerate(points.groupby("segment")):
+        figure.add_scatter(
+            x=mine["x"],
+            y=mine["revenue"],
+            mode="markers",
+            name=_text(segment),
+            marker={"color": COLORS[i % len(COLORS)], "size": 8, "opacity": 0.7},
+            text=mine["name"].map(_text),
+            customdata=[words.write(v, "short") for v in mine["revenue"]],
+            hovertemplate="%{text}<br>%{customdata}<extra></extra>",
+        )
+    figure.update_yaxes(type="log", dtick=1)
+    return figure.update_xaxes(type="log" if points["by"].iloc[0] == "employees" else "linear")
+
+
+def ideal(levels: pd.DataFrame, tested: pd.DataFrame, words: Words) -> go.Figure:
+    """The card of the ideal customer, and beside it how a model stood its test, where one was tried.
+
+    levels: name, rate, low, high, n, ideal, base. tested: expected, observed, low, high, n.
+    """
+    figure = _figure(words, height=160 + 26 * max(len(levels), 8))
+    figure.set_subplots(1, 2 if len(tested) else 1, horizontal_spacing=0.12)
+    for surely, color in ((True, GREEN), (False, GREY)):
+        mine = levels[levels["ideal"] == surely]
+        figure.add_scatter(
+            x=mine["rate"],
+            y=mine["name"].map(_text),
+            mode="markers",
+            marker={"color": color, "size": 10},
+            error_x=_range(mine["rate"], mine["low"], mine["high"]),
+            name=words.say("chart.ideal" if surely else "chart.ordinary"),
+            text=[words.write(n, "case") for n in mine["n"]],
+            hovertemplate="%{y}: %{x} (%{text})<extra></extra>",
+            row=1,
+            col=1,
+        )
+    figure.add_vline(
+        x=levels["base"].iloc[0],
+        line_dash="dot",
+        line_color=ORANGE,
+        row=1,
+        col=1,
+    )
+    order = levels["name"].map(_text).tolist()
+    figure.update_yaxes(categoryorder="array", categoryarray=order[::-1], row=1, col=1)
+    figure.update_xaxes(title=words.say("chart.won_x"), row=1, col=1)
+    if len(tested):
+        _calibration(figure, tested, words)
+    return figure.update_xaxes(tickformat=".0%", rangemode="tozero")
+
+
+def _calibration(figure: go.Figure, rows: pd.DataFrame, words: Words) -> None:
+    most = float(max(rows["high"].max(), rows["expected"].max()))
+    figure.add_scatter(
+        x=[0, most],
+        y=[0, most],
+        mode="lines",
+        line={"color": ORANGE, "dash": "dot"},
+        name=words.say("chart.as_told"),
+        hoverinfo="skip",
+        row=1,
+        col=2,
+    )
+    figure.add_scatter(
+        x=rows["expected"],
+        y=rows["observed"],
+        mode="markers",
+        marker={"color": BLUE, "size": 10},
+        error_y=_range(rows["observed"], rows["low"], rows["high"]),
+        name=words.say("chart.came"),
+        text=[words.write(n, "case") for n in rows["n"]],
+        hovertemplate="%{x} → %{y} (%{text})<extra></extra>",
+        row=1,
+        col=2,
+    )
+    figure.update_xaxes(title=words.say("chart.told_x"), row=1, col=2)
+    figure.update_yaxes(title=words.say("chart.came_y"), tickformat=".0%", row=1, col=2)
+
+
+def _range(middle: pd.Series, low: pd.Series, high: pd.Series) -> dict[str, object]:
+    """Error bars from low to high."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": high - middle,
+        "arrayminus": middle - low,
+        "thickness": 1.2,
+    }
+
+
+def attractiveness(rows: pd.DataFrame, words: Words) -> go.Figure:
+    """Areas by ability to win and attractiveness: area, ability, attractiveness, potential, decision."""
+    figure = _figure(words, x="ability_x", y="attractive_y", height=520)
+    largest = max(float(rows["potential"].max()), 1.0)
+    for decision, color in DECISIONS.items():
+        mine = rows[rows["decision"] == decision]
+        if len(mine):
+            figure.add_scatter(
+                x=mine["ability"],
+                y=mine["attractiveness"],
+                mode="markers+text",
+                name=words.label(decision),
+                marker={
+                    "color": color,
+                    "opacity": 0.75,
+                    "size": mine["potential"],
+                    "sizemode": "area",
+                    "sizemin": 3,
+                    "sizeref": largest / 40**2,
+                },
+                text=mine["label"].map(_text),
+                textposition="middle right",
+                customdata=mine["area"].map(_text),
+                hovertemplate="%{customdata}<extra></extra>",
+            )
+    figure.add_hline(y=0.5, line_dash="dot", line_color=GREY)
+    figure.add_vline(x=0.5, line_dash="dot", line_color=GREY)
+    figure.update_xaxes(
+        tickvals=[0, 1], ticktext=[words.say("chart.worst"), words.say("chart.best")]
+    )
+    figure.update_yaxes(
+        tickvals=[0, 1], ticktext=[words.say("chart.worst"), words.say("chart.best")]
+    )
+    return figure.update_layout(xaxis_range=[-0.03, 1.1], yaxis_range=[-0.06, 1.06])
 
 
 def white_space_bars(where: pd.DataFrame, words: Words) -> go.Figure:
@@ -161,14 +359,16 @@ def white_space_bars(where: pd.DataFrame, words: Words) -> go.Figure:
         orientation="h",
         name=words.label("white_space"),
         marker_color=GREEN,
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": rows["white_space_high"] - rows["white_space"],
-            "arrayminus": rows["white_space"] - rows["white_space_low"],
-            "color": GREY,
-        },
+        error_x=_range(rows["white_space"], rows["white_space_low"], rows["white_space_high"]),
     )
+    if rows["outside"].sum() > 0:
+        figure.add_bar(
+            y=rows["name"].map(_text),
+            x=rows["outside"],
+            orientation="h",
+            name=words.say("chart.outside"),
+            marker={"color": LIGHT, "pattern": {"shape": "/", "fgcolor": GREEN, "bgcolor": LIGHT}},
+        )
     return figure.update_yaxes(autorange="reversed")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import folium
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import shapely
 from branca.element import Figure, MacroElement, Template
@@ -27,6 +28,7 @@ DECISIONS = {
     "test": "#edc948",
     "not_now": "#e6e6e6",
 }
+GREENS = ("#f7f7f7", "#c7e9c0", "#a1d99b", "#74c476", "#31a354", "#006d2c")
 HEIGHT = 460
 DETAIL = 1200
 
@@ -218,6 +220,35 @@ def target_map(areas: gpd.GeoDataFrame, words: Words) -> folium.Map:
     _layer(m, shapes[["key", "geometry"]], "key", colors, rows, "area", opacity=0.85, weight=0.6)
     used = [d for d in DECISIONS if (shapes["decision"] == d).any()]
     Legend([(DECISIONS[d], words.label(d)) for d in used]).add_to(m)
+    return m
+
+
+def white_space_map(areas: gpd.GeoDataFrame, words: Words) -> folium.Map:
+    """Draw where more could be sold: name, white_space, white_space_low, white_space_high, revenue."""
+    shapes = _simple(areas)
+    shapes["key"] = [str(i) for i in range(len(shapes))]
+    some = shapes.loc[shapes["white_space"] > 0, "white_space"]
+    cuts = sorted(set(some.quantile([0.0, 0.4, 0.7, 0.9, 0.97]).tolist())) if len(some) else []
+    level = np.searchsorted(cuts, shapes["white_space"], side="right")
+    colors = dict(zip(shapes["key"], [GREENS[i] for i in level], strict=True))
+    rows = {
+        row.key: _tip(
+            row.name,
+            {
+                words.label("white_space"): words.write(row.white_space, "short"),
+                words.say("chart.range"): f"{words.write(row.white_space_low, 'short')} – "
+                f"{words.write(row.white_space_high, 'short')}",
+                words.label("revenue"): words.write(row.revenue, "short"),
+            },
+        )
+        for row in shapes.itertuples(index=False)
+    }
+    m = _base(shapes, HEIGHT)
+    _layer(m, shapes[["key", "geometry"]], "key", colors, rows, "area", opacity=0.9, weight=0.5)
+    names = [f"≥ {words.write(cut, 'short')}" for cut in cuts]
+    Legend([(GREENS[0], words.say("chart.nothing")), *zip(GREENS[1:], names, strict=False)]).add_to(
+        m
+    )
     return m
 
 
