@@ -10,7 +10,6 @@ import plotly.graph_objects as go
 from terrlib import steps, tell
 from terrlib.decisions.territories import Design
 from terrlib.measures import customers
-from terrlib.measures.customers import concentration_by
 from terrlib.runs import Run
 from terrlib.show import briefs, charts, maps
 from terrlib.show.panels import TerritoryPanel
@@ -18,7 +17,7 @@ from terrlib.show.tables import Shown, table
 from terrlib.show.words import Sentence, Words
 
 TOP = 10
-LABELLED = 12
+LABELLED = 6
 
 
 def _numbers(run: Run, kinds: dict[str, str], **values: float) -> Shown:
@@ -190,7 +189,8 @@ def _trust_table(run: Run) -> Shown:
 
 def trust_tables(run: Run) -> Shown:
     """Show the scorecard of the tables, and below it what looks entered twice."""
-    return Shown(_trust_table(run) + duplicates_table(run))
+    title = f"<h4>{run.words.say('report.duplicates')}</h4>" if len(run.market.duplicates) else ""
+    return Shown(_trust_table(run) + (title + duplicates_table(run) if title else ""))
 
 
 def duplicates_table(run: Run) -> Shown:
@@ -211,10 +211,28 @@ def duplicates_table(run: Run) -> Shown:
     return table(rows, run.words, kinds, limit=TOP)
 
 
-def concentration_table(run: Run, dimension: str = "industry", n: int = TOP) -> Shown:
+# Where there is nothing to draw nothing is drawn: the sentence of the section says why.
+NOTHING = Sentence("")
+
+
+def quality_chart(run: Run) -> go.Figure | Sentence:
+    """Draw the findings about the data, a bar each."""
+    rows = findings(run)
+    return charts.quality_bars(rows, run.words) if len(rows) else NOTHING
+
+
+def pareto_chart(run: Run) -> go.Figure | Sentence:
+    """Draw how few customers make most of the sales."""
+    facts = steps.account_facts(run)
+    return charts.pareto(facts, run.words) if facts["revenue"].sum() > 0 else NOTHING
+
+
+def concentration_table(run: Run, dimension: str = "industry", n: int = TOP) -> Shown | Sentence:
     """Show how the sales are spread along a dimension: industry, size_class, segment, area_id, ..."""
     facts, limit = steps.account_facts(run), run.settings.customers.top_customer
-    rows = concentration_by(facts, dimension, limit)
+    if not facts["revenue"].sum() > 0:
+        return NOTHING
+    rows = customers.concentration_by(facts, dimension, limit)
     rows["group"] = [_group_name(run, dimension, name) for name in rows[dimension]]
     kinds = {
         "group": "text",
@@ -235,27 +253,25 @@ def _group_name(run: Run, dimension: str, name: str) -> str:
     return run.words.label(name) if name else run.words.label("unknown")
 
 
-def nine_fields(run: Run) -> pd.DataFrame:
-    """What accounts buy against what they could buy: see `customers.nine_fields`."""
-    asked = run.settings.customers
-    return customers.nine_fields(steps.account_facts(run), asked.abc_a, asked.abc_b)
-
-
-def rhythm(run: Run) -> pd.DataFrame:
-    """Customers by how they buy and whether they are late: rfm, late, n, revenue."""
-    rows = steps.rfm(run).join(steps.account_facts(run)["revenue"])
-    rows = rows[rows["rfm"] != ""]
-    found = rows.groupby(["rfm", "late"]).agg(n=("r", "size"), revenue=("revenue", "sum"))
-    order = pd.MultiIndex.from_product([customers.RFM_NAMES, ["", "late", "at_risk"]])
-    return found.reindex(order.set_names(["rfm", "late"]), fill_value=0).reset_index()
+def nine_fields_chart(run: Run) -> go.Figure | Sentence:
+    """Draw what accounts buy against what they could buy: see `customers.nine_fields`."""
+    asked, facts = run.settings.customers, steps.account_facts(run)
+    if not facts["white_space"].sum() > 0:
+        return NOTHING
+    rows = customers.nine_fields(facts, asked.abc_a, asked.abc_b)
+    return charts.nine_fields(rows, run.words)
 
 
 def rhythm_chart(run: Run) -> go.Figure | Sentence:
-    """Draw who buys how and who is late; a sentence where no sales tell it."""
-    rows = rhythm(run)
-    if not rows["n"].sum():
-        return run.words.say("rhythm.none")
-    return charts.rhythm(rows, run.words)
+    """Draw who buys how and who is late."""
+    rows = steps.rfm(run).join(steps.account_facts(run)["revenue"])
+    rows = rows[rows["rfm"] != ""]
+    if rows.empty:
+        return NOTHING
+    found = rows.groupby(["rfm", "late"]).agg(n=("r", "size"), revenue=("revenue", "sum"))
+    order = pd.MultiIndex.from_product([customers.RFM_NAMES, ["", "late", "at_risk"]])
+    found = found.reindex(order.set_names(["rfm", "late"]), fill_value=0).reset_index()
+    return charts.rhythm(found, run.words)
 
 
 def segment_names(run: Run) -> dict[str, str]:
@@ -264,15 +280,16 @@ def segment_names(run: Run) -> dict[str, str]:
     return {str(s): briefs.segment_name(run.words, str(s), row) for s, row in profile.iterrows()}
 
 
-def segment_chart(run: Run) -> go.Figure:
+def segment_chart(run: Run) -> go.Figure | Sentence:
     """Draw customers by revenue and purchases, coloured by segment; bars where groups are by rule."""
     found, names = steps.find_segments(run), segment_names(run)
+    if len(found.profile) < 2:  # noqa: PLR2004
+        return NOTHING
     facts, often = steps.account_facts(run), steps.rfm(run)["frequency"]
-    by, x = ("frequency", often) if often.notna().any() else ("employees", None)
-    if x is None:
-        x = run.market.accounts["employees"]
-    points = pd.DataFrame({"revenue": facts["revenue"], "x": x, "by": by})
-    points["segment"] = found.label.map(names)
+    known = often.notna().any()
+    points = pd.DataFrame({"revenue": facts["revenue"], "segment": found.label.map(names)})
+    points["x"] = often if known else run.market.accounts["employees"]
+    points["by"] = "frequency" if known else "employees"
     points["name"] = run.market.accounts["name"]
     points = points[(points["revenue"] > 0) & points["x"].gt(0)]
     if found.mode == "rules" or points.empty:
@@ -280,19 +297,20 @@ def segment_chart(run: Run) -> go.Figure:
     return charts.segment_map(points, run.words)
 
 
-def win_rates(run: Run) -> pd.DataFrame:
-    """Win rates of the whole base and of every segment, under the names that readers know."""
+def win_rate_chart(run: Run) -> go.Figure | Sentence:
+    """Draw the win rates of the whole base and of every segment, beside what counting would say."""
     rates, names = steps.win_rates(run), segment_names(run)
+    if not (rates["won"] + rates["lost"]).sum():
+        return NOTHING
     whole = run.words.label("all_units")
-    return rates.assign(name=[names.get(g, g) if g else whole for g in rates["group"]])
+    named = [names.get(g, g) if g else whole for g in rates["group"]]
+    return charts.win_rates(rates.assign(name=named), run.words)
 
 
 def cycle_chart(run: Run) -> go.Figure | Sentence:
-    """Draw how deals end as they grow older; a sentence where none has closed."""
+    """Draw how deals end as they grow older."""
     rows = steps.cycle_curves(run)
-    if rows.empty:
-        return run.words.say("win_rate.no_curve")
-    return charts.cycle_curves(rows, run.words, segment_names(run))
+    return NOTHING if rows.empty else charts.cycle_curves(rows, run.words, segment_names(run))
 
 
 def ideal_chart(run: Run) -> go.Figure | Sentence:
@@ -300,9 +318,15 @@ def ideal_chart(run: Run) -> go.Figure | Sentence:
     found = steps.ideal_customers(run)
     rows = tell.ideal_levels(run).head(TOP + 4)
     if rows.empty:
-        return tell.ideal_kind(run)
+        return NOTHING
     won = float(found.levels["won"].sum() / found.levels["n"].sum())
     return charts.ideal(rows.assign(base=won), found.calibration, run.words)
+
+
+def white_space_chart(run: Run) -> go.Figure | Sentence:
+    """Draw revenue and white space of the places with most of it."""
+    rows = steps.white_space(run)
+    return charts.white_space_bars(rows, run.words) if rows["white_space"].sum() > 0 else NOTHING
 
 
 def white_space_areas(run: Run) -> gpd.GeoDataFrame:
@@ -320,9 +344,9 @@ def white_space_areas(run: Run) -> gpd.GeoDataFrame:
 
 
 def white_space_map(run: Run) -> folium.Map | Sentence:
-    """Draw where more could be sold; a sentence where units are no places."""
-    if not run.market.places:
-        return run.words.say("white_space.no_places")
+    """Draw where more could be sold, where units are places."""
+    if not run.market.places or not steps.account_facts(run)["white_space"].sum() > 0:
+        return NOTHING
     return maps.white_space_map(white_space_areas(run), run.words)
 
 

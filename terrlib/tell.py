@@ -181,7 +181,7 @@ def rhythm(run: Run) -> Sentence:
     say, found = run.words.say, steps.rfm(run)
     scored = found[found["rfm"] != ""].join(steps.account_facts(run)["revenue"])
     if scored.empty:
-        return say("rhythm.needs_sales")
+        return say("rhythm.none")
     late = scored[scored["late"] != ""]
     if late.empty:
         return say("rhythm.on_time", n=len(scored))

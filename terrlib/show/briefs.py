@@ -86,6 +86,8 @@ def segment_statement(words: Words, found: Segments) -> Sentence:
         said = words.say(
             "briefs.clusters", n=len(rows), z=best["z"], stable=float(best["min_jaccard"])
         )
+    elif len(rows) == 1:
+        said = words.say("briefs.one")
     else:
         said = words.say("briefs.rules", n=len(rows), smallest=int(rows["n"].min()))
     return _join(said, "" if found.bic_agrees else words.say(f"briefs.bic_{found.mode}"))

@@ -110,9 +110,15 @@ def segment_bars(profile: pd.DataFrame, words: Words) -> go.Figure:
 
 def win_rates(rates: pd.DataFrame, words: Words) -> go.Figure:
     """Win rate by group with its interval, beside the naive one: name, and as `winning.win_rates`."""
-    names = rates["name"].map(_text)
+    names = [_text(name).replace(" (", "<br>(").replace(": ", ":<br>") for name in rates["name"]]
     figure = _figure(words, y="win_y", percent=True)
-    figure.add_bar(x=names, y=rates["naive"], name=words.label("naive"), marker_color=GREY)
+    figure.add_bar(
+        x=names,
+        y=rates["naive"],
+        name=words.label("naive"),
+        marker_color=GREY,
+        error_y=_range(rates["naive"], rates["naive_low"], rates["naive_high"]),
+    )
     figure.add_bar(
         x=names,
         y=rates["p_win"],
@@ -161,6 +167,7 @@ def cycle_curves(rows: pd.DataFrame, words: Words, names: dict[str, str]) -> go.
             line={"color": COLORS[(i + 2) % len(COLORS)], "width": 1.5, "dash": "dot"},
             name=_text(words.say("chart.deals_won_by", group=names.get(str(group), str(group)))),
         )
+    figure.update_layout(height=440, legend={"y": 1.02, "yanchor": "bottom"})
     return figure.update_xaxes(dtick=6)
 
 
@@ -208,8 +215,10 @@ def rhythm(rows: pd.DataFrame, words: Words) -> go.Figure:
             name=words.label(f"late.{late or 'none'}"),
             marker_color=color,
             text=[words.write(v, "short") for v in mine["revenue"]],
+            textposition="inside",
             hovertemplate="%{x}: %{text}<extra>%{fullData.name}</extra>",
         )
+    figure.update_layout(uniformtext={"minsize": 11, "mode": "hide"})
     return figure.update_yaxes(autorange="reversed")
 
 
@@ -310,7 +319,8 @@ def attractiveness(rows: pd.DataFrame, words: Words) -> go.Figure:
     """Areas by ability to win and attractiveness: area, ability, attractiveness, potential, decision."""
     figure = _figure(words, x="ability_x", y="attractive_y", height=520)
     largest = max(float(rows["potential"].max()), 1.0)
-    for decision, color in DECISIONS.items():
+    # What is not now lies below, and what is attacked on top.
+    for decision, color in reversed(DECISIONS.items()):
         mine = rows[rows["decision"] == decision]
         if len(mine):
             figure.add_scatter(
@@ -327,7 +337,8 @@ def attractiveness(rows: pd.DataFrame, words: Words) -> go.Figure:
                     "sizeref": largest / 40**2,
                 },
                 text=mine["label"].map(_text),
-                textposition="middle right",
+                textposition="top center",
+                textfont={"size": 11},
                 customdata=mine["area"].map(_text),
                 hovertemplate="%{customdata}<extra></extra>",
             )
@@ -339,7 +350,8 @@ def attractiveness(rows: pd.DataFrame, words: Words) -> go.Figure:
     figure.update_yaxes(
         tickvals=[0, 1], ticktext=[words.say("chart.worst"), words.say("chart.best")]
     )
-    return figure.update_layout(xaxis_range=[-0.03, 1.1], yaxis_range=[-0.06, 1.06])
+    figure.update_layout(legend={"traceorder": "reversed", "itemsizing": "constant"})
+    return figure.update_layout(xaxis_range=[-0.03, 1.03], yaxis_range=[-0.06, 1.1])
 
 
 def white_space_bars(where: pd.DataFrame, words: Words) -> go.Figure:
