@@ -182,7 +182,7 @@ def named_trust(trust: pd.DataFrame, words: Words) -> pd.DataFrame:
     return trust.assign(table=[words.table_label(t) for t in trust["table"]])
 
 
-def _trust_table(run: Run) -> Shown:
+def trust_table(run: Run) -> Shown:
     """Show how far each table can be trusted: complete, valid, unique, timely, with its money."""
     return table(named_trust(run.market.trust, run.words), run.words, TRUST)
 
@@ -190,7 +190,7 @@ def _trust_table(run: Run) -> Shown:
 def trust_tables(run: Run) -> Shown:
     """Show the scorecard of the tables, and below it what looks entered twice."""
     title = f"<h4>{run.words.say('report.duplicates')}</h4>" if len(run.market.duplicates) else ""
-    return Shown(_trust_table(run) + (title + duplicates_table(run) if title else ""))
+    return Shown(trust_table(run) + (title + duplicates_table(run) if title else ""))
 
 
 def duplicates_table(run: Run) -> Shown:

@@ -528,7 +528,7 @@ def test_names_that_are_markup_are_text_in_tables_sentences_and_charts():
         said = words.say("review.drift", n=1, names=evil)
         assert "<script" not in said and "[x](" not in said and " $m$" not in said
         assert " ".join(evil.split()) in plain(said)
-    space = {"white_space": 1.0, "white_space_low": 0.5, "white_space_high": 2.0}
+    space = {"white_space": 1.0, "white_space_low": 0.5, "white_space_high": 2.0, "outside": 0.0}
     where = pd.DataFrame({"name": EVIL, "revenue": 1.0, **space})
     assert "<script" not in " ".join(charts.white_space_bars(where, words).data[0].y)
 

@@ -246,7 +246,9 @@ def test_every_reason_of_the_sample_can_be_recomputed(measured):
         why["customers_can_buy_more"]["from_customers"] * 2
         > (why["customers_can_buy_more"]["expected_contribution"])
     ).all()
-    unsure = (both["deals"] < 3) | (both["high"] - both["low"] > 1.5 * both["expected_contribution"])
+    unsure = (both["deals"] < 3) | (
+        both["high"] - both["low"] > 1.5 * both["expected_contribution"]
+    )
     tried = both["decision"].isin(["attack", "grow", "test"]) & (both["prob_top"].between(0.4, 0.8))
     assert both.loc[tried & unsure, "reason"].eq("little_evidence").all()
     assert (tried & unsure)[both["reason"] == "little_evidence"].all()

@@ -1,0 +1,117 @@
+"""What notebook 01 answers: on 30 firms that tell nothing, on worlds in the head, on the sample."""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from terrlib import steps, tables, tell
+from terrlib.inputs.settings import Settings
+from terrlib.measures import facts as measuring
+from terrlib.runs import Run
+from terrlib.show.words import Words
+from tests.worlds import line_market
+
+CHARTS = [
+    tables.pareto_chart,
+    tables.nine_fields_chart,
+    tables.rhythm_chart,
+    tables.segment_chart,
+    tables.win_rate_chart,
+    tables.cycle_chart,
+    tables.ideal_chart,
+    tables.white_space_chart,
+    tables.white_space_map,
+    tables.concentration_table,
+]
+ANSWERS = [
+    tell.concentration,
+    tell.nine_fields,
+    tell.rhythm,
+    tell.segments,
+    tell.win_rate,
+    tell.ideal_customer,
+    tell.white_space,
+]
+
+
+def run_of(folder, market, locale="en", settings=None):
+    return Run("x", folder, None, settings or Settings(), market, Words(locale, "PLN"))
+
+
+@pytest.mark.parametrize("locale", ["pl", "en"])
+def test_thirty_firms_and_nothing_else_say_what_cannot_be_known(tmp_path, locale):
+    run = run_of(tmp_path, line_market([0.0] * 30), locale)
+    assert [chart(run) for chart in CHARTS] == [""] * len(CHARTS)
+    said = [answer(run) for answer in ANSWERS]
+    assert all(said) and len(set(map(str, said))) >= 5
+    assert "20%" in tell.win_rate(run) and "20%" in tell.ideal_customer(run)
+
+
+@pytest.mark.parametrize("locale", ["pl", "en"])
+def test_thirty_customers_without_a_history_are_compared_by_what_they_buy(tmp_path, locale):
+    run = run_of(tmp_path, line_market([float(9 + i) for i in range(30)]), locale)
+    assert isinstance(tables.pareto_chart(run), go.Figure)
+    assert tables.rhythm_chart(run) == tables.win_rate_chart(run) == tables.ideal_chart(run) == ""
+    assert all(answer(run) for answer in ANSWERS)
+
+
+def bought(account, *days, amount=10.0):
+    return [{"account_id": account, "date": day, "amount": amount} for day in days]
+
+
+def test_who_is_late_is_said_with_the_money_they_bought_for(tmp_path):
+    monthly = [f"2026-{month:02d}-15" for month in range(1, 10)]
+    sales = [*bought("A-a", *monthly), *bought("A-b", *monthly[:5])]
+    run = run_of(tmp_path, line_market([90.0, 50.0, 0.0], sales=sales))
+    said = tell.rhythm(run)  # b last bought 138 days ago and used to buy every 30.4: 4.5 times
+    assert "**1** (of 2 scored)" in said and "**50 PLN**" in said
+    assert "more than 2.5 times" in said and "first on the list: Account b" in said
+
+
+def test_firms_that_could_buy_much_and_buy_little_are_counted(tmp_path):
+    told = [{"potential": p} for p in (100.0, 90.0, 5.0)]
+    run = run_of(tmp_path, line_market([95.0, 0.0, 5.0], accounts=told))
+    said = tell.nine_fields(run)  # only b: nothing bought, 90 possible; a has 5 of 95 left
+    assert "**1** (first on the list: Account b)" in said and "**90 PLN**" in said and "95%" in said
+
+
+def test_one_customer_too_large_is_named(tmp_path):
+    run = run_of(tmp_path, line_market([80.0, 20.0]))
+    assert "One customer (Account a) holds more than 10%" in tell.concentration(run)
+    even = run_of(tmp_path, line_market([1.0] * 11))
+    assert "One customer" not in tell.concentration(even)
+
+
+def test_segments_keep_the_names_that_the_present_assignment_holds(sample, tmp_path):
+    from dataclasses import replace
+
+    market, asked = sample
+    found = steps.find_segments(run_of(tmp_path, market, settings=asked))
+    other = found.label.map({"S1": "S7", "S2": "S5", "S3": "S6"})
+    held = market.assignments.assign(segment=market.assignments["account_id"].map(other))
+    again = steps.find_segments(run_of(tmp_path, replace(market, assignments=held), settings=asked))
+    assert (again.label == other).all()
+
+
+def test_chances_do_not_know_the_segments(sample):
+    market, asked = sample
+    rng = np.random.default_rng(3)
+    label = pd.Series(rng.choice(["S1", "S2"], len(market.accounts)), market.accounts.index)
+    one = measuring.account_facts(market, asked, label)
+    none = measuring.account_facts(market, asked, pd.Series("", index=label.index))
+    chances = ["p_win", "p_win_low", "p_win_high", "p_opp"]
+    pd.testing.assert_frame_equal(one[chances], none[chances])
+
+
+def test_the_answers_of_the_sample_have_a_figure_and_a_sentence_each(sample, tmp_path):
+    market, asked = sample
+    for locale in ("pl", "en"):
+        run = run_of(tmp_path, market, locale, asked)
+        assert all(not isinstance(chart(run), str) or chart(run) for chart in CHARTS)
+        assert all(answer(run) for answer in ANSWERS)
+    calibrated = tables.ideal_chart(run)
+    assert calibrated.layout.xaxis2.title.text  # a model was tried: its test is shown
+    assert {trace.name for trace in tables.segment_chart(run).data} == set(
+        tables.segment_names(run).values()
+    )
