@@ -226,7 +226,7 @@ def _territory(run: Run, name: str) -> Page:
     mine = facts[facts["unit_id"].map(drawn.territory) == name].join(
         run.market.accounts[["name", "town"]].rename(columns={"town": "place"})
     )
-    money = {
+    customer_kinds = {
         "name": "text",
         "place": "text",
         "industry": "text",
@@ -237,6 +237,13 @@ def _territory(run: Run, name: str) -> Page:
     best = mine[mine["status"] == "customer"].sort_values(
         ["revenue", "name"], ascending=[False, True]
     )
+    late, lacking = steps.rfm(run)["late"], steps.next_products(run)["product_line"]
+    if (lacking != "").any():
+        best = best.assign(next_product=lacking)
+        customer_kinds |= {"next_product": "text"}
+    if late.reindex(best.index).ne("").any():
+        best = best.assign(rhythm="late." + late.where(late != "", "none"))
+        customer_kinds |= {"rhythm": "label"}
     new = mine[mine["status"] != "customer"].sort_values(["ev", "name"], ascending=[False, True])
     moves = steps.hand_over(run)
     moves = moves[moves["to_territory"] == name].assign(
@@ -260,7 +267,7 @@ def _territory(run: Run, name: str) -> Page:
             (words.say("report.goals"), report.fan_svg(goals, words)),
         ),
         ((words.say("report.who"), f"<p>{plain(tables.customer_paragraph(run, name))}</p>"),),
-        ((words.say("report.customers"), table(best.head(TOP), words, money)),),
+        ((words.say("report.customers"), table(best.head(TOP), words, customer_kinds)),),
         (
             (
                 words.say("report.prospects"),

@@ -707,6 +707,12 @@ def customer_base(run: Run) -> pd.DataFrame:
 
 
 @cache
+def next_products(run: Run) -> pd.DataFrame:
+    """The product line that each account lacks most: see `profile.next_best_product`."""
+    return profile.next_best_product(run.market, account_facts(run))
+
+
+@cache
 def attractiveness(run: Run) -> pd.DataFrame:
     """How attractive every area is against our ability to win there, with what is decided."""
     areas = assemble_plan(run)["plan/areas"][["territory", "area_id", "decision", "rank"]]
