@@ -66,6 +66,8 @@ from terrlib.tables import (
     review_numbers,
     rhythm_chart,
     segment_chart,
+    sizing_chart,
+    sizing_table,
     staff_map,
     staffing_costs,
     staffing_numbers,

@@ -28,7 +28,7 @@ from terrlib.errors import SettingsError
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.inputs.settings import Territories as Asked
-from terrlib.measures import customers, ideal, profile, winning
+from terrlib.measures import customers, ideal, profile, sizing, winning
 from terrlib.measures import facts as measuring
 from terrlib.measures import scorecard as judging
 from terrlib.measures.ideal import Ideal
@@ -155,6 +155,13 @@ def _segment(run: Run) -> pd.Series:
 
 
 # ---------------------------------------------------------------------------- 02 territories
+
+
+@cache
+def size_sales_force(run: Run) -> sizing.Sizing:
+    """Ask four methods how many reps there should be (notebook 02)."""
+    wanted = run.settings.goals.total or float(run.market.targets["amount"].fillna(0.0).sum())
+    return sizing.size_sales_force(run.market, account_facts(run), run.settings, wanted)
 
 
 DEFAULT_TOLERANCE = 0.15

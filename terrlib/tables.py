@@ -439,6 +439,32 @@ def workload_by_class(run: Run) -> pd.DataFrame:
     )
 
 
+def sizing_chart(run: Run) -> go.Figure | Sentence:
+    """Draw the profit over the number of reps; nothing where today's reps or sales are not known."""
+    found = steps.size_sales_force(run)
+    if found.profit.empty:
+        return NOTHING
+    return charts.sizing(found.profit, found.methods, found.present, run.words)
+
+
+def sizing_table(run: Run) -> Shown:
+    """Show the four methods side by side, and what a fifth more or less of each default does."""
+    found, say = steps.size_sales_force(run), run.words.say
+    rows = found.methods.assign(
+        method=[run.words.label(f"sizing.{m}") for m in found.methods["method"]],
+        remark=[say(f"sizing.lacks_{m}") if m else "" for m in found.methods["missing"]],
+    )
+    kinds = {"method": "text", "n_reps": "number", "low": "number", "high": "number"}
+    shown = table(rows, run.words, kinds | {"remark": "text"})
+    moved = found.defaults.assign(
+        method=[run.words.label(f"sizing.{m}") for m in found.defaults["method"]],
+        default=[run.words.label(f"default.{d}") for d in found.defaults["default"]],
+    ).rename(columns={"low": "fifth_less", "high": "fifth_more"})
+    kinds = {"method": "text", "default": "text", "fifth_less": "number", "fifth_more": "number"}
+    title = f"<h4>{say('sizing.defaults')}</h4>"
+    return Shown(shown + title + table(moved, run.words, kinds))
+
+
 def staffing_costs(run: Run) -> pd.DataFrame:
     """Cost components of the chosen pairs only."""
     staffing = steps.assign_reps(run)

@@ -360,6 +360,28 @@ def workload(run: Run) -> Sentence:
     return run.words.say("workload.total", hours=hours, capacity=capacity, reps=hours / capacity)
 
 
+def sizing(run: Run) -> Sentence:
+    """Say between which numbers of reps the profit is as good as equal, and where today's lies."""
+    say, found = run.words.say, steps.size_sales_force(run)
+    methods = found.methods.set_index("method")
+    hours = float(methods.loc["workload", "n_reps"])
+    use = run.settings.sizing.use_target
+    work = say("sizing.work", n=hours, use=use)
+    best = methods.loc["profit"]
+    if best["missing"]:
+        return _join(work, say("sizing.no_profit"), say(f"sizing.lacks_{best['missing']}"))
+    low, high = float(best["low"]), float(best["high"])
+    inside = (
+        "inside" if low <= found.present <= high else "below" if found.present < low else "above"
+    )
+    return _join(
+        say("sizing.flat", low=low, high=high),
+        say(f"sizing.{inside}", present=found.present),
+        work,
+        say("sizing.far") if found.far else "",
+    )
+
+
 def drawn(run: Run) -> Sentence:
     """Say how good the territories are, with the proven bound, and what they move."""
     found = steps.proof(run)
@@ -474,7 +496,7 @@ def locks(run: Run) -> Sentence:
     """Say how many locks there are, which cost nothing, and which is dearest."""
     say, rows = run.words.say, steps.trade_locks(run)
     if rows.empty:
-        return say("locks.none")
+        return _join(_overrides(run), say("locks.none"))
     known = rows.dropna(subset="price")
     paid = known[known["price"] > CHEAP * steps.drawn_design(run).cost]
     said = [
@@ -490,7 +512,16 @@ def locks(run: Run) -> Sentence:
         said.append(say("locks.dearest", which=dearest, price=price))
     if len(rows) > len(known):
         said.append(say("locks.more", n=len(rows) - len(known)))
-    return _join(*said)
+    return _join(_overrides(run), *said)
+
+
+def _overrides(run: Run) -> Sentence:
+    """Say which units were placed by hand, and that they are where they were put."""
+    fixed = steps.fixed(run.market)
+    if fixed.empty:
+        return run.words.say("overrides.none")
+    territory = steps.territories(run).territory.reindex(fixed.index)
+    return run.words.say("overrides.kept", n=len(fixed), kept=int((territory == fixed).sum()))
 
 
 def fairness(run: Run) -> Sentence:
@@ -514,15 +545,6 @@ def fairness(run: Run) -> Sentence:
             today = drawn_.present[f"{measure}_index"]
             said.append(say("fairness.today", low=float(today.min()), high=float(today.max())))
     return _join(*said)
-
-
-def overrides(run: Run) -> Sentence:
-    """Say which units were placed by hand, and that they are where they were put."""
-    fixed = steps.fixed(run.market)
-    if fixed.empty:
-        return run.words.say("overrides.none")
-    territory = steps.territories(run).territory.reindex(fixed.index)
-    return run.words.say("overrides.kept", n=len(fixed), kept=int((territory == fixed).sum()))
 
 
 def staffing(run: Run) -> Sentence:

@@ -184,6 +184,19 @@ class Workload(_Strict):
     margin: Share = _assumed(0.35, "assumption: contribution margin of sales")
 
 
+class Sizing(_Strict):
+    """How many reps there should be."""
+
+    use_target: Share = _assumed(0.85, "practice: 70 to 90% of a rep's hours planned", gt=0)
+    use_min: Share = _assumed(0.70, "practice: less leaves reps idle", gt=0)
+    use_max: Share = _assumed(0.95, "assumption: more leaves no room for what comes up", gt=0)
+    elasticity: float = _assumed(
+        0.31, "Albers, Mantrala and Sridhar 2010: mean of 75 studies", gt=0, lt=1
+    )
+    elasticity_low: float = _assumed(0.20, "range shown", gt=0, lt=1)
+    elasticity_high: float = _assumed(0.45, "range shown", gt=0, lt=1)
+
+
 class Change(_Strict):
     """What it costs when accounts change hands, and how many may."""
 
@@ -289,6 +302,7 @@ class Settings(_Strict):
     geography: Geography = Geography()
     customers: Customers = Customers()
     workload: Workload = Workload()
+    sizing: Sizing = Sizing()
     territories: Territories = Territories()
     staffing: Staffing = Staffing()
     channels: Channels = Channels()

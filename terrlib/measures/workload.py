@@ -66,7 +66,11 @@ def capacity_h(settings: Settings, year: int, country: str) -> float:
 
 
 def account_workload(
-    accounts: pd.DataFrame, homes: pd.DataFrame, settings: Settings, days: float
+    accounts: pd.DataFrame,
+    homes: pd.DataFrame,
+    settings: Settings,
+    days: float,
+    closer: float = 1.0,
 ) -> pd.DataFrame:
     """Build up the hours a year of every account from visits, calls and travel.
 
@@ -84,6 +88,8 @@ def account_workload(
         `workload`.
     days
         Field days of a rep, see `field_days`.
+    closer
+        What ways from home are multiplied by: below 1 with more reps than today.
 
     Returns
     -------
@@ -106,7 +112,7 @@ def account_workload(
     stops = here[["lat", "lon", "x_km", "y_km"]].mean().assign(visits=here["visits"].max())
     from_home = np.zeros(len(stops))
     if len(homes):
-        from_home = nearest_km(stops[["lat", "lon"]], homes)
+        from_home = closer * nearest_km(stops[["lat", "lon"]], homes)
     hop = local_hop_km(stops[["x_km", "y_km"]].to_numpy(float), stops["visits"].to_numpy(), days)
     hours = stops["visits"] * visit_travel(from_home, hop, w)[1] / here["visits"].sum().clip(1e-9)
     travel = visits * accounts["site_id"].map(hours)

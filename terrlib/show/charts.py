@@ -394,6 +394,52 @@ def workload_bars(rows: pd.DataFrame, words: Words) -> go.Figure:
     return figure
 
 
+def sizing(curve: pd.DataFrame, methods: pd.DataFrame, present: float, words: Words) -> go.Figure:
+    """Profit by number of reps for three elasticities, with what the methods say and today's number.
+
+    curve: n_reps, elasticity, profit, flat. methods: method, n_reps.
+    """
+    figure = _figure(words, x="reps_x", y="profit_y", height=440)
+    flat = curve[(curve["elasticity"] == "middle") & curve["flat"]]
+    if len(flat):
+        figure.add_vrect(
+            x0=flat["n_reps"].min(),
+            x1=flat["n_reps"].max(),
+            fillcolor=BLUE,
+            opacity=0.1,
+            line_width=0,
+        )
+    for name, width, dash in (("low", 1.5, "dot"), ("middle", 3, "solid"), ("high", 1.5, "dash")):
+        mine = curve[curve["elasticity"] == name]
+        figure.add_scatter(
+            x=mine["n_reps"],
+            y=mine["profit"],
+            mode="lines",
+            line={"color": BLUE, "width": width, "dash": dash},
+            name=words.say(f"chart.elasticity_{name}"),
+        )
+    lines = [(str(words.say("chart.present")), present, GREY)]
+    named = methods.dropna(subset="n_reps")
+    lines += [
+        (words.label(f"sizing.{m}"), n, ORANGE)
+        for m, n in zip(named["method"], named["n_reps"], strict=True)
+        if m != "profit"
+    ]
+    for place, (name, n, color) in enumerate(lines):
+        figure.add_vline(
+            x=n,
+            line_dash="dot",
+            line_color=color,
+            annotation={
+                "text": name,
+                "y": 1 - 0.07 * place,
+                "yanchor": "top",
+                "font": {"size": 11},
+            },
+        )
+    return figure.update_layout(legend={"y": 1.02, "yanchor": "bottom"})
+
+
 def balance(
     card: pd.DataFrame, present: pd.DataFrame, words: Words, tolerance: dict[str, float]
 ) -> go.Figure:
