@@ -519,7 +519,7 @@ def _overrides(run: Run) -> Sentence:
     """Say which units were placed by hand, and that they are where they were put."""
     fixed = steps.fixed(run.market)
     if fixed.empty:
-        return run.words.say("overrides.none")
+        return Sentence("")
     territory = steps.territories(run).territory.reindex(fixed.index)
     return run.words.say("overrides.kept", n=len(fixed), kept=int((territory == fixed).sum()))
 
