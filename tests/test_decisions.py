@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from terrlib.decisions import staffing
 from terrlib.decisions.channels import break_even, choose_channels
 from terrlib.decisions.goals import quotas, reconcile, two_way
 from terrlib.decisions.moves import cheapest_moves, handover
@@ -156,7 +157,7 @@ def test_reps_take_the_territory_at_their_door():
     found = assign_reps(market, measured(market)[0], territory, Settings())
     assert dict(found.rep.itertuples(index=False)) == {"E": "R1", "W": "R2"}
     assert found.total <= found.present_total or found.present_total == 0
-    parts = found.costs[["travel", "relationship", "skill", "capacity", "change"]].sum(axis=1)
+    parts = found.costs[staffing.COMPONENTS].sum(axis=1)
     assert np.allclose(parts, found.costs["total"])
 
 

@@ -12,7 +12,11 @@ from terrlib.inputs.market import Market
 
 COLUMNS: dict[str, tuple[str, str]] = {
     # table -> (name of the index, columns); what Market promises, for tables nobody gave.
-    "reps": ("rep_id", "name home_lat home_lon role fte seniority skills cost_year"),
+    "reps": (
+        "rep_id",
+        "name home_lat home_lon role fte seniority skills cost_year languages hired leaves "
+        "max_home_km can_relocate max_territories",
+    ),
     "sales": ("", "account_id date amount product_line"),
     "opportunities": (
         "opp_id",
@@ -34,6 +38,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "overrides": ("", "unit_id territory reason who date"),
     "groups": ("", "rule group unit_id"),
     "forbidden": ("", "unit_id territory reason"),
+    "rep_locks": ("", "territory rep_id rule reason"),
     "travel": ("", "unit_id to km minutes"),
     "quality": ("", "table key rule severity field value message money"),
 }

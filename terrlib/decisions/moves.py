@@ -8,8 +8,10 @@ import pandas as pd
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.geometry import great_circle_km
+from terrlib.measures.relations import share_lost
 from terrlib.measures.scorecard import pieces
 
+LONG_Y = 3
 COLUMNS = ["account_id", "from_territory", "to_territory", "from_rep", "to_rep", "reason"]
 REPAIRS = [
     "territory",
@@ -46,15 +48,24 @@ def handover(
     DataFrame, sorted by account_id
         account_id, from_territory, to_territory, from_rep, to_rep
         reason     other_territory, other_rep or new_account
-        revenue, pipeline, risk    currency a year; risk is the expected loss of contribution
-        level      low, medium or high disruption
+        revenue, pipeline, risk, risk_low, risk_high    currency a year; risk is the contribution
+                   to expect to be lost, with its range
+        level      low (nothing is bought or open), high (a deal is open and it buys, or it has
+                   been a customer for three years) or medium disruption
+        warm_by    day by which the next rep is introduced; NaT where no quarter is planned for
         Empty where no alignment is given.
+
+    Notes
+    -----
+    The share lost depends on who gives and who takes, see `relations.share_lost`. The range is that
+    of departures in the same study, from nothing to its highest, halved for a planned handover as
+    the middle is.
     """
-    columns = [*COLUMNS, "revenue", "pipeline", "risk", "level"]
+    money = ["revenue", "pipeline", "risk", "risk_low", "risk_high"]
+    columns = [*COLUMNS, *money, "level", "warm_by"]
     if not len(market.assignments):
-        return pd.DataFrame(
-            {c: pd.Series(dtype=float if c in columns[6:9] else str) for c in columns}
-        )
+        kinds = dict.fromkeys(money, float) | {"warm_by": "datetime64[s]"}
+        return pd.DataFrame({c: pd.Series(dtype=kinds.get(c, str)) for c in columns})
     held = market.assignments.drop_duplicates("account_id").set_index("account_id")
     owner = rep.drop_duplicates("territory").set_index("territory")["rep_id"]
     rows = pd.DataFrame(
@@ -75,12 +86,31 @@ def handover(
         [fresh, elsewhere, new_rep], ["new_account", "other_territory", "other_rep"], ""
     )
     s = settings.staffing
-    loss = s.handover_factor * s.transition_loss * (1 - s.similarity_saving * 0.5)
-    rows["risk"] = settings.workload.margin * loss * rows["revenue"].clip(lower=0) * new_rep
+    at_stake = settings.workload.margin * rows["revenue"].clip(lower=0) * new_rep
+    lost = share_lost(market, facts, settings)
+    to = rows["to_rep"].where(rows["to_rep"].isin(lost.columns), "")
+    known = rows["from_rep"].where(rows["from_rep"].isin(lost.index), "")
+    pair = zip(lost.index.get_indexer(known), lost.columns.get_indexer(to), strict=True)
+    rows["risk"] = at_stake * np.array([lost.to_numpy()[i, j] for i, j in pair])
+    rows["risk_low"] = at_stake * s.handover_factor * s.low_loss
+    rows["risk_high"] = np.maximum(at_stake * s.handover_factor * s.high_loss, rows["risk"])
     quiet = (rows["pipeline"] <= 0) & (rows["revenue"] <= 0)
-    large = (rows["pipeline"] > 0) & (rows["revenue"] > 0)
+    since = pd.to_datetime(market.accounts["customer_since"]).reindex(facts.index)
+    long = _years(since, market.as_of) >= LONG_Y
+    large = ((rows["pipeline"] > 0) & (rows["revenue"] > 0)) | long
     rows["level"] = np.select([quiet | ~new_rep, large], ["low", "high"], "medium")
+    days = rows["level"].map(dict(zip(("low", "medium", "high"), s.warm_days, strict=True)))
+    dated = market.quarter[:4].isdigit()
+    first = pd.Period(market.quarter, freq="Q").start_time if dated else pd.NaT
+    rows["warm_by"] = first + pd.to_timedelta(days, unit="D")
     return rows.loc[rows["reason"] != "", columns].reset_index(drop=True)
+
+
+def _years(since: pd.Series, as_of: pd.Timestamp | None) -> np.ndarray:
+    """Years as a customer, 0 where not known."""
+    if as_of is None:
+        return np.zeros(len(since))
+    return ((as_of - since).dt.days / 365.25).fillna(0.0).to_numpy(float)
 
 
 def cheapest_moves(

@@ -6,17 +6,24 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from terrlib.errors import SettingsError
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.facts import planning_year
-from terrlib.measures.geometry import great_circle_km
-from terrlib.measures.workload import capacity_h, field_days, local_hop_km, visit_travel
-from terrlib.solve.assign import EMPTY, assign, regret
+from terrlib.measures.geometry import drive_h, great_circle_km, road_km
+from terrlib.measures.relations import new_hires, owners, share_lost
+from terrlib.measures.workload import capacity_h, field_days, local_hop_km, nights, tour_share
+from terrlib.solve.assign import EMPTY, assign, assign_many, regret
 
 VACANT = "VACANT"
-COMPONENTS = ["travel", "relationship", "skill", "capacity", "change"]
+COMPONENTS = [
+    "travel", "relationship", "skill", "seniority", "ramp", "capacity", "relocation", "change",
+]  # fmt: skip
+WHY = ["banned", "locked", "language", "away", "too_far", "channel", "over_capacity"]
 UNUSED_SHARE = 0.3
+PAIRS = ["territory", "rep_id", *COMPONENTS, "total", "forbidden", "why"]
 
 
 @dataclass(frozen=True)
@@ -28,11 +35,20 @@ class Staffing:
     rep
         territory, rep_id: `VACANT` where nobody.
     costs
-        territory, rep_id, travel, relationship, skill, capacity, change, total, forbidden: every
-        pair, currency a year.
+        territory, rep_id, travel, relationship, skill, seniority, ramp, capacity, relocation, change,
+        total, forbidden, why ("" or the first rule that forbids it: banned, locked, language, away,
+        too_far, channel, over_capacity): every pair, currency a year.
     load
         territory, rep_id, workload_h (with this rep's travel), capacity_h, utilisation, regret: what
-        the best plan without this pair would cost more.
+        the best plan without this pair would cost more; NaN where one more would be vacant.
+    nobody
+        territory, why: those that no rep may take, and the rule that forbids most of them.
+    locks
+        territory, rep_id, rule, price: what the best plan would cost less without it; NaN where it
+        makes one more vacant.
+    takeover
+        territory, rep_id, next_rep, extra, utilisation: who would take it over at the least cost if
+        its rep left, what that costs more a year, and how full the week of that rep would be then.
     total, present_total
         Cost a year of this assignment, and of leaving every rep where most of their revenue is.
     """
@@ -40,6 +56,9 @@ class Staffing:
     rep: pd.DataFrame
     costs: pd.DataFrame
     load: pd.DataFrame
+    nobody: pd.DataFrame
+    locks: pd.DataFrame
+    takeover: pd.DataFrame
     total: float
     present_total: float
 
@@ -52,7 +71,7 @@ def assign_reps(
     Parameters
     ----------
     market, facts
-        Reps with homes, skills, part time; what is measured of the accounts.
+        Reps with homes, skills, part time, languages, days, locks; what is measured of the accounts.
     territory
         unit_id -> territory.
     settings
@@ -62,21 +81,33 @@ def assign_reps(
     -------
     Staffing
         Without reps every territory is vacant.
+
+    Raises
+    ------
+    SettingsError
+        If a lock names a territory that there is not.
+
+    Notes
+    -----
+    minimise the sum of the costs of pairs and of vacancies, each territory with one rep or vacant.
+    Where each rep holds one territory at most this is the assignment problem; else a rep's hours
+    join the model, and HiGHS solves it to the proof. A territory is vacant only where no admissible
+    assignment fills more of them.
     """
     names = sorted(territory.unique())
     reps = market.reps
+    unknown = sorted(set(market.rep_locks["territory"]) - set(names))
+    if unknown:
+        raise SettingsError(
+            f"rep_locks: there is no territory {unknown[0]!r}; there are {', '.join(names[:8])}"
+        )
     if not len(reps):
         return _unstaffed(facts, territory, names)
     pairs = _pairs(market, facts, territory, settings)
-    shape = (len(names), len(reps))
-    total = pairs["total"].to_numpy().reshape(shape)
-    banned = pairs["forbidden"].to_numpy().reshape(shape)
-    ev = facts["ev"].groupby(facts["unit_id"].map(territory)).sum().reindex(names).fillna(0.0)
-    empty = settings.staffing.vacancy_loss * ev.to_numpy() + pairs["total"].abs().max() + 1
-    chosen, cost = assign(total, banned, empty)
+    problem = _Problem.of(market, facts, territory, settings, pairs, names)
+    chosen, cost = problem.solve(problem.forbidden)
     ids = np.append(reps.index.to_numpy(dtype=object), VACANT)
     rep = pd.DataFrame({"territory": names, "rep_id": ids[chosen]})
-    extra = regret(total, banned, empty, chosen, cost)
     load = rep.merge(
         pairs[["territory", "rep_id", "workload_h", "capacity_h"]],
         how="left",
@@ -85,12 +116,78 @@ def assign_reps(
     base = facts["workload_h"].groupby(facts["unit_id"].map(territory)).sum()
     load["workload_h"] = load["workload_h"].fillna(load["territory"].map(base)).fillna(0.0)
     load["capacity_h"] = load["capacity_h"].fillna(0.0)
-    load["utilisation"] = load["workload_h"] / load["capacity_h"].where(load["capacity_h"] > 0)
-    load["regret"] = extra
-    held = chosen != EMPTY
-    paid = float(total[np.flatnonzero(held), chosen[held]].sum())
-    costs = pairs[["territory", "rep_id", *COMPONENTS, "total", "forbidden"]]
-    return Staffing(rep, costs, load, paid, _present_cost(market, facts, territory, costs, names))
+    held = load.groupby("rep_id")["workload_h"].transform("sum").where(rep["rep_id"] != VACANT)
+    load["utilisation"] = held / load["capacity_h"].where(load["capacity_h"] > 0)
+    load["regret"] = problem.regret(chosen, cost)
+    costs = pairs[PAIRS]
+    placed = chosen != EMPTY
+    paid = float(problem.cost[np.flatnonzero(placed), chosen[placed]].sum())
+    return Staffing(
+        rep,
+        costs,
+        load,
+        _nobody(costs),
+        _lock_prices(market, problem, cost),
+        _takeover(pairs, load),
+        paid,
+        _present_cost(market, facts, territory, costs, names),
+    )
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """The assignment as arrays: territories in rows, reps in columns."""
+
+    names: list[str]
+    cost: NDArray[np.float64]
+    forbidden: NDArray[np.bool_]
+    free: NDArray[np.bool_]  # what is forbidden without locks and bans
+    empty: NDArray[np.float64]
+    wall: float
+    hours: NDArray[np.float64]
+    limit: NDArray[np.float64]
+    most: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        market: Market,
+        facts: pd.DataFrame,
+        territory: pd.Series,
+        settings: Settings,
+        pairs: pd.DataFrame,
+        names: list[str],
+    ) -> _Problem:
+        shape = (len(names), len(market.reps))
+        ev = facts["ev"].groupby(facts["unit_id"].map(territory)).sum().reindex(names).fillna(0.0)
+        # Dearer than all else together: a territory is vacant only where it has to be.
+        wall = float(pairs.groupby("territory")["total"].max().abs().sum()) + 1
+        empty = settings.staffing.vacancy_loss * ev.to_numpy() + wall
+        full = capacity_h(settings, planning_year(market), market.country)
+        fte = market.reps["fte"].to_numpy(float)
+        return cls(
+            names,
+            pairs["total"].to_numpy().reshape(shape),
+            pairs["forbidden"].to_numpy().reshape(shape),
+            pairs["by_nature"].to_numpy().reshape(shape),
+            empty,
+            wall,
+            pairs["workload_h"].to_numpy().reshape(shape),
+            settings.staffing.capacity_limit * full * fte,
+            _most(market).to_numpy(int),
+        )
+
+    def solve(self, forbidden: NDArray[np.bool_]) -> tuple[NDArray[np.int64], float]:
+        if (self.most <= 1).all():
+            return assign(self.cost, forbidden, self.empty)
+        return assign_many(self.cost, forbidden, self.empty, self.hours, self.limit, self.most)
+
+    def regret(self, chosen: NDArray[np.int64], total: float) -> NDArray[np.float64]:
+        return self.money(regret(self.solve, self.forbidden, chosen, total))
+
+    def money(self, extra: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Extra costs, NaN where it is not money but one more vacancy that is in the way."""
+        return np.where(extra >= self.wall, np.nan, np.maximum(extra, 0.0))
 
 
 def _pairs(
@@ -102,54 +199,149 @@ def _pairs(
     full = capacity_h(settings, year, market.country)
     days = field_days(settings, year, market.country)
     label = facts["unit_id"].map(territory)
-    owner = market.assignments.drop_duplicates("account_id").set_index("account_id")["rep_id"]
-    owner = owner.reindex(facts.index).fillna("")
+    owner = owners(market)
+    present, lost, fresh = (
+        _holder(facts, label, owner),
+        share_lost(market, facts, settings),
+        (new_hires(market, settings)),
+    )
+    slow = 1 - float(np.mean(settings.timeline.ramp))
     rows = []
-    present = _holder(facts, label, owner)
     for name in sorted(territory.unique()):
         mine = facts[label == name]
         place = market.accounts.loc[mine.index]
         visits = mine["visits"].to_numpy(float)
         hop = local_hop_km(place[["x_km", "y_km"]].to_numpy(float), visits, days)
-        known = owner[mine.index]
-        revenue = mine["revenue"].clip(lower=0)
+        held = (
+            mine["revenue"].clip(lower=0).groupby(owner[mine.index]).sum().drop("", errors="ignore")
+        )
+        ev = mine["ev"]
+        own_sold = float(ev.sum())
+        large = float(ev[mine["abc"] == "A"].sum() + ev[mine["tier"] == "A"].sum())
+        middle = place[["lat", "lon"]].mean()
         for rep in market.reps.itertuples():
-            home = great_circle_km(place["lat"], place["lon"], rep.home_lat, rep.home_lon)
-            km, hours = visit_travel(home, hop, w)
+            out, out_h = _way(market, mine, place, rep, settings)
+            km, hours = tour_share(out, out_h, hop, w)
             cost_year = w.rep_cost_year if pd.isna(rep.cost_year) else rep.cost_year
             cap = full * rep.fte
-            rate = cost_year / (full * rep.fte)
+            rate = cost_year / cap
             travel_h = float(visits @ hours)
             need = float(mine["visit_h"].sum() + mine["call_h"].sum()) + travel_h
-            broken = float(revenue[(known != rep.Index) & (known != "")].sum())
-            loss = s.handover_factor * s.transition_loss * (1 - s.similarity_saving * 0.5)
+            broken = float(held @ lost.loc[held.index, rep.Index]) if len(held) else 0.0
             over, under = max(0.0, need - cap), max(0.0, cap - need)
-            per_hour = float(mine["ev"].sum()) / max(need, 1.0)
-            rows.append(
-                {
-                    "territory": name,
-                    "rep_id": rep.Index,
-                    "travel": float(visits @ km) * w.km_rate + travel_h * rate,
-                    "relationship": w.margin * loss * broken,
-                    "skill": s.skill_penalty * _unskilled(mine, rep.skills),
-                    "capacity": over * per_hour + under * rate * UNUSED_SHARE,
-                    "change": 0.0 if present.get(name, rep.Index) == rep.Index else s.switch_cost,
-                    "workload_h": need,
-                    "capacity_h": cap,
-                    "forbidden": need > s.capacity_limit * cap,
-                }
-            )
+            per_hour = own_sold / max(need, 1.0)
+            home = great_circle_km(rep.home_lat, rep.home_lon, middle["lat"], middle["lon"])
+            far = bool(road_km(np.array([float(home)]), w)[0] > _or(rep.max_home_km, np.inf))
+            moves = far and rep.can_relocate is True
+            junior = rep.seniority == "junior" and large > s.junior_limit * own_sold > 0
+            row = {
+                "territory": name,
+                "rep_id": rep.Index,
+                "travel": float(visits @ km) * w.km_rate
+                + travel_h * rate
+                + float(visits @ nights(out_h, w)) * w.hotel_night,
+                "relationship": w.margin * broken,
+                "skill": s.skill_penalty * _unskilled(mine, rep.skills),
+                "seniority": s.junior_penalty * large if junior else 0.0,
+                "ramp": slow * own_sold if fresh[rep.Index] else 0.0,
+                "capacity": over * per_hour + under * rate * UNUSED_SHARE,
+                "relocation": s.relocation_cost if moves else 0.0,
+                "change": 0.0 if present.get(name, rep.Index) == rep.Index else s.switch_cost,
+                "workload_h": need,
+                "capacity_h": cap,
+            }
+            ruled_out = {
+                "language": _unspoken(place, ev, rep.languages) > s.language_limit * own_sold,
+                "away": _away(market, rep),
+                "too_far": far and not moves,
+                "channel": rep.role == "channel_manager",
+                "over_capacity": need > s.capacity_limit * cap,
+            }
+            rows.append(row | ruled_out)
     pairs = pd.DataFrame(rows)
     pairs["total"] = pairs[COMPONENTS].sum(axis=1)
+    pairs["banned"], pairs["locked"] = _ruled(market, pairs)
+    pairs["by_nature"] = pairs[WHY[2:]].any(axis=1)
+    pairs["forbidden"] = pairs[WHY].any(axis=1)
+    pairs["why"] = pairs[WHY].astype(bool).idxmax(axis=1).where(pairs["forbidden"], "")
     return pairs
 
 
-def _unskilled(mine: pd.DataFrame, skills: str) -> float:
+def _way(
+    market: Market, mine: pd.DataFrame, place: pd.DataFrame, rep: object, settings: Settings
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Km and hours from a rep's home, one way: the user's own where the matrix knows the rep."""
+    w, own = settings.workload, market.travel
+    home = great_circle_km(place["lat"], place["lon"], rep.home_lat, rep.home_lon)  # type: ignore[attr-defined]
+    km = road_km(np.asarray(home, float), w)
+    hours = drive_h(km, w)
+    given = own[own["to"] == rep.Index].drop_duplicates("unit_id").set_index("unit_id")  # type: ignore[attr-defined]
+    if not len(given):
+        return km, hours
+    own_km, own_min = (
+        mine["unit_id"].map(given[c].astype(float)).to_numpy(float) for c in ("km", "minutes")
+    )
+    km = np.where(np.isnan(own_km), km, own_km)
+    hours = np.where(np.isnan(own_min), drive_h(km, w), own_min / 60)
+    return km, hours
+
+
+def _ruled(market: Market, pairs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Pairs that a ban rules out, and those that a lock on another pair does."""
+    asked = {
+        rule: set(rows[["territory", "rep_id"]].itertuples(index=False, name=None))
+        for rule, rows in market.rep_locks.groupby("rule")
+    }
+    key = list(pairs[["territory", "rep_id"]].itertuples(index=False, name=None))
+    held = asked.get("lock", set())
+    ban = pd.Series([pair in asked.get("ban", set()) for pair in key], pairs.index)
+    mine = pd.Series([pair in held for pair in key], pairs.index)
+    fixed = [name for name, _ in held]
+    # A territory that is fixed is nobody else's, and a rep whose territories are all fixed is taken.
+    count = pd.Series([rep for _, rep in held], dtype=object).value_counts()
+    full = count.reindex(market.reps.index).fillna(0) >= _most(market)
+    taken = pairs["territory"].isin(fixed) | pairs["rep_id"].map(full).astype(bool)
+    return ban, taken & ~mine
+
+
+def _most(market: Market) -> pd.Series:
+    """Territories that each rep may hold."""
+    return market.reps["max_territories"].astype(float).fillna(1.0)
+
+
+def _away(market: Market, rep: object) -> bool:
+    """Whether the rep is not there on the first day of the quarter planned for."""
+    if not market.quarter[:4].isdigit():
+        return False
+    first = pd.Period(market.quarter, freq="Q").start_time
+    hired, leaves = pd.to_datetime(rep.hired), pd.to_datetime(rep.leaves)  # type: ignore[attr-defined]
+    return bool(hired > first + pd.DateOffset(months=3)) or bool(leaves < first)
+
+
+def _parts(text: object) -> set[str]:
+    """Read "a|b" as a set; nothing from a blank."""
+    return {part.strip() for part in str(text).split("|") if part.strip()} - {"nan"}
+
+
+def _unskilled(mine: pd.DataFrame, skills: object) -> float:
     """Expected contribution in industries that a rep does not know; a rep without skills knows all."""
-    known = {skill.strip() for skill in str(skills).split("|") if skill.strip()}
+    known = _parts(skills)
     if not known:
         return 0.0
     return float(mine.loc[(mine["industry"] != "") & ~mine["industry"].isin(known), "ev"].sum())
+
+
+def _unspoken(place: pd.DataFrame, ev: pd.Series, languages: object) -> float:
+    """Expected contribution of accounts that speak none of a rep's languages."""
+    known = _parts(languages)
+    if not known or "language" not in place:
+        return 0.0
+    spoken = place["language"].fillna("").astype(str)
+    return float(ev[(spoken != "") & ~spoken.isin(known)].sum())
+
+
+def _or(value: object, other: float) -> float:
+    return other if pd.isna(value) else float(value)  # type: ignore[arg-type]
 
 
 def _holder(facts: pd.DataFrame, label: pd.Series, owner: pd.Series) -> dict[str, str]:
@@ -162,14 +354,67 @@ def _holder(facts: pd.DataFrame, label: pd.Series, owner: pd.Series) -> dict[str
     return dict(rows.drop_duplicates("territory")[["territory", "rep_id"]].itertuples(index=False))
 
 
+def _nobody(costs: pd.DataFrame) -> pd.DataFrame:
+    """Territories that no rep may take, with the rule that forbids most of the reps."""
+    shut = costs.groupby("territory").filter(lambda rows: bool(rows["forbidden"].all()))
+    why = shut.groupby("territory")["why"].agg(lambda w: w.value_counts().sort_index().idxmax())
+    return why.reset_index() if len(why) else pd.DataFrame(columns=["territory", "why"])
+
+
+def _lock_prices(market: Market, problem: _Problem, cost: float) -> pd.DataFrame:
+    rows = []
+    at = {name: i for i, name in enumerate(problem.names)}
+    for lock in market.rep_locks.itertuples(index=False):
+        rest = market.rep_locks[
+            (market.rep_locks["territory"] != lock.territory)
+            | (market.rep_locks["rep_id"] != lock.rep_id)
+        ]
+        # Without this one: what the others still rule out, and what nature does.
+        forbidden = problem.free.copy()
+        for other in rest.itertuples(index=False):
+            column = market.reps.index.get_loc(other.rep_id)
+            if other.rule == "ban":
+                forbidden[at[other.territory], column] = True
+            else:
+                keep = forbidden[at[other.territory], column]
+                forbidden[at[other.territory], :] = True
+                if problem.most[column] <= 1:
+                    forbidden[:, column] = True
+                forbidden[at[other.territory], column] = keep
+        free = problem.solve(forbidden)[1]
+        price = float(problem.money(np.array(cost - free)))
+        rows.append((lock.territory, lock.rep_id, lock.rule, price))
+    return pd.DataFrame(rows, columns=["territory", "rep_id", "rule", "price"])
+
+
+def _takeover(pairs: pd.DataFrame, load: pd.DataFrame) -> pd.DataFrame:
+    """For every territory with a rep, who else could take it at the least cost."""
+    nature = [w for w in WHY if w not in ("locked", "over_capacity")]
+    can = pairs[~pairs[nature].any(axis=1)].sort_values(
+        ["territory", "total", "rep_id"], kind="stable"
+    )
+    used = load.groupby("rep_id")["workload_h"].sum()
+    rows = []
+    for row in load[load["rep_id"] != VACANT].itertuples(index=False):
+        mine = can[(can["territory"] == row.territory)]
+        own = pairs[(pairs["territory"] == row.territory) & (pairs["rep_id"] == row.rep_id)]
+        other = mine[mine["rep_id"] != row.rep_id].head(1)
+        if len(other):
+            first = other.iloc[0]
+            full = used.get(first["rep_id"], 0.0) + first["workload_h"]
+            extra = float(first["total"] - own["total"].iloc[0])
+            share = float(full / first["capacity_h"])
+            rows.append((row.territory, row.rep_id, first["rep_id"], extra, share))
+    columns = ["territory", "rep_id", "next_rep", "extra", "utilisation"]
+    return pd.DataFrame(rows, columns=columns)
+
+
 def _present_cost(
     market: Market, facts: pd.DataFrame, territory: pd.Series, costs: pd.DataFrame, names: list[str]
 ) -> float:
     """Cost if every territory took the rep who holds most of its revenue, each rep once."""
     label = facts["unit_id"].map(territory)
-    owner = market.assignments.drop_duplicates("account_id").set_index("account_id")["rep_id"]
-    owner = owner.reindex(facts.index).fillna("")
-    held = pd.crosstab(label, owner, values=facts["revenue"], aggfunc="sum")
+    held = pd.crosstab(label, owners(market), values=facts["revenue"], aggfunc="sum")
     held = held.reindex(index=names, columns=market.reps.index).fillna(0.0)
     chosen, _ = assign(-held.to_numpy(float), None, np.ones(len(names)))
     table = costs.set_index(["territory", "rep_id"])["total"]
@@ -183,5 +428,7 @@ def _unstaffed(facts: pd.DataFrame, territory: pd.Series, names: list[str]) -> S
     load = rep.assign(
         workload_h=hours.fillna(0.0).to_numpy(), capacity_h=0.0, utilisation=np.nan, regret=0.0
     )
-    costs = pd.DataFrame(columns=["territory", "rep_id", *COMPONENTS, "total", "forbidden"])
-    return Staffing(rep, costs, load, 0.0, 0.0)
+    none = pd.DataFrame(columns=["territory", "rep_id", "rule", "price"])
+    takeover = pd.DataFrame(columns=["territory", "rep_id", "next_rep", "extra", "utilisation"])
+    nobody = pd.DataFrame(columns=["territory", "why"])
+    return Staffing(rep, pd.DataFrame(columns=PAIRS), load, nobody, none, takeover, 0.0, 0.0)

@@ -191,6 +191,7 @@ def _assemble(
         overrides=_overrides(rows["overrides"], unit),
         groups=_groups(rows["groups"], unit),
         forbidden=_known_units("forbidden", rows["forbidden"], unit),
+        rep_locks=_rep_locks(rows["rep_locks"], rows["reps"]["rep_id"]),
         travel=_known_units("travel", rows["travel"], unit),
         given=given,
         quality=ledger.table(),
@@ -386,10 +387,29 @@ def _groups(rows: pd.DataFrame, unit: gpd.GeoDataFrame) -> pd.DataFrame:
     return _known_units("groups", rows.drop_duplicates(), unit)
 
 
+def _rep_locks(rows: pd.DataFrame, reps: pd.Series) -> pd.DataFrame:
+    rows = rows.assign(rule=rows["rule"].str.lower().where(rows["rule"] != "", "lock"))
+    odd = rows.loc[~rows["rule"].isin(["lock", "ban"]), "rule"]
+    if len(odd):
+        raise DataError(f"rep_locks: a rule is lock or ban, not {odd.iloc[0]!r}")
+    unknown = sorted(set(rows["rep_id"]) - set(reps))
+    if unknown:
+        raise DataError(
+            f"rep_locks: {len(unknown)} of the reps are not in the table of reps, such as "
+            f"{unknown[0]!r}"
+        )
+    twice = rows[(rows["rule"] == "lock") & rows.duplicated(["territory", "rule"], keep=False)]
+    several = twice.groupby("territory")["rep_id"].nunique()
+    if (several > 1).any():
+        name = several.index[several > 1][0]
+        raise DataError(f"rep_locks: {name!r} is locked to {several[name]} reps: keep one")
+    return rows.drop_duplicates().sort_values(["territory", "rep_id"]).reset_index(drop=True)
+
+
 def _reps(rows: pd.DataFrame) -> pd.DataFrame:
     reps = rows.assign(name=rows["name"].where(rows["name"] != "", rows["rep_id"]))
     reps = reps.set_index("rep_id").sort_index()
-    return _filled(reps, fte=1.0)
+    return _filled(reps, fte=1.0, max_territories=1.0)
 
 
 def _channels(rows: pd.DataFrame) -> pd.DataFrame:

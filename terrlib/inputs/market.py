@@ -58,6 +58,8 @@ class Market:
         rule (together or apart), group, unit_id.
     forbidden
         unit_id, territory, reason: where a unit may not be.
+    rep_locks
+        territory, rep_id, rule (lock or ban), reason: what a manager decided about reps.
     travel
         unit_id, to, km, minutes: the user's own matrix; `to` is a unit, or a rep.
     given
@@ -97,6 +99,7 @@ class Market:
     overrides: pd.DataFrame
     groups: pd.DataFrame
     forbidden: pd.DataFrame
+    rep_locks: pd.DataFrame
     travel: pd.DataFrame
     given: frozenset[str]
     quality: pd.DataFrame

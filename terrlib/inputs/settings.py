@@ -32,6 +32,7 @@ TABLES = (
     "overrides",
     "groups",
     "forbidden",
+    "rep_locks",
     "travel",
     "postal_centroids",
     "gazetteer",
@@ -177,6 +178,11 @@ class Workload(_Strict):
     speeds_kmh: tuple[Positive, Positive, Positive] = _assumed(
         (35.0, 60.0, 80.0), "speed study of 16 Polish cities 2013 and assumption"
     )
+    overnight_h: float = _assumed(
+        2.0, "assumption: farther than this one way, days are joined", gt=0
+    )
+    overnight_days: int = _assumed(2, "assumption: days of a joined tour", ge=1)
+    hotel_night: float = _assumed(350, "assumption: a night away", ge=0)
     km_rate: float = _assumed(1.15, "statutory rate for a private car since 2023", ge=0)
     rep_cost_year: float = _assumed(
         180_000, "assumption, checked against the Sedlak pay survey 2025", gt=0
@@ -244,6 +250,20 @@ class Staffing(_Strict):
     switch_cost: float = _assumed(2_000, "assumption: settles ties for the present rep", ge=0)
     capacity_limit: float = _assumed(1.15, "assumption: hours above capacity forbidden", ge=1)
     vacancy_loss: Share = _assumed(0.7, "assumption: share of new sales lost without a rep")
+    new_hire_loss: Share = _assumed(0.25, "assumption: a new hire loses this much more")
+    low_loss: Share = _assumed(0.0, "lowest found: a change can also revive (Schmitz et al. 2019)")
+    high_loss: Share = _assumed(0.176, "Shi, Sridhar, Grewal and Lilien 2017: highest found")
+    language_limit: Share = _assumed(
+        0.05, "assumption: more new sales than this in no language of the rep forbid the pair"
+    )
+    junior_limit: Share = _assumed(
+        0.40, "assumption: more new sales than this with A accounts ask for experience"
+    )
+    junior_penalty: Share = _assumed(0.10, "assumption: share of new sales with A accounts lost")
+    relocation_cost: float = _assumed(30_000, "assumption", ge=0)
+    warm_days: tuple[int, int, int] = _assumed(
+        (30, 60, 90), "practice: days to introduce the next rep, by how much is at stake"
+    )
 
 
 class Channels(_Strict):

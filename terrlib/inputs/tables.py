@@ -87,6 +87,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
         country | text | country, by code or name | kraj, kod lub nazwa
         currency | text | currency of its money; the run's where blank | waluta kwot; puste znaczy waluta planu
         internal | flag | a test or internal account: set aside | konto testowe lub wewnętrzne: odkładane
+        language | text | language it is served in; any where blank | język obsługi; puste znaczy dowolny
     """),
     "reps": _table("""
         rep_id! | key | identifies the rep | identyfikator przedstawiciela
@@ -98,6 +99,12 @@ COLUMNS: dict[str, dict[str, Column]] = {
         seniority | text | junior, mid or senior | junior, mid lub senior
         skills | text | industries the rep knows, separated by a bar | znane branże, rozdzielone kreską pionową
         cost_year | money 0.. | full cost a year | pełny koszt roczny
+        languages | text | languages the rep speaks, separated by a bar; all where blank | języki, rozdzielone kreską pionową; puste znaczy wszystkie
+        hired | date | first day of work | pierwszy dzień pracy
+        leaves | date | last day of work, where it is known | ostatni dzień pracy, jeśli znany
+        max_home_km | number 0.. | farthest middle of a territory from home, km by road | najdalszy środek terytorium od domu, km drogą
+        can_relocate | flag | would move house | przeprowadzi się
+        max_territories | number 1..20 | territories the rep may hold; 1 where blank | ile terytoriów może prowadzić; puste znaczy 1
     """),
     "sales": _table("""
         account_id! | key | the account | klient
@@ -188,6 +195,12 @@ COLUMNS: dict[str, dict[str, Column]] = {
     "forbidden": _table("""
         unit_id! | key | the unit | jednostka
         territory! | key | where it may not be | terytorium, w którym nie może być
+        reason | text | why | powód
+    """),
+    "rep_locks": _table("""
+        territory! | key | the territory | terytorium
+        rep_id! | key | the rep | przedstawiciel
+        rule | text | lock: has to hold it; ban: must not; lock where blank | lock: ma je prowadzić; ban: nie może; puste znaczy lock
         reason | text | why | powód
     """),
     "travel": _table("""

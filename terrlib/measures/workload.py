@@ -174,8 +174,40 @@ def visit_travel(
     >>> round(float(km[0]), 2)
     33.28
     """
+    out = road_km(home_km, w)
+    return tour_share(out, drive_h(out, w), hop_km, w)
+
+
+def tour_share(
+    out_km: NDArray[np.float64],
+    out_h: NDArray[np.float64],
+    hop_km: NDArray[np.float64],
+    w: Workload,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Road km and hours of travel for one visit, where the way from home is known by road.
+
+    Parameters
+    ----------
+    out_km, out_h
+        One way by road: km and hours. Beyond `overnight_h` a tour lasts `overnight_days` days.
+    hop_km, w
+        As for `visit_travel`.
+    """
     stops = w.stops_per_day
-    out, hop = road_km(home_km, w), road_km(hop_km, w)
-    km = 2 * out / stops + (1 - 1 / stops) * hop
-    hours = 2 * drive_h(out, w) / stops + (1 - 1 / stops) * drive_h(hop, w) + w.access_min / 60
+    tour = stops * np.where(out_h > w.overnight_h, w.overnight_days, 1)
+    hop = road_km(hop_km, w)
+    km = 2 * out_km / tour + (1 - 1 / stops) * hop
+    hours = 2 * out_h / tour + (1 - 1 / stops) * drive_h(hop, w) + w.access_min / 60
     return km, hours
+
+
+def nights(out_h: NDArray[np.float64], w: Workload) -> NDArray[np.float64]:
+    """Nights away for one visit: a tour of several days has a night less than days.
+
+    Examples
+    --------
+    >>> nights(np.array([1.0, 3.0]), Workload()).tolist()
+    [0.0, 0.1]
+    """
+    away = (w.overnight_days - 1) / (w.stops_per_day * w.overnight_days)
+    return np.where(out_h > w.overnight_h, away, 0.0)

@@ -20,6 +20,16 @@ PARTS = {  # colour, and whether it is hatched
     "bound": (GREY, False),
     "left": (LIGHT, True),
 }
+COSTS = {
+    "travel": BLUE,
+    "relationship": ORANGE,
+    "skill": GREEN,
+    "seniority": "#9c755f",
+    "ramp": "#ff9da7",
+    "capacity": "#b07aa1",
+    "relocation": RED,
+    "change": "#76b7b2",
+}
 FREE = 1e-6  # of the dearest: less is nothing
 
 
@@ -666,9 +676,9 @@ def load(table: pd.DataFrame, words: Words) -> go.Figure:
 def costs(rows: pd.DataFrame, words: Words) -> go.Figure:
     """Cost of each pair by what it is for."""
     figure = _figure(words, y="money_y")
-    for column, color in zip(
-        ("travel", "relationship", "skill", "capacity", "change"), COLORS, strict=False
-    ):
+    for column, color in COSTS.items():
+        if not rows[column].any():
+            continue
         figure.add_bar(
             x=rows["territory"].map(_text),
             y=rows[column],
