@@ -43,6 +43,8 @@ from terrlib.tables import (
     customer_table,
     cycle_chart,
     drift_table,
+    fairness_chart,
+    fairness_table,
     fan_table,
     frontier_table,
     gain_table,

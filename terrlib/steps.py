@@ -28,9 +28,10 @@ from terrlib.errors import SettingsError
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.inputs.settings import Territories as Asked
-from terrlib.measures import customers, ideal, profile, sizing, winning
+from terrlib.measures import customers, ideal, profile, relations, sizing, winning
 from terrlib.measures import facts as measuring
 from terrlib.measures import scorecard as judging
+from terrlib.measures.fairness import envy, rep_fairness
 from terrlib.measures.ideal import Ideal
 from terrlib.measures.potential import Potential, area_potential
 from terrlib.measures.workload import capacity_h
@@ -494,6 +495,27 @@ def assign_reps(run: Run) -> staffing.Staffing:
     return staffing.assign_reps(
         run.market, account_facts(run), territories(run).territory, run.settings
     )
+
+
+class Fairness(NamedTuple):
+    """How fair the plan is to the reps, and how fair today is: see `measures.fairness`."""
+
+    plan: pd.DataFrame
+    today: pd.DataFrame
+    envy: pd.DataFrame
+
+
+@cache
+def fairness(run: Run) -> Fairness:
+    """Measure work and opportunity of every rep, today and in the plan (notebook 03)."""
+    market, facts, asked = run.market, account_facts(run), run.settings
+    territory = facts["unit_id"].map(territories(run).territory)
+    owner = reps(run).drop_duplicates("territory").set_index("territory")["rep_id"]
+    planned = rep_fairness(market, facts, territory.map(owner), asked)
+    held = relations.owners(market)
+    today = rep_fairness(market, facts, held, asked) if (held != "").any() else pd.DataFrame()
+    found = envy(assign_reps(run).costs, reps(run), facts["ev"].groupby(territory).sum())
+    return Fairness(planned, today, found)
 
 
 @cache

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from terrlib import steps, tell
 from terrlib.decisions.territories import Design
 from terrlib.measures import customers
+from terrlib.measures.fairness import by_group
 from terrlib.runs import Run
 from terrlib.show import briefs, charts, maps
 from terrlib.show.panels import TerritoryPanel
@@ -578,19 +579,56 @@ def reach_table(run: Run) -> Shown:
     return table(reach_by_channel(run), run.words, REACH)
 
 
+def rep_names(run: Run) -> pd.Series:
+    """rep_id -> name."""
+    return run.market.reps["name"] if len(run.market.reps) else pd.Series(dtype=str)
+
+
 def rep_table(run: Run) -> Shown:
-    """Show who takes which territory, with hours and what the next best choice would cost."""
-    rows = steps.assign_reps(run).load
-    names = run.market.reps["name"] if len(run.market.reps) else pd.Series(dtype=str)
-    rows = rows.assign(rep=rows["rep_id"].map(names).fillna(run.words.label("VACANT")))
+    """Show who takes which territory, its hours, what the next best plan costs more, who takes over."""
+    found, names = steps.assign_reps(run), rep_names(run)
+    rows = found.load.merge(found.takeover[["territory", "next_rep", "extra"]], how="left")
+    rows = rows.assign(
+        rep=rows["rep_id"].map(names).fillna(run.words.label("VACANT")),
+        next_rep=rows["next_rep"].map(names).fillna("–"),
+    )
     kinds = {
         "territory": "text",
         "rep": "text",
         "workload_h": "hours",
         "capacity_h": "hours",
         "utilisation": "percent",
+        "regret": "money0",
+        "next_rep": "text",
+        "extra": "money0",
     }
     return table(rows, run.words, kinds)
+
+
+def fairness_chart(run: Run) -> go.Figure | Sentence:
+    """Draw load and opportunity of every rep, today's beside the plan's."""
+    found = steps.fairness(run)
+    if found.plan.empty:
+        return NOTHING
+    names = rep_names(run)
+    plan, today = (t.assign(rep=names.reindex(t.index)) for t in (found.plan, found.today))
+    return charts.fairness(plan, today if len(found.today) else found.today, run.words)
+
+
+def fairness_table(run: Run) -> Shown | Sentence:
+    """Show means of load and opportunity by full and part time, and by new and senior reps."""
+    found = steps.fairness(run).plan
+    if found.empty:
+        return NOTHING
+    parts = []
+    for column in ("part_time", "new"):
+        rows = by_group(found, column)
+        if len(rows) < 2:  # noqa: PLR2004
+            continue
+        named = [run.words.label(f"{column}.{'yes' if x else 'no'}") for x in rows[column]]
+        parts.append(rows.assign(group=named))
+    kinds = {"group": "text", "reps": "number", "load": "percent", "per_hour": "money0"}
+    return table(pd.concat(parts), run.words, kinds) if parts else NOTHING
 
 
 def channel_table(run: Run) -> Shown:
@@ -626,9 +664,15 @@ def handover_table(run: Run) -> Shown:
         "to_rep": "text",
         "revenue": "money0",
         "risk": "money0",
+        "risk_high": "money0",
         "level": "label",
+        "warm_by": "date",
         "reason": "label",
     }
+    if rows["warm_by"].isna().all():
+        del kinds["warm_by"]
+    names = rep_names(run)
+    rows = rows.assign(**{c: rows[c].map(names).fillna(rows[c]) for c in ("from_rep", "to_rep")})
     return table(rows, run.words, kinds, limit=TOP)
 
 

@@ -9,6 +9,7 @@ from terrlib.decisions.targeting import CERTAIN, SOUGHT
 from terrlib.decisions.territories import Design
 from terrlib.inputs.settings import TABLES
 from terrlib.measures import customers
+from terrlib.measures.fairness import spread
 from terrlib.review import Review
 from terrlib.runs import Run
 from terrlib.show import briefs
@@ -548,18 +549,52 @@ def fairness(run: Run) -> Sentence:
 
 
 def staffing(run: Run) -> Sentence:
-    """Say how many territories have a rep, and how many stay with the one they have."""
+    """Say how many territories have a rep, why others have none, and what was fixed by hand."""
     if not run.market.has("reps"):
         return run.words.say("missing.reps")
-    rep = steps.assign_reps(run).rep
-    vacant = rep.loc[rep["rep_id"] == "VACANT", "territory"]
-    moves = steps.hand_over(run)
-    return _join(
-        run.words.say("staffing.done", n=len(rep) - len(vacant), vacant=len(vacant)),
-        run.words.say("staffing.kept", share=1 - len(moves) / max(len(run.market.accounts), 1))
-        if run.market.has("assignments")
-        else "",
-    )
+    say, found, moves = run.words.say, steps.assign_reps(run), steps.hand_over(run)
+    vacant = found.rep.loc[found.rep["rep_id"] == "VACANT", "territory"]
+    said = [say("staffing.done", n=len(found.rep) - len(vacant), vacant=len(vacant))]
+    said += [
+        say("staffing.nobody", territory=name, why=run.words.label(f"why.{why}"))
+        for name, why in found.nobody.itertuples(index=False)
+    ]
+    if run.market.has("assignments"):
+        kept = 1 - len(moves) / max(len(run.market.accounts), 1)
+        said.append(say("staffing.kept", share=kept))
+    for lock in found.locks.itertuples(index=False):
+        name = str(run.market.reps["name"].get(lock.rep_id, lock.rep_id))
+        key = "vacancy" if pd.isna(lock.price) else "free" if lock.price < 1 else "price"
+        said.append(
+            say(f"staffing.{lock.rule}_{key}", rep=name, territory=lock.territory, price=lock.price)
+        )
+    return _join(*said)
+
+
+def rep_fairness(run: Run) -> Sentence:
+    """Say how unequal work and opportunity are, today and in the plan, and who would rather swap."""
+    if not run.market.has("reps"):
+        return run.words.say("missing.reps")
+    say, found = run.words.say, steps.fairness(run)
+    said = []
+    for measure in ("load", "per_hour"):
+        now = spread(found.plan[measure])
+        if now["ratio"] == float("inf"):
+            said.append(say(f"fair.{measure}_none", n=int((found.plan[measure] <= 0).sum())))
+        else:
+            said.append(say(f"fair.{measure}", gini=now["gini"], ratio=now["ratio"]))
+        if len(found.today):
+            said.append(say("fair.today", gini=spread(found.today[measure])["gini"]))
+    if found.envy.empty:
+        said.append(say("fair.no_envy"))
+    else:
+        first = found.envy.iloc[0]
+        name = str(run.market.reps["name"].get(first["rep_id"], first["rep_id"]))
+        said.append(
+            say("fair.envy", n=len(found.envy), rep=name, wanted=str(first["wanted"]),
+                gain=float(first["gain"]))
+        )  # fmt: skip
+    return _join(*said)
 
 
 def load(run: Run) -> Sentence:
@@ -612,6 +647,8 @@ def handover(run: Run) -> Sentence:
         share=float(moves["revenue"].sum())
         / max(float(steps.account_facts(run)["revenue"].sum()), 1.0),
         risk=float(moves["risk"].sum()),
+        low=float(moves["risk_low"].sum()),
+        high=float(moves["risk_high"].sum()),
     )
 
 

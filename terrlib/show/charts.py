@@ -673,6 +673,36 @@ def load(table: pd.DataFrame, words: Words) -> go.Figure:
     return figure
 
 
+def fairness(plan: pd.DataFrame, today: pd.DataFrame, words: Words) -> go.Figure:
+    """Load and opportunity by hour of every rep, today and planned: rep, load, per_hour."""
+    figure = _figure(words, height=180 + 26 * len(plan)).set_subplots(
+        1, 2, shared_yaxes=True, horizontal_spacing=0.05
+    )
+    for column, measure in enumerate(("load", "per_hour"), 1):
+        for rows, name, color, symbol in (
+            (today, "today", GREY, "circle-open"),
+            (plan, "plan", BLUE, "circle"),
+        ):
+            if len(rows):
+                figure.add_scatter(
+                    x=rows[measure],
+                    y=rows["rep"].map(_text),
+                    mode="markers",
+                    marker={"color": color, "symbol": symbol, "size": 11, "line": {"width": 2}},
+                    name=words.label(name),
+                    showlegend=column == 1,
+                    row=1,
+                    col=column,
+                )
+        figure.add_vline(
+            x=float(plan[measure].mean()), line_dash="dot", line_color=BLUE, row=1, col=column
+        )
+    figure.update_xaxes(title=words.say("chart.load_y"), tickformat=".0%", row=1, col=1)
+    figure.update_xaxes(title=words.say("chart.per_hour_x"), rangemode="tozero", row=1, col=2)
+    figure.update_xaxes(rangemode="tozero")
+    return figure.update_yaxes(autorange="reversed")
+
+
 def costs(rows: pd.DataFrame, words: Words) -> go.Figure:
     """Cost of each pair by what it is for."""
     figure = _figure(words, y="money_y")
