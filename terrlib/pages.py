@@ -175,6 +175,12 @@ def decisions(run: Run) -> list[str]:
     consent = run.market.accounts[["consent_email", "consent_phone", "consent_sms"]].any(axis=1)
     if run.market.has("channels") and not consent.all():
         found.append(say("decide.consents", n=int((~consent).sum())))
+    kinds = run.market.duplicates["kind"].value_counts() if len(run.market.duplicates) else {}
+    twice = int(kinds.get("certain", 0)) + int(kinds.get("likely", 0))
+    if twice:
+        found.append(say("decide.twice", n=twice))
+    if not run.market.has("reps"):
+        found.append(say("decide.no_reps", n=len(rep)))
     return [str(line) for line in found] or [say("decide.none")]
 
 

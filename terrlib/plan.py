@@ -329,7 +329,7 @@ def check_plan(tables: Mapping[str, pd.DataFrame]) -> list[Check]:
     held = rep.loc[rep["rep_id"] != "VACANT", "rep_id"]
     found.append(_equal("rep_once", held.nunique(), len(held)))
     found.append(
-        _equal(
+        _same_money(
             "goals_in_timeline",
             int(t["plan/timeline"]["target"].sum()),
             int(t["decisions/goal"]["amount"].sum()),
@@ -344,8 +344,10 @@ def check_plan(tables: Mapping[str, pd.DataFrame]) -> list[Check]:
     drilled = (
         marketing.groupby(["territory", "channel"])["amount"].sum().reindex(spent.index).fillna(0)
     )
-    found.append(_equal("budget_adds_up", int((drilled - spent).abs().sum()), 0))
-    found.append(_equal("reach_spends_the_budget", int(reached["spend"].sum()), int(spent.sum())))
+    found.append(_same_money("budget_adds_up", int((drilled - spent).abs().sum()), 0))
+    found.append(
+        _same_money("reach_spends_the_budget", int(reached["spend"].sum()), int(spent.sum()))
+    )
     consenting = (reached["reachable"] > 0) | (reached["contacts"] == 0)
     found.append(_equal("only_reachable_contacted", int(consenting.sum()), len(reached)))
     areas = t["plan/areas"]
@@ -379,3 +381,8 @@ def check_plan(tables: Mapping[str, pd.DataFrame]) -> list[Check]:
 
 def _equal(name: str, value: int, limit: int) -> Check:
     return Check(name, value == limit, str(value), str(limit))
+
+
+def _same_money(name: str, value: int, limit: int) -> Check:
+    """Compare minor units; said in currency, as all amounts in files are."""
+    return Check(name, value == limit, f"{value / 100:.2f}", f"{limit / 100:.2f}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import folium
 import geopandas as gpd
 import pandas as pd
@@ -715,10 +717,16 @@ def checks_table(run: Run, checks: pd.DataFrame) -> Shown:
     rows = checks.assign(
         check=[run.words.label(f"check.{name}") for name in checks["check"]],
         ok=["yes" if ok else "no" for ok in checks["ok"]],
+        **{c: [_decimals(run, str(text)) for text in checks[c]] for c in ("value", "limit")},
     )
     return table(
         rows, run.words, {"check": "text", "ok": "label", "value": "text", "limit": "text"}
     )
+
+
+def _decimals(run: Run, text: str) -> str:
+    """Write decimal points as the reader does; the rest of the text is left."""
+    return re.sub(r"(?<=\d)\.(?=\d)", ",", text) if run.words.locale == "pl" else text
 
 
 # ---------------------------------------------------------------------------- maps and panels

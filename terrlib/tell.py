@@ -119,7 +119,8 @@ def trust(run: Run) -> Sentence:
     )
     kinds = run.market.duplicates["kind"].value_counts()
     certain, likely = int(kinds.get("certain", 0)), int(kinds.get("likely", 0))
-    twice = say("quality.doubles", certain=certain, likely=likely)
+    key = "doubles" if certain and likely else "doubles_certain" if certain else "doubles_likely"
+    twice = say(f"quality.{key}", certain=certain, likely=likely)
     return _join(said, twice if certain + likely else say("quality.no_doubles"))
 
 

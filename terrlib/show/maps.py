@@ -55,7 +55,9 @@ class OfflineMap(folium.Map):
     """A folium map that asks no network for anything."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(tiles=None, zoom_snap=0.1, attribution_control=False, **options)
+        # Without animation a map is where it should be from the first picture on.
+        still = {"zoom_animation": False, "fade_animation": False}
+        super().__init__(tiles=None, zoom_snap=0.1, attribution_control=False, **still, **options)
         self.default_js = [
             ("leaflet", _asset("leaflet", "leaflet.js")),
             ("jquery", _asset("jquery", "jquery.slim.min.js")),

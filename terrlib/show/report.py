@@ -177,9 +177,11 @@ def fan_svg(rows: pd.DataFrame, words: Words) -> str:
             f"<circle cx='{x(i)}' cy='{y(row.mean)}' r='4' fill='#4e79a7'/>"
             f"<text x='{x(i)}' y='{height - 12}' text-anchor='middle'>{escape(str(row.quarter))}</text>"
         )
+    wide = bool((rows["p90"] > rows["p10"]).any())
+    note = words.say("report.timeline_note" if wide else "report.timeline_note_thin")
     return (
         f"<svg viewBox='0 0 {width} {height}' role='img' style='width:100%;max-width:720px;font:12px system-ui,sans-serif' "
-        f"fill='#5b6875'>{''.join(parts)}</svg><p class='note'>{escape(words.say('report.timeline_note'))}</p>"
+        f"fill='#5b6875'>{''.join(parts)}</svg><p class='note'>{escape(note)}</p>"
     )
 
 

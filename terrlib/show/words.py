@@ -124,14 +124,16 @@ class Words(Formatter):
         '1 234 567,89 zł'
         >>> [Words("pl", "PLN").write(n, "account") for n in (1, 2, 5, 22)]
         ['1 firma', '2 firmy', '5 firm', '22 firmy']
+        >>> Words("pl", "PLN").write(3.3, "rep")
+        '3,3 pełnego etatu'
         """
         if kind in _WRITERS:
             return _WRITERS[kind](self, value)
         forms = self._texts.get(f"noun.{kind}")
         if forms is None:
             raise KeyError(f"no noun {kind!r}")
-        form = Locale(self.locale).plural_form(int(value))
-        return f"{self._decimal(value, '#,##0')} {forms.get(form, forms['other'])}"
+        form = Locale(self.locale).plural_form(value if float(value) % 1 else int(value))
+        return f"{self.write(value, 'number')} {forms.get(form, forms['other'])}"
 
     def format_field(self, value: Any, format_spec: str) -> str:
         """Write a value of a sentence; text from data is escaped for Markdown and HTML."""
