@@ -643,9 +643,14 @@ def channel_table(run: Run) -> Shown:
         "indirect": "money0",
         "hybrid": "money0",
         "breakeven": "money0",
+        "flips": "text",
         "reason": "label",
     }
     rows = steps.choose_channels(run)
+    flips = zip(rows["flips_by"], rows["flips_at"], strict=True)
+    rows["flips"] = [
+        run.words.say(f"channels.flips_{by}", at=at) if by else "–" for by, at in flips
+    ]
     names = (
         run.market.distributors["name"] if len(run.market.distributors) else pd.Series(dtype=str)
     )

@@ -29,7 +29,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     ),
     "distributors": (
         "distributor_id",
-        "name discount_rate push_factor support_cost_year annual_capacity",
+        "name discount_rate push_factor support_cost_year annual_capacity contract_end",
     ),
     "distributor_areas": ("", "distributor_id area_id coverage_rate"),
     "assignments": ("", "account_id territory rep_id"),
@@ -136,7 +136,7 @@ def line_market(
         units=units,
         neighbors=pd.DataFrame({"unit_a": names[:-1], "unit_b": names[1:]}, dtype=object),
         areas=gpd.GeoDataFrame(
-            {"name": [], "region": [], "lat": [], "lon": []},
+            {"name": [], "region": [], "lat": [], "lon": [], "must_direct": []},
             index=pd.Index([], name="area_id", dtype=object),
             geometry=[],
             crs=4326,

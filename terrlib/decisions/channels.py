@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
+from scipy.optimize import Bounds, LinearConstraint, milp
 
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
@@ -18,8 +22,12 @@ COLUMNS = [
     "indirect",
     "hybrid",
     "breakeven",
+    "safety",
+    "flips_by",
+    "flips_at",
     "reason",
 ]
+KINDS = ("indirect", "hybrid")
 
 
 def break_even(
@@ -50,6 +58,19 @@ def break_even(
     return (fixed_direct - fixed_partner) / slope if slope > 0 else float("inf")
 
 
+@dataclass(frozen=True)
+class _Case:
+    """Contribution of a territory sold by a partner, wholly or beside our own rep: money a year."""
+
+    partner: str
+    kind: str
+    contribution: float
+    sales: float  # what the partner carries
+    reach: float
+    support: float
+    discount: float
+
+
 def choose_channels(
     market: Market, facts: pd.DataFrame, territory: pd.Series, rep: pd.DataFrame, settings: Settings
 ) -> pd.DataFrame:
@@ -58,7 +79,7 @@ def choose_channels(
     Parameters
     ----------
     market, facts
-        Distributors with the areas they cover.
+        Distributors with the areas they cover, their capacity and contract.
     territory
         unit_id -> territory.
     rep
@@ -69,39 +90,70 @@ def choose_channels(
     Returns
     -------
     DataFrame, a row for each territory
-        territory, channel (direct, indirect, hybrid), distributor_id ("" where direct),
-        direct, indirect, hybrid   contribution a year of each, currency (NaN: not possible)
-        breakeven                  sales above which direct pays more, currency
-        reason                     a key: why
+        territory, channel (direct, indirect, hybrid), distributor_id ("" where direct)
+        direct, indirect, hybrid   contribution a year of each with the best partner, currency (NaN:
+                   not possible)
+        breakeven  sales above which direct pays more than that partner, currency
+        safety     how far sales are from it, share of sales
+        flips_by, flips_at   what would turn the choice between rep and partner with the least
+                   relative change: sales (currency), discount (share) or reach (share of our
+                   sales); "" and NaN without a partner
+        reason     a key: why
 
     Notes
     -----
-    A change from selling directly must pay by `channels.hysteresis`. A partner takes territories in
-    the order of what they gain, until its capacity is full.
+    maximise the contribution of all territories together, one way of selling for each, a partner
+    with no more sales than it can carry; solved to the proof by HiGHS. Where reps sell today, which
+    an alignment tells, a change must pay by `channels.hysteresis`; else the larger wins. A territory
+    with an area that must be sold directly stays so, and a contract that has ended offers nothing.
     """
     label = facts["unit_id"].map(territory)
-    rows, offers = [], []
     hour = _cost_of_hour(market, rep, settings)
-    for name in sorted(territory.unique()):
+    names = sorted(territory.unique())
+    rows: dict[str, list[object]] = {}
+    offers: list[tuple[str, _Case, float]] = []
+    for name in names:
         mine = facts[label == name]
-        row, offer = _options(market, mine, name, hour.get(name, hour[""]), settings)
-        rows.append(row)
-        offers += offer
-    table = pd.DataFrame(rows, columns=COLUMNS).set_index("territory")
-    left = market.distributors["annual_capacity"].to_dict()
-    for gain, name, partner, kind, sales in sorted(offers, key=lambda o: (-o[0], o[1])):
-        if gain <= 0 or table.loc[name, "channel"] != "direct":
-            continue
-        if sales > left[partner]:
+        rows[name], found = _options(market, mine, name, hour.get(name, hour[""]), settings)
+        offers += found
+    table = pd.DataFrame(rows.values(), columns=COLUMNS).set_index("territory")
+    taken = _best(offers, market.distributors["annual_capacity"].to_dict())
+    for name in {name for name, _, _ in offers}:
+        case = taken.get(name)
+        if case is None:
             table.loc[name, "reason"] = "partner_is_full"
             continue
-        left[partner] -= sales
-        table.loc[name, ["channel", "distributor_id", "reason"]] = [
-            kind,
-            partner,
-            f"{kind}_pays_more",
-        ]
+        columns = ["channel", "distributor_id", "reason"]
+        table.loc[name, columns] = [case.kind, case.partner, f"{case.kind}_pays_more"]
     return table.reset_index()
+
+
+def _best(
+    offers: list[tuple[str, _Case, float]], capacity: Mapping[str, float]
+) -> dict[str, _Case]:
+    """Of all offers those that gain most together, one a territory, no partner above its capacity."""
+    if not offers:
+        return {}
+    gain = np.array([gain for _, _, gain in offers])
+    names = sorted({name for name, _, _ in offers})
+    partners = sorted({case.partner for _, case, _ in offers})
+    once = np.array([[float(name == n) for name, _, _ in offers] for n in names])
+    load = np.array([[c.sales * (c.partner == p) for _, c, _ in offers] for p in partners])
+    room = np.array([float(capacity[p]) for p in partners])
+    # A hair for the place in the list, so that of equal offers always the same is taken.
+    hair = 1e-9 * np.abs(gain).max() * np.arange(len(offers)) / len(offers)
+    found = milp(
+        (hair - gain) / np.abs(gain).max(),
+        constraints=[
+            LinearConstraint(once, -np.inf, 1),
+            LinearConstraint(load / 1e6, -np.inf, room / 1e6),
+        ],
+        integrality=np.ones(len(offers)),
+        bounds=Bounds(0, 1),
+        options={"mip_rel_gap": 0.0},
+    )
+    chosen = np.flatnonzero(np.round(found.x) > 0)
+    return {offers[i][0]: offers[i][1] for i in chosen}
 
 
 def _cost_of_hour(market: Market, rep: pd.DataFrame, settings: Settings) -> dict[str, float]:
@@ -117,44 +169,95 @@ def _cost_of_hour(market: Market, rep: pd.DataFrame, settings: Settings) -> dict
 
 def _options(
     market: Market, mine: pd.DataFrame, name: str, hour: float, settings: Settings
-) -> tuple[list[object], list[tuple[float, str, str, str, float]]]:
+) -> tuple[list[object], list[tuple[str, _Case, float]]]:
+    """The row of a territory sold directly, and every offer that is better by enough."""
     w, c = settings.workload, settings.channels
     sales = float(mine["revenue"].clip(lower=0).sum() + (mine["ev"] / max(w.margin, 1e-9)).sum())
     own_cost = float(mine["workload_h"].sum()) * hour
     direct = (w.margin - c.direct_cost_rate) * sales - own_cost
-    best: tuple[float, str, float, float, float, float] | None = None
+    cases = _cases(market, mine, sales, hour, settings)
+    if not cases:
+        reason = "no_partner_covers" if len(market.distributors) else "no_partners_given"
+        none = [np.nan, np.nan, np.nan, np.nan, "", np.nan]
+        return [name, "direct", "", direct, *none, reason], []
+    first = max(cases, key=lambda case: case.contribution)
+    whole = {k: max((x.contribution for x in cases if x.kind == k), default=np.nan) for k in KINDS}
+    even = break_even(
+        w.margin, c.direct_cost_rate, first.discount, first.reach, own_cost, first.support
+    )
+    flips = _flips(first, sales, own_cost, settings)
+    kept = _must_be_direct(market, mine)
+    needed = c.hysteresis if market.has("assignments") else 0.0
+    offers = [
+        (name, case, case.contribution - direct)
+        for case in cases
+        if case.contribution - direct > needed * max(abs(direct), abs(case.contribution))
+    ]
+    reason = "direct_pays_more" if first.contribution <= direct else "within_hysteresis"
+    safety = abs(sales - even) / sales if sales > 0 and np.isfinite(even) else np.nan
+    row = [name, "direct", "", direct, *whole.values(), even, safety, *flips]
+    return [*row, "must_be_direct" if kept else reason], [] if kept else offers
+
+
+def _cases(
+    market: Market, mine: pd.DataFrame, sales: float, hour: float, settings: Settings
+) -> list[_Case]:
+    """Every way a partner could sell here, with its contribution."""
+    w, c = settings.workload, settings.channels
+    named = mine[mine["abc"] == "A"]
+    named_sales = float(named["revenue"].clip(lower=0).sum())
+    own = (w.margin - c.direct_cost_rate) * named_sales - float(named["workload_h"].sum()) * hour
+    found = []
     for partner in market.distributors.itertuples():
         cover = _coverage(market, mine, partner.Index)
-        if cover <= 0:
+        if cover <= 0 or _has_ended(market, partner.contract_end):
             continue
         reach = partner.push_factor * cover
-        net = w.margin - partner.discount_rate
-        support = partner.support_cost_year
-        indirect = net * sales * reach - support
-        named = mine[mine["abc"] == "A"]
-        named_sales = float(named["revenue"].clip(lower=0).sum())
-        hybrid = (
-            (w.margin - c.direct_cost_rate) * named_sales
-            - float(named["workload_h"].sum()) * hour
-            + net * (sales - named_sales) * reach
-            - support
-        )
-        option = (max(indirect, hybrid), partner.Index, indirect, hybrid, reach, support)
-        if best is None or option[0] > best[0]:
-            best = option
-    reason = "no_partners_given" if not len(market.distributors) else "no_partner_covers"
-    if best is None:
-        return [name, "direct", "", direct, np.nan, np.nan, np.nan, reason], []
-    top, partner_id, indirect, hybrid, reach, support = best
-    discount = float(market.distributors.loc[partner_id, "discount_rate"])
-    even = break_even(w.margin, c.direct_cost_rate, discount, reach, own_cost, support)
-    needed = c.hysteresis * max(abs(direct), abs(top))
-    kind = "indirect" if indirect >= hybrid else "hybrid"
-    reason = "direct_pays_more" if top <= direct else "within_hysteresis"
-    gain = top - direct - needed
-    row = [name, "direct", "", direct, indirect, hybrid, even, reason]
-    handled = sales * reach
-    return row, [(gain, name, partner_id, kind, handled)]
+        net, support = w.margin - partner.discount_rate, partner.support_cost_year
+        for kind, sold, extra in zip(KINDS, (sales, sales - named_sales), (0.0, own), strict=True):
+            gained = net * sold * reach - support + extra
+            found.append(
+                _Case(
+                    partner.Index, kind, gained, sold * reach, reach, support, partner.discount_rate
+                )
+            )
+    return found
+
+
+def _has_ended(market: Market, contract_end: object) -> bool:
+    if pd.isna(contract_end) or not market.quarter[:4].isdigit():
+        return False
+    first = pd.Period(market.quarter, freq="Q").start_time
+    return bool(pd.Timestamp(contract_end) < first)
+
+
+def _must_be_direct(market: Market, mine: pd.DataFrame) -> bool:
+    strategic = market.areas.index[market.areas["must_direct"].astype(bool)]
+    return bool(mine["area_id"].isin(strategic).any())
+
+
+def _flips(case: _Case, sales: float, own_cost: float, settings: Settings) -> tuple[str, float]:
+    """Which of sales, discount and reach turns rep against partner with the least relative change."""
+    w, c = settings.workload, settings.channels
+    own = (w.margin - c.direct_cost_rate) * sales - own_cost
+    net = w.margin - case.discount
+    at = {
+        "sales": break_even(
+            w.margin, c.direct_cost_rate, case.discount, case.reach, own_cost, case.support
+        ),
+        "discount": w.margin - (own + case.support) / max(sales * case.reach, 1e-9),
+        "reach": (own + case.support) / (net * sales) if net * sales > 0 else np.inf,
+    }
+    now = {"sales": sales, "discount": case.discount, "reach": case.reach}
+    moved = {
+        key: abs(value / now[key] - 1)
+        for key, value in at.items()
+        if np.isfinite(value) and value > 0 and now[key] > 0
+    }
+    if not moved:
+        return "", np.nan
+    key = min(moved, key=lambda k: (moved[k], k))
+    return key, float(at[key])
 
 
 def _coverage(market: Market, mine: pd.DataFrame, partner: str) -> float:

@@ -132,6 +132,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
         area_id! | key | identifies the area, such as a TERYT code | identyfikator obszaru, np. kod TERYT
         name | text | name | nazwa
         region | text | region or voivodeship | województwo
+        must_direct | flag | has to be sold directly, never through a partner | musi być obsługiwany bezpośrednio, bez partnera
     """),
     "channels": _table("""
         channel! | key | identifies the channel | identyfikator kanału
@@ -153,6 +154,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
         push_factor | number 0..1.5 | share of own sales the partner would reach | jaką część naszej sprzedaży osiągnie
         support_cost_year | money 0.. | cost of supporting the partner in a year | roczny koszt wsparcia partnera
         annual_capacity | money 0.. | sales the partner can carry in a year | roczna zdolność sprzedaży
+        contract_end | date | last day of the contract; without end where blank | ostatni dzień umowy; puste znaczy bez końca
     """),
     "distributor_areas": _table("""
         distributor_id! | key | the partner | partner
