@@ -26,7 +26,7 @@ from terrlib.decisions import rules as asking
 from terrlib.decisions import territories as drawing
 from terrlib.errors import SettingsError
 from terrlib.inputs.market import Market
-from terrlib.inputs.settings import Settings
+from terrlib.inputs.settings import Settings, VisitClass
 from terrlib.inputs.settings import Territories as Asked
 from terrlib.measures import customers, ideal, profile, relations, sizing, winning
 from terrlib.measures import facts as measuring
@@ -34,7 +34,7 @@ from terrlib.measures import scorecard as judging
 from terrlib.measures.fairness import envy, rep_fairness
 from terrlib.measures.ideal import Ideal
 from terrlib.measures.potential import Potential, area_potential
-from terrlib.measures.workload import capacity_h
+from terrlib.measures.workload import as_recorded, capacity_h
 from terrlib.runs import (
     Run,
     note,
@@ -156,6 +156,13 @@ def _segment(run: Run) -> pd.Series:
 
 
 # ---------------------------------------------------------------------------- 02 territories
+
+
+def recorded_visits(run: Run) -> dict[str, VisitClass]:
+    """Visit classes whose visits are taken from recorded activities, with what was recorded."""
+    kinds, planned = account_facts(run)["class"], run.settings.workload.classes
+    done = as_recorded(run.market, kinds, run.settings).workload.classes
+    return {name: done[name] for name in done if done[name] != planned[name]}
 
 
 @cache

@@ -359,7 +359,13 @@ def workload(run: Run) -> Sentence:
     """Say how many hours the market needs and how many full-time reps that is."""
     hours = float(steps.account_facts(run)["workload_h"].sum())
     capacity = steps.capacity(run)
-    return run.words.say("workload.total", hours=hours, capacity=capacity, reps=hours / capacity)
+    say = run.words.say
+    said = [say("workload.total", hours=hours, capacity=capacity, reps=hours / capacity)]
+    planned = run.settings.workload.classes
+    for name, done in steps.recorded_visits(run).items():
+        now, was = done.visits, planned[name].visits
+        said.append(say("workload.recorded", name=name, now=now, was=was, minutes=done.visit_min))
+    return _join(*said)
 
 
 def sizing(run: Run) -> Sentence:

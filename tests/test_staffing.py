@@ -13,7 +13,7 @@ from terrlib.decisions.staffing import COMPONENTS, VACANT, assign_reps
 from terrlib.errors import DataError, SettingsError
 from terrlib.inputs.settings import Settings
 from terrlib.measures import facts as measuring
-from terrlib.measures import relations
+from terrlib.measures import relations, workload
 from terrlib.measures.workload import nights, tour_share
 from terrlib.solve.assign import EMPTY, assign, assign_many
 from tests.worlds import line_market
@@ -147,6 +147,24 @@ def test_the_users_own_minutes_count_where_they_are_given():
     market = line_market([10_000.0, 10_000.0], reps=reps({}, {}), travel=rows)
     costs = staffed(market).costs.set_index(["territory", "rep_id"])["travel"]
     assert costs[("T1", "R1")] > 5 * costs[("T1", "R2")]
+
+
+def test_visits_are_taken_from_what_was_recorded():
+    rows = [
+        {"account_id": f"A-{u}", "date": day, "kind": "visit", "minutes": 40.0}
+        for u in "abcdefghij"
+        for day in ("2026-03-01", "2026-05-01", "2026-07-01")
+    ]
+    market = line_market([1e5] * 10 + [1.0], activities=rows)
+    facts = facts_of(market)
+    a = facts[facts["class"] == "A"]
+    few = len(a) < 10  # the tenth makes 80% of sales together with the others
+    assert not few or (a["visits"] == 24).all()
+    told = pd.Series("A", index=market.accounts.index[:10])
+    done = workload.as_recorded(market, told, Settings()).workload.classes["A"]
+    assert (done.visits, done.visit_min, done.calls) == (3.0, 40.0, 0.0)
+    plain = workload.as_recorded(line_market([1.0]), told, Settings())
+    assert plain.workload.classes["A"].visits == 24
 
 
 # ------------------------------------------------------------------------- locks, vacancies, regret

@@ -33,6 +33,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     ),
     "distributor_areas": ("", "distributor_id area_id coverage_rate"),
     "assignments": ("", "account_id territory rep_id"),
+    "activities": ("", "account_id date kind minutes"),
     "targets": ("", "quarter amount"),
     "market_structure": ("", "area_id industry size_class n_firms"),
     "overrides": ("", "unit_id territory reason who date"),

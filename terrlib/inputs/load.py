@@ -153,7 +153,8 @@ def _assemble(
     accounts = quality.note_accounts(ledger, accounts, settings.country, alike)
     accounts = places.piles(ledger, accounts).drop(columns="_guessed")
     known = set(accounts["account_id"])
-    for table, column in (("sales", "date"), ("opportunities", "created_date")):
+    dated = {"sales": "date", "opportunities": "created_date", "activities": "date"}
+    for table, column in dated.items():
         rows[table] = quality.drop_orphans(ledger, table, rows[table], known, listed)
         rows[table] = quality.in_time(ledger, table, rows[table], column, as_of)
     rows["assignments"] = quality.drop_orphans(
@@ -186,6 +187,7 @@ def _assemble(
         ),
         distributor_areas=_filled(rows["distributor_areas"], coverage_rate=1.0),
         assignments=rows["assignments"].sort_values("account_id").reset_index(drop=True),
+        activities=_activities(rows["activities"]),
         targets=rows["targets"].sort_values("quarter").reset_index(drop=True),
         market_structure=_structure(ledger, rows["market_structure"], areas["area_id"]),
         overrides=_overrides(rows["overrides"], unit),
@@ -385,6 +387,16 @@ def _groups(rows: pd.DataFrame, unit: gpd.GeoDataFrame) -> pd.DataFrame:
     if len(odd):
         raise DataError(f"groups: a rule is together or apart, not {odd.iloc[0]!r}")
     return _known_units("groups", rows.drop_duplicates(), unit)
+
+
+def _activities(rows: pd.DataFrame) -> pd.DataFrame:
+    rows = rows.assign(kind=rows["kind"].str.lower().where(rows["kind"] != "", "visit"))
+    odd = rows.loc[~rows["kind"].isin(["visit", "call"]), "kind"]
+    if len(odd):
+        raise DataError(
+            f"activities: {len(odd)} rows are neither a visit nor a call, such as {odd.iloc[0]!r}"
+        )
+    return rows.sort_values(["account_id", "date"], kind="stable").reset_index(drop=True)
 
 
 def _rep_locks(rows: pd.DataFrame, reps: pd.Series) -> pd.DataFrame:

@@ -48,6 +48,8 @@ class Market:
         distributor_id, area_id, coverage_rate.
     assignments
         account_id, territory, rep_id: who holds what today.
+    activities
+        account_id, date, kind (visit or call), minutes: what was done.
     targets
         quarter, amount (currency): what has to be sold in all.
     market_structure
@@ -94,6 +96,7 @@ class Market:
     distributors: pd.DataFrame
     distributor_areas: pd.DataFrame
     assignments: pd.DataFrame
+    activities: pd.DataFrame
     targets: pd.DataFrame
     market_structure: pd.DataFrame
     overrides: pd.DataFrame

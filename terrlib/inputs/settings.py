@@ -26,6 +26,7 @@ TABLES = (
     "distributors",
     "distributor_areas",
     "assignments",
+    "activities",
     "targets",
     "market_structure",
     "neighbors",

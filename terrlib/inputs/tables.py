@@ -167,6 +167,12 @@ COLUMNS: dict[str, dict[str, Column]] = {
         rep_id | key | rep that holds it today | dzisiejszy opiekun
         segment | text | what it was called last quarter; keeps the names of segments | segment w zeszłym kwartale; dzięki niemu nazwy segmentów zostają
     """),
+    "activities": _table("""
+        account_id! | key | the account | klient
+        date! | date | day | dzień
+        kind | text | visit or call; visit where blank | visit (wizyta) lub call (telefon); puste znaczy visit
+        minutes | number 0..1440 | how long it took | ile trwała
+    """),
     "targets": _table("""
         quarter! | key | quarter, like 2026Q4 | kwartał, np. 2026Q4
         amount! | money 0.. | new sales to be made in it | nowa sprzedaż do osiągnięcia

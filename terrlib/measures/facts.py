@@ -11,7 +11,7 @@ from terrlib.measures.customers import abc, size_class, tiers
 from terrlib.measures.ideal import Ideal, ideal_customers
 from terrlib.measures.potential import Potential, account_potential
 from terrlib.measures.winning import DAYS_PER_MONTH, assumed_chance
-from terrlib.measures.workload import account_workload, field_days
+from terrlib.measures.workload import account_workload, as_recorded, field_days
 
 PLACE = ["site_id", "lat", "lon", "x_km", "y_km"]
 MEASURES = ["workload_h", "potential", "revenue", "count"]
@@ -131,7 +131,8 @@ def account_facts(
         "X",
     )
     days = field_days(settings, planning_year(market), market.country)
-    hours = account_workload(facts, market.reps[["home_lat", "home_lon"]], settings, days)
+    done = as_recorded(market, facts["class"], settings)
+    hours = account_workload(facts, market.reps[["home_lat", "home_lon"]], done, days)
     facts[hours.columns] = hours
     facts["count"] = 1.0
     return facts.drop(columns=["employees", *PLACE])

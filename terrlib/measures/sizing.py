@@ -10,7 +10,7 @@ import pandas as pd
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.facts import planning_year
-from terrlib.measures.workload import account_workload, capacity_h, field_days
+from terrlib.measures.workload import account_workload, as_recorded, capacity_h, field_days
 
 ROUNDS = 3
 FLAT = 0.01  # of the best profit: less is no reason to choose one number over another
@@ -176,6 +176,7 @@ def _reps_for_hours(
     homes = market.reps[["home_lat", "home_lon"]]
     days = field_days(settings, planning_year(market), market.country)
     table = facts[["class"]].join(market.accounts[PLACE])
+    settings = as_recorded(market, facts["class"], settings)
     n = reps or 1.0
     for _ in range(ROUNDS if reps else 1):
         closer = float(np.sqrt(reps / n)) if reps else 1.0

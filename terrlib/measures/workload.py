@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings, Workload
 from terrlib.measures.geometry import drive_h, nearest_km, road_km
 
@@ -17,6 +18,7 @@ SATURDAY = 5
 NEAREST = 3
 NN_FACTOR = 0.87
 WEEK_D = 5
+FEWEST_RECORDED = 10
 
 
 def workdays(year: int, country: str) -> int:
@@ -63,6 +65,50 @@ def capacity_h(settings: Settings, year: int, country: str) -> float:
     """
     w = settings.workload
     return field_days(settings, year, country) * w.hours_per_day * (1 - w.admin_share)
+
+
+def as_recorded(market: Market, kinds: pd.Series, settings: Settings) -> Settings:
+    """Take visits and calls from recorded activities instead of the assumptions, class by class.
+
+    Parameters
+    ----------
+    market
+        Its activities of the last 12 months.
+    kinds
+        account_id -> visit class.
+    settings
+        `workload.classes`; a class of fewer than 10 accounts or activities keeps what they say.
+
+    Returns
+    -------
+    Settings
+        Visits and calls are the median of the accounts of a class, those that got none among them;
+        minutes the median of those noted.
+    """
+    done = market.activities
+    if not len(done) or market.as_of is None:
+        return settings
+    recent = done[done["date"] > market.as_of - pd.DateOffset(years=1)]
+    classes = dict(settings.workload.classes)
+    for name, plan in classes.items():
+        ids = kinds.index[kinds == name]
+        mine = recent[recent["account_id"].isin(ids)]
+        if min(len(ids), len(mine)) < FEWEST_RECORDED:
+            continue
+        changes: dict[str, float] = {}
+        for kind, often, long in (
+            ("visit", "visits", "visit_min"),
+            ("call", "calls", "call_min"),
+        ):
+            rows = mine[mine["kind"] == kind]
+            count = rows["account_id"].value_counts().reindex(ids).fillna(0)
+            changes[often] = float(count.median())
+            noted = rows["minutes"].dropna()
+            if len(noted[noted > 0]):
+                changes[long] = float(noted[noted > 0].median())
+        classes[name] = plan.model_copy(update=changes)
+    w = settings.workload.model_copy(update={"classes": classes})
+    return settings.model_copy(update={"workload": w})
 
 
 def account_workload(
