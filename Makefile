@@ -39,6 +39,9 @@ bench: $(READY)  ## draw the published instances; then time the whole plan of th
 bench-size: $(READY)  ## a million accounts and 20 million sales lines against a plain group-by
 	@$(BIN)/python -m tests.bench_size
 
+bench-routes: .venv-peers/.ready  ## weeks of every rep of the sample routed by PyVRP, against the travel formula
+	@.venv-peers/bin/python -m tests.bench_routes
+
 bench-peers: .venv-peers/.ready  ## the same instances by other open tools, in a .venv-peers of their own
 	@.venv-peers/bin/python tests/bench_peers.py
 
@@ -55,5 +58,5 @@ clean:  ## remove .venv and .venv-peers, caches and unfinished runs
 	rm -rf .venv .venv-peers .pytest_cache .ruff_cache .mypy_cache .hypothesis reports/.*.partial
 	find terrlib tests data -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup plan lab test check bench bench-size bench-peers sample clean
+.PHONY: help setup plan lab test check bench bench-size bench-routes bench-peers sample clean
 .DEFAULT_GOAL := help
