@@ -63,7 +63,12 @@ class Reading:
     question: str = ""
 
 
-def numbers(texts: pd.Series, decimal: str = "", most: float | None = None) -> Reading:
+def numbers(
+    texts: pd.Series,
+    decimal: str = "",
+    most: float | None = None,
+    rows: pd.Series | None = None,
+) -> Reading:
     """Read a column of numbers as people write them.
 
     Whether `1,234` is a thousand or a bit more than one is settled by the other values of the
@@ -77,6 +82,8 @@ def numbers(texts: pd.Series, decimal: str = "", most: float | None = None) -> R
         "comma" or "point" where it is known.
     most
         The largest number that makes sense.
+    rows
+        How many rows each text stands for; one if None.
 
     Returns
     -------
@@ -105,7 +112,7 @@ def numbers(texts: pd.Series, decimal: str = "", most: float | None = None) -> R
     if open_ and not signs:
         bare = parts[min(open_)][1]
         question = (
-            f"{int(texts.isin(open_).sum())} values such as {min(open_)} could mean "
+            f"{_rows(texts.isin(open_), rows)} values such as {min(open_)} could mean "
             f"{bare.replace(',', '.')} or {re.sub('[.,]', '', bare)}: say decimal: comma or "
             "decimal: point"
         )
@@ -134,7 +141,9 @@ def number(text: str) -> float:
     return float(read.found.iloc[0])
 
 
-def days(texts: pd.Series, order: str = "", epoch: str = "") -> Reading:
+def days(
+    texts: pd.Series, order: str = "", epoch: str = "", rows: pd.Series | None = None
+) -> Reading:
     """Read a column of days, ISO or Polish or any whose order the whole column proves.
 
     A day of a point in time is the one written, whatever the time zone.
@@ -147,6 +156,8 @@ def days(texts: pd.Series, order: str = "", epoch: str = "") -> Reading:
         "dmy" or "mdy": what comes first in 3/4/2026, where it is known.
     epoch
         Day 0 of the serial numbers of a spreadsheet, if the column comes from one.
+    rows
+        How many rows each text stands for; one if None.
 
     Returns
     -------
@@ -189,7 +200,7 @@ def days(texts: pd.Series, order: str = "", epoch: str = "") -> Reading:
     if open_:
         one, other = (found for found in both[min(open_)] if found is not None)
         question = (
-            f"{int(texts.isin(open_).sum())} values such as {min(open_)} could be {one.day} {one:%B} or "
+            f"{_rows(texts.isin(open_), rows)} values such as {min(open_)} could be {one.day} {one:%B} or "
             f"{other.day} {other:%B}: say dates: dmy or dates: mdy"
         )
     return Reading(read, texts.isin(bad), texts.isin(blank), question)
@@ -347,6 +358,10 @@ def repaired(
         fits = fits and full.str[:2].isin(VOIVODESHIPS).all()
         better = padded if fits else codes
     return better, better != codes
+
+
+def _rows(mask: pd.Series, rows: pd.Series | None) -> int:
+    return int(mask.sum() if rows is None else rows[mask].sum())
 
 
 def _is_blank(text: str) -> bool:
