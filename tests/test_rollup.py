@@ -646,6 +646,37 @@ def test_postgres_reads_dirty_text_as_duckdb_does(tmp_path, postgres):
     assert len(one.quality) == 10
 
 
+FOREIGN_SALES = [
+    ("A", "31/12/2025", "1.234,50 zł", ""),
+    ("A", "2026-01-02T10:00:00Z", "12,5", "PLN"),
+    ("A", "3/4/2026", "(2)", ""),
+    ("A", "29.02.2024", "1,5 tys.", ""),
+    ("A", "1 lutego 2026", "7-", ""),
+    ("A\u00a0", "2026-02-29", "3", ""),
+    ("B", "2026-02-01", "10", "euro"),
+    ("B", "2026-02-01", "4 $", ""),
+    ("B", "2026-02-01", "brak", ""),
+    ("B", "2026-02-01", "99999999999999", ""),
+    ("B", "2026-02-01", "1_000", ""),
+]
+
+
+@pytest.mark.parametrize("rates", [{}, {"EUR": 4.5}])
+def test_postgres_reads_other_money_and_days_as_duckdb_does(postgres, rates):
+    accounts = pd.DataFrame({"account_id": ["A", "B"], "lat": ["52,1", "N50"], "lon": ["21", "20"]})
+    sales = pd.DataFrame(FOREIGN_SALES, columns=["account_id", "date", "amount", "currency"])
+    name = f"foreign_{len(rates)}"
+    there = [postgres.create_table(f"{name}_{i}", t) for i, t in enumerate((accounts, sales))]
+    here = [ibis.memtable(accounts), ibis.memtable(sales)]
+    asked = make_settings({"quality": {"rates": rates}})
+    one, other = (rollup.roll_up_tables(*rows, asked=asked) for rows in (here, there))
+    assert bytes_of(one) == bytes_of(other)
+    revenue = dict(zip(one.units["lat"], one.units["revenue"], strict=True))
+    assert revenue == {"50.000000": "45.00" if rates else "0.00", "52.100000": "1238.00"}
+    assert one.counts["sales"]["read"] == 11
+    assert one.counts["sales"]["money_unknown"] == (4 if rates else 5)
+
+
 def _even(path, text, width, separator=","):
     rows = list(csv.reader(text.splitlines(), delimiter=separator))
     with path.open("w", encoding="utf-8", newline="") as file:

@@ -27,6 +27,7 @@ from terrlib.inputs.tables import COLUMNS, Column
 from terrlib.inputs.values import CLOCK, Reading
 
 MONEY = dt.Decimal(18, 4)
+WHOLE = dt.Decimal(18, 2)  # a cast rounds alike in both databases
 SMALLEST = Decimal("0.0001")
 LARGEST = 1e13
 BATCH = 200_000
@@ -275,7 +276,7 @@ def _in_currency(rows: ir.Table, table: str, names: Sequence[str], asked: Settin
     }
     for name in money if rates else []:
         turned = [
-            (code == c, (rows[name] * ibis.literal(r)).round(2).cast(MONEY))
+            (code == c, (rows[name] * ibis.literal(r)).cast(WHOLE).cast(MONEY))
             for c, r in rates.items()
         ]
         news[name] = ibis.cases(*turned, else_=rows[name]).cast(MONEY)
