@@ -20,11 +20,12 @@ from hypothesis import strategies as st
 
 from terrlib.cli import main
 from terrlib.errors import DataError, SettingsError
-from terrlib.inputs import files, rollup, rollup_files
+from terrlib.inputs import files, rollup, rollup_files, texts
 from terrlib.inputs.load import _trusted, load_market, simplest_settings
-from terrlib.inputs.quality import Ledger
+from terrlib.inputs.quality import Ledger, read_column
 from terrlib.inputs.read import read_table
 from terrlib.inputs.settings import make_settings
+from terrlib.inputs.tables import COLUMNS
 from tests.bench_size import measure
 
 ACCOUNTS = """account_id,lat,lon,area_id,potential
@@ -351,17 +352,57 @@ def amount_texts(decimal, thousands):
     )
 
 
+PLAIN = [
+    "1e3",
+    "1_000",
+    "5.",
+    ".5",
+    "+5",
+    "1.234",
+    "1.234 ",
+    "1.234\t",
+    "nan",
+    "inf",
+    "1.234e2",
+    "-0",
+]
+PLAIN += ["2026-02-29", "2026-01-1 ", "1899-12-31", "2100-12-31", "2026-06-30T10:00", "2101-01-01"]
+PLAIN += ["9999999999999", "99999999999999", "0.125", "2026-06-30 10", "2026-06-30T1:00:00.5Z"]
+
+
+@settings(max_examples=8, deadline=None)
+@given(drawn=st.lists(st.text("0123456789.,-+eE_ \tTZ:n", max_size=11), min_size=60, max_size=90))
+@pytest.mark.parametrize(
+    ("table_", "name"), [("sales", "amount"), ("sales", "date"), ("accounts", "lat")]
+)
+def test_a_plain_text_means_what_it_means_to_the_plain_reader(table_, name, drawn):
+    column = COLUMNS[table_][name]
+    held = sorted({*PLAIN, *drawn})
+    rows = ibis.memtable({"text": held})
+    read = rows.mutate(value=texts._plain(rows["text"], column)).to_pyarrow().to_pylist()
+    taken = [row for row in read if row["value"] is not None]
+    for row in taken:
+        alone = read_column(pd.Series([row["text"].strip()]), column, {})
+        assert not alone.question, row
+        value, want = row["value"], alone.found.iloc[0]
+        assert value == want.date() if name == "date" else abs(float(value) - want) < 6e-5, row
+    wanted = {"2100-12-31", "2026-06-30T10:00"} if name == "date" else {"5.", "1e3"}
+    assert wanted <= {row["text"] for row in taken}
+
+
 @st.composite
 def files_of_sales(draw):
     """Draw lines of one or two ways of writing, with some words that are no amount or no day."""
     ways = st.sampled_from([(d, t) for d in ",." for t in ("", " ", "\u00a0", ".", ",") if d != t])
-    texts = amount_texts(*draw(ways)) | st.sampled_from(["", "brak", "5 €", "1e3", "x", "12%"])
+    amounts = amount_texts(*draw(ways)) | st.sampled_from(["", "brak", "5 €", "1e3", "x", "12%"])
     if draw(st.booleans()):
-        texts |= amount_texts(*draw(ways))
+        amounts |= amount_texts(*draw(ways))
     day = st.dates(pd.Timestamp("2026-01-01").date(), pd.Timestamp("2026-06-30").date())
     way = draw(st.sampled_from(["%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y-%m-%dT10:00"]))
     dates = day.map(lambda d: d.strftime(way)) | st.sampled_from(["", "31.02.2026", "1.5.26"])
-    lines = draw(st.lists(st.tuples(st.sampled_from("AB"), dates, texts), min_size=1, max_size=12))
+    lines = draw(
+        st.lists(st.tuples(st.sampled_from("AB"), dates, amounts), min_size=1, max_size=12)
+    )
     said = {
         "decimal": draw(st.sampled_from(["", "", "comma", "point"])),
         "dates": draw(st.sampled_from(["", "", "dmy", "mdy"])),
@@ -483,14 +524,14 @@ def test_the_plan_takes_what_was_rolled_up(tmp_path, capsys):
     assert main([*words, "--resolution", "0"]) == 2
 
 
-texts = st.sampled_from(["A", "B", "C", "D", " A", "Z"])
+ids = st.sampled_from(["A", "B", "C", "D", " A", "Z"])
 days = st.dates(pd.Timestamp("2024-06-01").date(), pd.Timestamp("2026-06-30").date())
 cents = st.integers(-(10**9), 10**9)
 
 
 @settings(max_examples=8, deadline=None)
 @given(
-    lines=st.lists(st.tuples(texts, days, cents), min_size=1, max_size=30),
+    lines=st.lists(st.tuples(ids, days, cents), min_size=1, max_size=30),
     areas=st.lists(st.sampled_from(["N", "S"]), min_size=4, max_size=4),
 )
 def test_the_same_as_pandas(lines, areas):
