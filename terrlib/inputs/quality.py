@@ -18,7 +18,17 @@ from terrlib.errors import DataError, SettingsError
 from terrlib.inputs.read import repeated_headers
 from terrlib.inputs.settings import Quality
 from terrlib.inputs.tables import COLUMNS, KEYS, Column, schema
-from terrlib.inputs.values import Reading, days, degrees, flag, fold, numbers, repaired, short_years
+from terrlib.inputs.values import (
+    Reading,
+    days,
+    degrees,
+    each,
+    flag,
+    fold,
+    numbers,
+    repaired,
+    short_years,
+)
 
 STOP, ASIDE, NOTE = "stop", "set_aside", "note"
 RULES = {
@@ -272,7 +282,8 @@ def amounts(column: pd.Series) -> np.ndarray:
     [1234.5, 0.0, 0.0]
     """
     if not pd.api.types.is_numeric_dtype(column):
-        column = numbers(column.map(lambda v: "" if pd.isna(v) else str(v))).found
+        written = column.map(lambda value: isinstance(value, str)).astype(bool)
+        column = column.mask(written, numbers(column[written]).found)
     return pd.to_numeric(column, errors="coerce").fillna(0.0).to_numpy(float)
 
 
@@ -378,8 +389,8 @@ def _without_totals(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFr
     if key not in rows:
         return rows
     code = rows[key].str.strip()
-    titled = rows["name"].map(fold).isin(TOTALS) if "name" in rows else code.isna()
-    total = code.map(fold).isin(TOTALS) | (titled & (code == ""))
+    titled = each(rows["name"], fold).isin(TOTALS) if "name" in rows else code.isna()
+    total = each(code, fold).isin(TOTALS) | (titled & (code == ""))
     money = [c for c in ("revenue", "amount", "potential", "employees") if c in rows]
     suspect = ((code == "") | titled) & ~total
     for column in money if suspect.any() else []:
@@ -624,6 +635,7 @@ def in_currency(ledger: Ledger, table: str, rows: pd.DataFrame, currency: str) -
     )
 
 
+@cache
 def currency_code(text: str) -> str:
     """Return the three letters of a currency by its code, sign or name."""
     bare = text.strip().upper()
