@@ -279,6 +279,12 @@ def test_what_can_be_read_two_ways_is_asked(tmp_path, amount, day, said, revenue
     assert Decimal(north["revenue"]) == pytest.approx(2 * Decimal(revenue), abs=Decimal("0.02"))
 
 
+def test_a_query_is_refused_with_the_way_to_roll_it_up(tmp_path):
+    tables = {"accounts": {"query": "select 1", "database": "crm.duckdb"}}
+    with pytest.raises(SettingsError, match="accounts is a query, and files are rolled up here"):
+        rollup_files.roll_up_files(make_settings({"tables": tables}), tmp_path, tmp_path / "out")
+
+
 def test_both_tables_ask_at_once(tmp_path):
     accounts = ACCOUNTS.replace("1000", "1.234").replace("500.50", "5")
     sales = "account_id,date,amount\nA,3/4/2026,1\n"

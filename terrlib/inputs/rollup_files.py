@@ -78,6 +78,12 @@ def roll_up_files(
     named: dict[str, TableFile] = {
         t: settings.tables[t] for t in ("accounts", "sales") if t in settings.tables
     }
+    asked = [t for t, spec in named.items() if spec.query]
+    if asked:
+        raise SettingsError(
+            f"{asked[0]} is a query, and files are rolled up here: sum it in its database "
+            "(terrlib.inputs.rollup.roll_up_tables), or export it as Parquet"
+        )
     paths = {t: inside(folder, spec.file, LARGEST_BYTES) for t, spec in named.items()}
     before = pd.Period(settings.quarter, freq="Q").start_time.date() if settings.quarter else None
     with tempfile.TemporaryDirectory() as spill:
