@@ -26,14 +26,14 @@ from terrlib.inputs.settings import Settings, TableFile
 from terrlib.inputs.tables import COLUMNS, Column
 from terrlib.inputs.values import CLOCK, Reading
 
-MONEY = dt.Decimal(18, 4)
+MONEY = dt.Decimal(17, 4)  # as many digits as `LARGEST` has, and the smallest part
 WHOLE = dt.Decimal(18, 2)  # a cast rounds alike in both databases
 SMALLEST = Decimal("0.0001")
 LARGEST = 1e13
 BATCH = 200_000
 # Patterns that RE2 and PostgreSQL read alike; what they take has one meaning in every column. Three
 # digits behind a point may be thousands, unless they are degrees.
-AMOUNT = r"^-?[0-9]{1,13}([.]([0-9]{1,2}|[0-9]{4,18}))?$"
+AMOUNT = r"^-?[0-9]{1,12}([.]([0-9]{1,2}|[0-9]{4,18}))?$"
 DEGREES = r"^-?[0-9]{1,3}([.][0-9]{1,18})?$"
 DAY = (
     r"^((19|20)[0-9]{2}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)"
@@ -119,6 +119,7 @@ def _values(
     columns = [COLUMNS[table][name] for name in names]
     there = [c for c in columns if c.name in rows.columns]
     texts = [c for c in there if not _fits(rows[c.name], c)]
+    held = rows
     rows = rows.mutate(
         **{k: v for c in columns for k, v in _blank(c).items() if c not in there},
         **{k: v for c in there for k, v in _first(rows[c.name], c, text=c in texts).items()},
@@ -126,15 +127,10 @@ def _values(
     if not texts:
         return rows, []
     rows = kept(rows)  # text is parsed once
-    counts = fetched(
-        rows.agg(
-            **{c.name: rows[f"{c.name}_text"].count() for c in texts},
-            **{f"{c.name}_point": rows.count(where=rows[f"{c.name}_point"]) for c in texts},
-        )
-    )[0]
+    counts = fetched(rows.agg(**{c.name: rows[f"{c.name}_text"].count() for c in texts}))[0]
     questions = []
     for column in [c for c in texts if counts[c.name]]:
-        halves = [HALF] if counts[f"{column.name}_point"] else []
+        halves = [] if spec.decimal or not _with_point(held, column) else [HALF]
         rows, question = _by_the_reader(rows, table, column, spec, halves, currency)
         questions += [question] if question else []
     return rows, questions
@@ -168,27 +164,34 @@ def _first(held: ir.Value, column: Column, *, text: bool) -> dict[str, ir.Value]
     held = held.cast(str)
     value = _plain(held, column)
     rest = value.isnull().ifelse(held.nullif(""), None)
-    point = value.notnull() & held.contains(".") if column.kind != "date" else False
-    return _named(column, value, NO, rest) | {f"{column.name}_point": point}
+    return _named(column, value, NO, rest)
+
+
+def _with_point(raw: ir.Table, column: Column) -> bool:
+    """Tell whether a plain number of the column is written with a point."""
+    if column.kind == "date":
+        return False
+    text = raw[column.name].cast(str)
+    pointed = raw.filter(text.contains("."), _plain(text, column).notnull())
+    return bool(fetched(pointed.select(column.name).limit(1)))
 
 
 def _plain(held: ir.StringValue, column: Column) -> ir.Value:
     """Read the texts that have one meaning in every column; NULL for the rest."""
     pattern, kind = KINDS[column.kind]
-    read = held.substr(0, 10) if column.kind == "date" else held
-    read = held.re_search(pattern).ifelse(read, None).cast(kind)
+    sure = held.re_search(pattern)
+    read = sure.ifelse(held.substr(0, 10) if column.kind == "date" else held, None).cast(kind)
     if ibis.get_backend(held).name != "duckdb":
         return read
     # DuckDB tries a cast several times faster than a pattern. It takes more texts, such as 1e3,
     # which all mean the same to the plain reader; those that do not are left to it.
     if column.kind == "date":
-        iso = held.like("____-__-__") & held.between("1900", "2101")
-        return ibis.cases((iso, held.try_cast(kind)), (held.length() > len("2026-12-31"), read))
-    odd = held.contains("_") | (held.right(1) <= " ")
+        return ibis.cases((held.like("20__-__-__"), held.try_cast(kind)), (sure, read))
     if column.kind == "money":
-        odd |= held.like("%.___")
-    read = odd.ifelse(None, held).try_cast(kind)
-    return (read.abs() < LARGEST).ifelse(read, None)
+        odd = held.contains("_") | held.like("%.___%")
+        return odd.ifelse(None, held).try_cast(kind)
+    value = held.contains("_").ifelse(None, held).try_cast(kind)
+    return (value.abs() < LARGEST).ifelse(value, None)
 
 
 def _by_the_reader(
@@ -240,7 +243,7 @@ def _as_arrow(
         for v in found
     ]
     sign = currency_sign(clean.iloc[:n], currency)
-    return {"read_value": pa.array(exact, pa.decimal128(18, 4)), "read_bad": bad, "read_sign": sign}
+    return {"read_value": pa.array(exact, pa.decimal128(17, 4)), "read_bad": bad, "read_sign": sign}
 
 
 def _joined(rows: ir.Table, name: str, read: Read) -> ir.Table:
