@@ -193,7 +193,7 @@ def _rollup(asked: argparse.Namespace) -> None:
     folder = asked.data or asked.source.parent
     if not folder.is_dir():
         raise SettingsError(f"there is no data folder {folder}")
-    from terrlib.inputs.rollup import roll_up_files  # slow to import
+    from terrlib.inputs.rollup_files import roll_up_files  # slow to import
 
     facts = roll_up_files(load_settings(asked.source), folder, asked.out, asked.resolution)
     for table, rows in facts["rows"].items():

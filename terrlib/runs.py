@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import platform
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import pandas as pd
 
 from terrlib import errors
 from terrlib.errors import PlanError, SettingsError, TerrlibError
+from terrlib.inputs.files import as_it_was, harmless
 from terrlib.inputs.load import load_market
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import (
@@ -47,9 +47,6 @@ NOTEBOOKS = (
     "00_start_here",
 )
 FACTS = ".facts.parquet"
-# What a spreadsheet takes for a formula, or has an apostrophe before it already; numbers stay.
-FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
-NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?(e[+-]?\d+)?")
 LONGEST_SOCKET = 80
 PACKAGES = ("terrlib", "pandas", "geopandas", "numpy", "scipy", "scikit-learn", "highspy", "numba")
 
@@ -126,7 +123,7 @@ def read_table(root: Path, table: str) -> pd.DataFrame:
         elif kind in {"number", "share"}:
             rows[column] = pd.to_numeric(rows[column], errors="coerce")
         else:
-            rows[column] = rows[column].map(_as_it_was)
+            rows[column] = rows[column].map(as_it_was)
     return rows
 
 
@@ -156,7 +153,7 @@ def write_table(root: Path, table: str, rows: pd.DataFrame) -> pd.DataFrame:
         elif kind == "date":
             out[column] = pd.to_datetime(out[column]).dt.strftime("%Y-%m-%d").fillna("")
         elif kind in {"text", "key", "id"}:
-            out[column] = [_harmless(value) for value in out[column]]
+            out[column] = [harmless(value) for value in out[column]]
         elif kind in {"number", "share"}:
             out[column] = pd.to_numeric(out[column]).round(6)
     path = root / f"{table}.csv"
@@ -173,16 +170,6 @@ def _decimal(minor: int) -> str:
 def _to_minor_text(column: pd.Series) -> pd.Series:
     # Text to whole grosze without a float between, so that large amounts keep their last digit.
     return column.map(lambda text: int(text.replace(".", "") or 0)).astype("int64")
-
-
-def _harmless(value: Any) -> Any:
-    if not isinstance(value, str) or not FORMULA.match(value) or NUMBER.fullmatch(value):
-        return value
-    return f"'{value}"
-
-
-def _as_it_was(text: str) -> str:
-    return text[1:] if text.startswith("'") and FORMULA.match(text[1:]) else text
 
 
 def _rows(path: Path) -> bool:

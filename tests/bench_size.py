@@ -70,7 +70,7 @@ def plain(kind: str, folder: Path) -> None:
 
 def ours(kind: str, folder: Path) -> None:
     """Roll up, as `terrlib rollup` does."""
-    from terrlib.inputs.rollup import roll_up_files
+    from terrlib.inputs.rollup_files import roll_up_files
     from terrlib.inputs.settings import make_settings
 
     tables = {name: f"{name}.{kind}" for name in ("accounts", "sales")}
@@ -82,7 +82,7 @@ def ours(kind: str, folder: Path) -> None:
 def child(what: str, kind: str, folder: Path) -> None:
     """Do one of both, and print its seconds and the peak memory of this process."""
     if what == "ours":
-        import terrlib.inputs.rollup  # noqa: F401  # its import is no work
+        import terrlib.inputs.rollup_files  # noqa: F401  # its import is no work
     began = time.monotonic()
     {"plain": plain, "ours": ours}[what](kind, folder)
     seconds = time.monotonic() - began

@@ -1,7 +1,8 @@
 """Damage files at random for some minutes: `python tests/fuzz_read.py --minutes 10 [--seed 1]`.
 
-Every damaged file must give a table or a sentence of terrlib's own. The first that does anything
-else is kept beside its seed, and the script fails.
+With `--rollup` the text files go through the roll-up instead. Every damaged file must give a table
+or a sentence of terrlib's own. The first that does anything else is kept beside its seed, and the
+script fails.
 """
 
 import argparse
@@ -21,7 +22,8 @@ from shapely.geometry import box
 from terrlib.errors import DataError, SettingsError
 from terrlib.inputs.quality import Ledger, typed
 from terrlib.inputs.read import read_shapes, read_table
-from terrlib.inputs.settings import TableFile
+from terrlib.inputs.rollup_files import roll_up_files
+from terrlib.inputs.settings import TableFile, make_settings
 
 DIRT = [
     *(b'"', b"\n", b"\r", b";", b",", b"\t", b"\x00", b"\xff", b"\xc5", b"\xef\xbb\xbf", b"\x1a"),
@@ -122,14 +124,32 @@ def survives(folder, name, content):
     return outcome
 
 
+def rolls_up(folder, name, content):
+    """Roll up a file of sales; return what became of it. No row may be lost on the way."""
+    (folder / name).write_bytes(content)
+    (folder / "accounts.csv").write_text("account_id,area_id\n007,N\n008,N\n009,S\n")
+    asked = make_settings({"tables": {"accounts": "accounts.csv", "sales": name}})
+    try:
+        facts = roll_up_files(asked, folder, folder / "out")
+    except (DataError, SettingsError) as refusal:
+        assert 20 < len(str(refusal)) < 2000
+        return "refused"
+    sales = facts["rows"]["sales"]
+    assert sales["read"] == sales["used"] + sales["set_aside"]
+    return "rolled up"
+
+
 def main():
     """Fuzz for the minutes asked; print what became of the files of each kind."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rollup", action="store_true")
     asked = parser.parse_args()
+    judge = rolls_up if asked.rollup else survives
     sound, tally, slowest = seeds(), Counter(), (0.0, "", 0)
-    names, seed = sorted(sound), asked.seed
+    names = sorted(name for name in sound if not asked.rollup or name.endswith(".csv"))
+    seed = asked.seed
     end = time.monotonic() + 60 * asked.minutes
     with tempfile.TemporaryDirectory() as folder:
         while time.monotonic() < end:
@@ -137,7 +157,7 @@ def main():
             content = mutated(sound[name], seed)
             before = time.monotonic()
             try:
-                tally[name, survives(Path(folder), name, content)] += 1
+                tally[name, judge(Path(folder), name, content)] += 1
             except BaseException:
                 Path(f"fuzz-{seed}-{name}").write_bytes(content)
                 print(f"seed {seed}: {name} is kept as fuzz-{seed}-{name}")

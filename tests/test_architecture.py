@@ -24,7 +24,9 @@ ROOMS = [
     "inputs.units",
     "inputs.market",
     "inputs.load",
+    "inputs.texts",
     "inputs.rollup",
+    "inputs.rollup_files",
     "checks",
     "measures",
     "solve",
@@ -103,7 +105,13 @@ def test_solvers_know_only_numbers(path):
 
 
 def test_only_the_doors_of_the_house_know_paths():
-    reading = {"inputs.settings", "inputs.files", "inputs.read", "inputs.load", "inputs.rollup"}
+    reading = {
+        "inputs.settings",
+        "inputs.files",
+        "inputs.read",
+        "inputs.load",
+        "inputs.rollup_files",
+    }
     reading |= {"runs", "pages", "pipeline", "cli"}
     for path in MODULES:
         if name_of(path) not in reading and not name_of(path).startswith("show"):

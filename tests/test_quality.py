@@ -13,11 +13,13 @@ from terrlib import tables, tell
 from terrlib.cli import main
 from terrlib.errors import DataError, SettingsError
 from terrlib.inputs import duplicates, quality
+from terrlib.inputs.files import NUMBER, as_it_was, harmless
 from terrlib.inputs.load import load_market
 from terrlib.inputs.quality import RULES, Ledger, amounts, money_of, severities
 from terrlib.inputs.settings import Quality, Settings, make_settings
 from terrlib.inputs.trust import trust
-from terrlib.runs import NUMBER, Run, _as_it_was, _harmless, read_table, write_findings, write_table
+from terrlib.inputs.values import each
+from terrlib.runs import Run, read_table, write_findings, write_table
 from terrlib.show.words import Words
 
 ROWS = [
@@ -508,8 +510,8 @@ def test_texts_like_formulas_are_text_for_a_spreadsheet_and_come_back(tmp_path):
 
 @given(st.text("'=+-@\t\r\nx1. ＝", max_size=6))
 def test_any_text_comes_back(text):
-    safe = _harmless(text)
-    assert _as_it_was(safe) == text
+    safe = harmless(text)
+    assert as_it_was(safe) == text
     assert safe[:1] not in set("=+-@\t\r\n＝") or NUMBER.fullmatch(safe) or not safe
 
 
@@ -543,3 +545,16 @@ def test_the_duplicates_of_the_sample_are_those_planted():
     rows = market.duplicates[market.duplicates["merge_into"] != ""]
     assert {*rows["account_id"], *rows["merge_into"]} == planted
     assert (rows["kind"] == "certain").all()
+
+
+def test_money_that_was_read_already_is_not_read_again():
+    """1.234 as a number leaves no doubt, whatever texts of rows set aside stand beside it."""
+    mixed = pd.Series([1.234, "7", "1 234,50 zł", None, "x"], dtype=object)
+    assert amounts(mixed).tolist() == [1.234, 7.0, 1234.5, 0.0, 0.0]
+
+
+def test_every_distinct_text_is_read_once():
+    seen = []
+    found = each(pd.Series(["b", "a", "b"], index=[3, 3, 1]), lambda t: seen.append(t) or t.upper())
+    assert seen == ["b", "a"]
+    assert (found.tolist(), found.index.tolist()) == (["B", "A", "B"], [3, 3, 1])

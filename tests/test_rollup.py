@@ -15,14 +15,17 @@ import ibis
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from terrlib.cli import main
 from terrlib.errors import DataError, SettingsError
-from terrlib.inputs import rollup
-from terrlib.inputs.load import load_market, simplest_settings
+from terrlib.inputs import files, rollup, rollup_files, texts
+from terrlib.inputs.load import _trusted, load_market, simplest_settings
+from terrlib.inputs.quality import Ledger, read_column
+from terrlib.inputs.read import read_table
 from terrlib.inputs.settings import make_settings
+from terrlib.inputs.tables import COLUMNS
 from tests.bench_size import measure
 
 ACCOUNTS = """account_id,lat,lon,area_id,potential
@@ -41,7 +44,7 @@ C,2026-03-01,30
 """
 DIRTY_ACCOUNTS = """account_id,lat,lon,potential
 A,"52,123","21,0","1 000,50 zł"
- B ,52.2,21.2,$20.5
+ B ,52.2,21.2,20.5 zl
 C,,,500
 D,0,0,1
 E,52,21,much
@@ -53,10 +56,10 @@ I,52
 """
 DIRTY_SALES = """account_id;date;amount
 A;2026-06-30;1 234,50 zł
-A;3.02.2026;$10.25
+A;3.02.2026;10.25 zl
 B;2026-06-29T10:00:00;7
 B;2026-02-30;11
-B;3/4/2026;13
+B;3/4/26;13
 B;2026-02-01;1,234
 B;2026-02-01;
 C;2026-02-01;500
@@ -78,7 +81,7 @@ def written(folder, accounts=ACCOUNTS, sales=SALES, **asked):
 
 
 def rolled(folder, *given, **asked):
-    facts = rollup.roll_up_files(written(folder, *given, **asked), folder, folder / "out")
+    facts = rollup_files.roll_up_files(written(folder, *given, **asked), folder, folder / "out")
     return facts, table(folder / "out/accounts.csv"), table(folder / "out/quality.csv")
 
 
@@ -136,16 +139,16 @@ def test_cells_are_as_wide_as_high_wherever_they_lie():
 def test_dirt_is_counted_with_its_money_and_nothing_is_lost(tmp_path):
     facts, units, quality = rolled(tmp_path, DIRTY_ACCOUNTS, DIRTY_SALES, quarter="2026Q3")
     assert found(quality) == {
-        ("accounts", "bad_line"): (2, "0.00", "line 10: H,52,21,5,one too many | line 11: I,52"),
+        ("accounts", "bad_line"): (2, "", "line 10: H,52,21,5,one too many | line 11: I,52"),
         ("accounts", "no_coordinates"): (3, "500.00", "C | D | G"),
         ("accounts", "no_id"): (1, "0.00", "(blank)"),
-        ("accounts", "not_a_number"): (1, "0.00", "E"),
+        ("accounts", "not_a_number"): (1, "", "E"),
         ("accounts", "out_of_range"): (1, "0.00", "F"),
         ("sales", "account_set_aside"): (1, "500.00", "C"),
         ("sales", "after_as_of"): (1, "23.00", "2026-07-01"),
-        ("sales", "bad_line"): (2, "0.00", "line 13: A;2026-02-01 | line 14: A;2026-02-01;1;2"),
-        ("sales", "not_a_date"): (2, "24.00", "2026-02-30 | 3/4/2026"),
-        ("sales", "not_a_number"): (2, "0.00", "(blank) | 1,234"),
+        ("sales", "bad_line"): (2, "", "line 13: A;2026-02-01 | line 14: A;2026-02-01;1;2"),
+        ("sales", "not_a_date"): (2, "24.00", "2026-02-30 | 3/4/26"),
+        ("sales", "not_a_number"): (2, "", "(blank) | 1,234"),
         ("sales", "older"): (1, "19.00", ""),
         ("sales", "orphan"): (1, "17.00", "Z"),
     }
@@ -156,8 +159,12 @@ def test_dirt_is_counted_with_its_money_and_nothing_is_lost(tmp_path):
         assert rows["read"] == lines[name] == rows["used"] + rows["set_aside"]
         aside = [row for row in quality if (row["table"], row["severity"]) == (name, "set_aside")]
         assert rows["set_aside"] == sum(int(row["n"]) for row in aside)
-        assert Decimal(rows["money_set_aside"]) == sum(Decimal(row["money"]) for row in aside)
+        assert Decimal(rows["money_set_aside"]) == sum(Decimal(row["money"] or 0) for row in aside)
+        unknown = [row for row in aside if row["money"] == ""]
+        assert rows["money_unknown"] == sum(int(row["n"]) for row in unknown)
+        assert all("its money is unknown" in row["message"] for row in unknown)
     sales = facts["rows"]["sales"]
+    assert sales["money_unknown"] == 4
     assert (sales["money_read"], sales["money_used"]) == ("1834.75", "1270.75")
 
 
@@ -180,11 +187,280 @@ def test_what_is_no_table_of_accounts_is_refused(tmp_path, accounts, sentence):
         rolled(tmp_path, accounts)
 
 
-def test_an_old_encoding_is_refused_in_a_sentence(tmp_path):
+POLISH = ACCOUNTS.replace(",N,", ",Łódź,").replace(",S,", ",Jasło Śródmieście,")
+
+
+@pytest.mark.parametrize("chunk", [7, 2**22])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8-sig", "cp1250", "iso-8859-2", "utf-16", "lone returns", "zero bytes"]
+)
+def test_every_encoding_gives_the_same_bytes_as_utf8(tmp_path, monkeypatch, encoding, chunk):
+    monkeypatch.setattr(files, "CHUNK", chunk)  # a letter may stand across two of them
+    rolled(tmp_path, POLISH)
+    want = [(tmp_path / "out" / f"{n}.csv").read_bytes() for n in ("accounts", "quality")]
+    changed = {
+        "lone returns": POLISH.replace("\n", "\r").encode(),
+        "zero bytes": POLISH.replace("A,52.0", "A\0,52.0").encode(),
+    }
+    content = changed.get(encoding) or POLISH.encode(encoding)
+    (tmp_path / "accounts.csv").write_bytes(content)
+    asked = make_settings({"tables": {"accounts": "accounts.csv", "sales": "sales.csv"}})
+    rollup_files.roll_up_files(asked, tmp_path, tmp_path / "other")
+    assert want == [(tmp_path / "other" / f"{n}.csv").read_bytes() for n in ("accounts", "quality")]
+    assert "Łódź".encode() in want[0]
+
+
+def test_an_encoding_that_is_said_is_taken(tmp_path):
+    written(tmp_path)
+    (tmp_path / "accounts.csv").write_bytes(POLISH.encode("cp852"))
+    spec = {"file": "accounts.csv", "encoding": "cp852"}
+    asked = make_settings({"tables": {"accounts": spec}})
+    rollup_files.roll_up_files(asked, tmp_path, tmp_path / "out")
+    assert {u["account_id"] for u in table(tmp_path / "out/accounts.csv")} == {
+        "Łódź",
+        "Jasło Śródmieście",
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        # ľ in cp1250 and ž in iso-8859-2: no Polish letter tells them apart
+        (ACCOUNTS.replace(",N,", ",\xbe,").encode("latin-1"), "say encoding: cp1250"),
+        (ACCOUNTS.encode("utf-16")[:-1], "is not in utf-16"),
+        (b"PK\x03\x04" + bytes(60), "an Excel or zip file by another name"),
+        (bytes(range(1, 32)) * 9, "is no text file: save it as CSV"),
+    ],
+)
+def test_an_encoding_in_doubt_is_refused_with_the_remedy(tmp_path, content, sentence):
     asked = written(tmp_path)
-    (tmp_path / "accounts.csv").write_bytes(ACCOUNTS.replace("N", "Łódź").encode("cp1250"))
-    with pytest.raises(DataError, match="is no text in UTF-8"):
-        rollup.roll_up_files(asked, tmp_path, tmp_path / "out")
+    (tmp_path / "accounts.csv").write_bytes(content)
+    with pytest.raises(DataError, match=sentence):
+        rollup_files.roll_up_files(asked, tmp_path, tmp_path / "out")
+
+
+def test_a_header_may_stand_lower_and_a_separator_be_said(tmp_path):
+    tables = {"accounts": {"file": "accounts.csv", "header": 3}, "sales": "sales.csv"}
+    title = "Customers of 2026\n\n" + ACCOUNTS + "D,1\n"
+    asked = written(tmp_path, title, "sep=;\n" + SALES.replace(",", ";"))
+    with pytest.raises(DataError, match="say which line, such as header: 5"):
+        rollup_files.roll_up_files(asked, tmp_path, tmp_path / "out")
+    facts = rollup_files.roll_up_files(make_settings({"tables": tables}), tmp_path, tmp_path / "o")
+    assert [unit["revenue"] for unit in table(tmp_path / "o/accounts.csv")] == ["100.30", "30.00"]
+    assert facts["rows"]["accounts"]["read"] == 4
+    assert found(table(tmp_path / "o/quality.csv"))["accounts", "bad_line"][2] == "line 7: D,1"
+
+
+@pytest.mark.parametrize(
+    ("amount", "day", "said", "revenue"),
+    [
+        (
+            "1.234",
+            "2026-06-30",
+            {},
+            "1.234 could mean 1.234 or 1234: say decimal: comma or decimal",
+        ),
+        ("1.234", "2026-06-30", {"decimal": "comma"}, "1234.00"),
+        ("1.234", "2026-06-30", {"decimal": "point"}, "1.23"),
+        ("5", "3/4/2026", {}, "3/4/2026 could be 3 April or 4 March: say dates: dmy or dates: mdy"),
+        ("5", "3/4/2026", {"dates": "mdy"}, "5.00"),
+    ],
+)
+def test_what_can_be_read_two_ways_is_asked(tmp_path, amount, day, said, revenue):
+    written(tmp_path, ACCOUNTS, f"account_id,date,amount\nA,{day},{amount}\nA,{day},{amount}\n")
+    tables = {"accounts": "accounts.csv", "sales": {"file": "sales.csv", **said}}
+    asked = make_settings({"tables": tables})
+    if ": say " in revenue:
+        with pytest.raises(DataError, match="^sales: .*2 values such as " + revenue):
+            rollup_files.roll_up_files(asked, tmp_path, tmp_path / "out")
+        return
+    rollup_files.roll_up_files(asked, tmp_path, tmp_path / "out")
+    north = table(tmp_path / "out/accounts.csv")[0]
+    assert Decimal(north["revenue"]) == pytest.approx(2 * Decimal(revenue), abs=Decimal("0.02"))
+
+
+def test_a_query_is_refused_with_the_way_to_roll_it_up(tmp_path):
+    tables = {"accounts": {"query": "select 1", "database": "crm.duckdb"}}
+    with pytest.raises(SettingsError, match="accounts is a query, and files are rolled up here"):
+        rollup_files.roll_up_files(make_settings({"tables": tables}), tmp_path, tmp_path / "out")
+
+
+def test_both_tables_ask_at_once(tmp_path):
+    accounts = ACCOUNTS.replace("1000", "1.234").replace("500.50", "5")
+    sales = "account_id,date,amount\nA,3/4/2026,1\n"
+    with pytest.raises(DataError, match=r"^accounts: potential: .*; sales: date: .*tables\.sales$"):
+        rolled(tmp_path, accounts, sales)
+
+
+CURRENCIES = """account_id,date,amount,currency
+A,2026-06-30,100,PLN
+A,2026-06-30,10,euro
+A,2026-06-30,7 €,
+A,2026-06-30,3,USD
+A,2026-06-30,1,
+"""
+
+
+def test_money_of_other_currencies_is_in_no_sum(tmp_path):
+    facts, (north, _), quality = rolled(tmp_path, ACCOUNTS, CURRENCIES)
+    assert north["revenue"] == "101.00"
+    assert found(quality)["sales", "foreign_currency"] == (3, "", "EUR 17.00 | USD 3.00")
+    sales = facts["rows"]["sales"]
+    assert (sales["read"], sales["used"], sales["set_aside"]) == (5, 2, 3)
+    assert (sales["money_read"], sales["money_unknown"]) == ("101.00", 3)
+
+
+def test_money_of_other_currencies_is_turned_by_the_rates(tmp_path):
+    quality = {"rates": {"EUR": 4.5}}
+    facts, (north, _), findings = rolled(tmp_path, ACCOUNTS, CURRENCIES, quality=quality)
+    assert north["revenue"] == "177.50"
+    assert found(findings)["sales", "converted"] == (2, "76.50", "")
+    assert found(findings)["sales", "foreign_currency"] == (1, "", "USD 3.00")
+    assert facts["rows"]["sales"]["used"] == 4
+
+
+def test_a_table_in_another_currency_stops(tmp_path):
+    only = "account_id,date,amount\nA,2026-06-30,5 €\n"
+    with pytest.raises(
+        DataError, match="sales: all its money is in EUR, none in PLN: say currency"
+    ):
+        rolled(tmp_path, ACCOUNTS, only)
+
+
+def test_an_account_in_another_currency_is_set_aside(tmp_path):
+    accounts = "account_id,area_id,revenue,currency\n1,N,5,PLN\n2,N,7,EUR\n3,N,1 $,\n"
+    facts, (unit,), quality = rolled(tmp_path, accounts, "")
+    assert (unit["revenue"], unit["n_accounts"]) == ("5.00", "1")
+    assert found(quality)["accounts", "foreign_currency"] == (2, "", "2 | 3")
+    assert facts["rows"]["accounts"]["money_read"] == "5.00"
+
+
+def test_formulas_are_written_as_text(tmp_path):
+    accounts = "account_id,area_id,potential\n1,=1+1,5\n2,@A,-3\n@3,+x,much\n4,-5,4\n"
+    _, units, quality = rolled(tmp_path, accounts, "")
+    assert [unit["account_id"] for unit in units] == ["-5", "'=1+1"]
+    assert found(quality)["accounts", "not_a_number"] == (1, "", "'@3")
+
+
+def amount_texts(decimal, thousands):
+    """Amounts as people write them, in one way or the other."""
+
+    def text(cents, minus, word):
+        whole = f"{cents // 100:,}".replace(",", thousands)
+        bare = f"{whole}{decimal}{cents % 100:02d}" if cents % 100 else whole
+        return f"{minus[0]}{bare}{word}{minus[1]}"
+
+    return st.builds(
+        text,
+        st.integers(0, 10**8) | st.integers(1, 9).map(lambda n: n * 100_000),
+        st.sampled_from([("", ""), ("", ""), ("-", ""), ("(", ")"), ("", "-")]),
+        st.sampled_from(["", "", " zł", " zl", " PLN"]),
+    )
+
+
+PLAIN = [
+    "1e3",
+    "1_000",
+    "5.",
+    ".5",
+    "+5",
+    "1.234",
+    "1.234 ",
+    "1.234\t",
+    "nan",
+    "inf",
+    "1.234e2",
+    "-0",
+]
+PLAIN += [
+    "2026-02-29",
+    "2026-01-1 ",
+    "1899-12-31",
+    "1999-12-31",
+    "2100-12-31",
+    "2026-06-30T10:00",
+    "2101-01-01",
+]
+PLAIN += ["9999999999999", "99999999999999", "0.125", "2026-06-30 10", "2026-06-30T1:00:00.5Z"]
+
+
+@settings(max_examples=8, deadline=None)
+@given(drawn=st.lists(st.text("0123456789.,-+eE_ \tTZ:n", max_size=11), min_size=60, max_size=90))
+@pytest.mark.parametrize(
+    ("table_", "name"), [("sales", "amount"), ("sales", "date"), ("accounts", "lat")]
+)
+def test_a_plain_text_means_what_it_means_to_the_plain_reader(table_, name, drawn):
+    column = COLUMNS[table_][name]
+    held = sorted({*PLAIN, *drawn})
+    rows = ibis.memtable({"text": held})
+    read = rows.mutate(value=texts._plain(rows["text"], column)).to_pyarrow().to_pylist()
+    taken = [row for row in read if row["value"] is not None]
+    for row in taken:
+        alone = read_column(pd.Series([row["text"].strip()]), column, {})
+        assert not alone.question, row
+        value, want = row["value"], alone.found.iloc[0]
+        assert value == want.date() if name == "date" else abs(float(value) - want) < 6e-5, row
+    wanted = {"1999-12-31", "2026-06-30T10:00"} if name == "date" else {"5.", "1e3"}
+    assert wanted <= {row["text"] for row in taken}
+
+
+@st.composite
+def files_of_sales(draw):
+    """Draw lines of one or two ways of writing, with some words that are no amount or no day."""
+    ways = st.sampled_from([(d, t) for d in ",." for t in ("", " ", "\u00a0", ".", ",") if d != t])
+    amounts = amount_texts(*draw(ways)) | st.sampled_from(["", "brak", "5 €", "1e3", "x", "12%"])
+    if draw(st.booleans()):
+        amounts |= amount_texts(*draw(ways))
+    day = st.dates(pd.Timestamp("2026-01-01").date(), pd.Timestamp("2026-06-30").date())
+    way = draw(st.sampled_from(["%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y-%m-%dT10:00"]))
+    dates = day.map(lambda d: d.strftime(way)) | st.sampled_from(["", "31.02.2026", "1.5.26"])
+    lines = draw(
+        st.lists(st.tuples(st.sampled_from("AB"), dates, amounts), min_size=1, max_size=12)
+    )
+    said = {
+        "decimal": draw(st.sampled_from(["", "", "comma", "point"])),
+        "dates": draw(st.sampled_from(["", "", "dmy", "mdy"])),
+    }
+    return lines, said
+
+
+def as_plain(asked, folder):
+    """Sums by account of the plain reader, or its refusal."""
+    ledger = Ledger(asked.quality)
+    rows = _trusted(asked, ledger, "sales", read_table(folder, "sales", asked.tables["sales"]))
+    try:
+        ledger.refuse()
+    except DataError as refusal:
+        return str(refusal)
+    rows = rows[rows["date"].notna() & rows["amount"].notna()]
+    return rows.groupby("account_id")["amount"].sum().round(2).to_dict()
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(drawn=files_of_sales())
+def test_the_same_sums_or_the_same_refusal_as_the_plain_reader(tmp_path, drawn):
+    lines, said = drawn
+    accounts = "account_id,area_id\nA,A\nB,B\n"
+    written(tmp_path, accounts, "")
+    with (tmp_path / "sales.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter=";").writerows([("account_id", "date", "amount"), *lines])
+    tables = {"accounts": "accounts.csv", "sales": {"file": "sales.csv", **said}}
+    asked = make_settings({"tables": tables})
+    want = as_plain(asked, tmp_path)
+    try:
+        facts = rollup_files.roll_up_files(asked, tmp_path, tmp_path / "out")
+    except DataError as refusal:
+        assert str(refusal) == (
+            want or "sales: no line has both a day and an amount that can be read"
+        )
+        return
+    assert isinstance(want, dict), want
+    got = {u["account_id"]: float(u["revenue"]) for u in table(tmp_path / "out/accounts.csv")}
+    assert got == pytest.approx({"A": 0.0, "B": 0.0} | want, abs=0.005)
+    sales = facts["rows"]["sales"]
+    assert sales["read"] == len(lines) == sales["used"] + sales["set_aside"]
 
 
 @pytest.mark.parametrize("name", ["../accounts.csv", "/etc/passwd", "*.csv", "none.csv"])
@@ -194,16 +470,20 @@ def test_no_file_outside_the_folder_and_no_pattern_is_read(tmp_path, name):
     written(folder)
     shutil.copy(folder / "accounts.csv", tmp_path)
     with pytest.raises(SettingsError):
-        rollup.roll_up_files(make_settings({"tables": {"accounts": name}}), folder, tmp_path / "o")
+        rollup_files.roll_up_files(
+            make_settings({"tables": {"accounts": name}}), folder, tmp_path / "o"
+        )
     (folder / "*.csv").write_text(ACCOUNTS, encoding="utf-8")
     with pytest.raises(SettingsError):
-        rollup.roll_up_files(make_settings({"tables": {"accounts": name}}), folder, tmp_path / "o")
+        rollup_files.roll_up_files(
+            make_settings({"tables": {"accounts": name}}), folder, tmp_path / "o"
+        )
 
 
 def test_the_database_reads_the_named_files_only(tmp_path):
     for name in ("it's mine.csv", "secret.csv"):
         (tmp_path / name).write_text(ACCOUNTS, encoding="utf-8")
-    db = rollup._duckdb([tmp_path / "it's mine.csv"], tmp_path / "spill")
+    db = rollup_files._duckdb([tmp_path / "it's mine.csv"], tmp_path / "spill")
     quoted = str(tmp_path / "it's mine.csv").replace("'", "''")
     assert len(db.con.execute(f"SELECT * FROM '{quoted}'").fetchall()) == 3
     for statement in (
@@ -223,19 +503,19 @@ def test_foreign_names_and_values_go_through_the_settings(tmp_path):
     named = {"account_id": "Id klienta", "potential": "Potencjał"}
     tables = asked.model_dump()["tables"]
     tables["accounts"] |= {"columns": named, "values": {"area_id": {"S": "N"}}}
-    rollup.roll_up_files(make_settings({"tables": tables}), tmp_path, tmp_path / "out")
+    rollup_files.roll_up_files(make_settings({"tables": tables}), tmp_path, tmp_path / "out")
     (unit,) = table(tmp_path / "out/accounts.csv")
     assert (unit["potential"], unit["revenue"]) == ("1500.50", "130.30")
     tables["accounts"]["columns"] = {"potential": "Potencja"}
     with pytest.raises(DataError, match="has no column potential: Potencja"):
-        rollup.roll_up_files(make_settings({"tables": tables}), tmp_path, tmp_path / "out")
+        rollup_files.roll_up_files(make_settings({"tables": tables}), tmp_path, tmp_path / "out")
 
 
 def test_without_sales_revenue_is_that_of_the_accounts(tmp_path):
     accounts = "account_id,lat,lon,revenue\n1,52,21,5\n2,52,21,0\n3,52,21,x\n"
     facts, (unit,), quality = rolled(tmp_path, accounts, "")
     assert (unit["revenue"], unit["potential"], unit["n_customers"]) == ("5.00", "", "1")
-    assert found(quality) == {("accounts", "not_a_number"): (1, "0.00", "3")}
+    assert found(quality) == {("accounts", "not_a_number"): (1, "", "3")}
     assert set(facts["rows"]) == {"accounts"}
 
 
@@ -258,14 +538,14 @@ def test_the_plan_takes_what_was_rolled_up(tmp_path, capsys):
     assert main([*words, "--resolution", "0"]) == 2
 
 
-texts = st.sampled_from(["A", "B", "C", "D", " A", "Z"])
+ids = st.sampled_from(["A", "B", "C", "D", " A", "Z"])
 days = st.dates(pd.Timestamp("2024-06-01").date(), pd.Timestamp("2026-06-30").date())
 cents = st.integers(-(10**9), 10**9)
 
 
 @settings(max_examples=8, deadline=None)
 @given(
-    lines=st.lists(st.tuples(texts, days, cents), min_size=1, max_size=30),
+    lines=st.lists(st.tuples(ids, days, cents), min_size=1, max_size=30),
     areas=st.lists(st.sampled_from(["N", "S"]), min_size=4, max_size=4),
 )
 def test_the_same_as_pandas(lines, areas):
@@ -389,7 +669,7 @@ def test_csv_parquet_and_postgres_give_the_same_bytes(tmp_path, postgres):
     written_bytes, counts = [], []
     for kind in ("csv", "parquet"):
         asked = make_settings({"tables": {name: f"{name}.{kind}" for name in tables}})
-        facts = rollup.roll_up_files(asked, tmp_path, tmp_path / kind)
+        facts = rollup_files.roll_up_files(asked, tmp_path, tmp_path / kind)
         written_bytes.append(
             [(tmp_path / kind / f"{n}.csv").read_bytes() for n in ("accounts", "quality")]
         )
@@ -419,6 +699,37 @@ def test_postgres_reads_dirty_text_as_duckdb_does(tmp_path, postgres):
     one, other = (rollup.roll_up_tables(*rows, before) for rows in (here, there))
     assert bytes_of(one) == bytes_of(other)
     assert len(one.quality) == 10
+
+
+FOREIGN_SALES = [
+    ("A", "31/12/2025", "1.234,50 zł", ""),
+    ("A", "2026-01-02T10:00:00Z", "12,5", "PLN"),
+    ("A", "3/4/2026", "(2)", ""),
+    ("A", "29.02.2024", "1,5 tys.", ""),
+    ("A", "1 lutego 2026", "7-", ""),
+    ("A\u00a0", "2026-02-29", "3", ""),
+    ("B", "2026-02-01", "10", "euro"),
+    ("B", "2026-02-01", "4 $", ""),
+    ("B", "2026-02-01", "brak", ""),
+    ("B", "2026-02-01", "99999999999999", ""),
+    ("B", "2026-02-01", "1_000", ""),
+]
+
+
+@pytest.mark.parametrize("rates", [{}, {"EUR": 4.5}])
+def test_postgres_reads_other_money_and_days_as_duckdb_does(postgres, rates):
+    accounts = pd.DataFrame({"account_id": ["A", "B"], "lat": ["52,1", "N50"], "lon": ["21", "20"]})
+    sales = pd.DataFrame(FOREIGN_SALES, columns=["account_id", "date", "amount", "currency"])
+    name = f"foreign_{len(rates)}"
+    there = [postgres.create_table(f"{name}_{i}", t) for i, t in enumerate((accounts, sales))]
+    here = [ibis.memtable(accounts), ibis.memtable(sales)]
+    asked = make_settings({"quality": {"rates": rates}})
+    one, other = (rollup.roll_up_tables(*rows, asked=asked) for rows in (here, there))
+    assert bytes_of(one) == bytes_of(other)
+    revenue = dict(zip(one.units["lat"], one.units["revenue"], strict=True))
+    assert revenue == {"50.000000": "45.00" if rates else "0.00", "52.100000": "1238.00"}
+    assert one.counts["sales"]["read"] == 11
+    assert one.counts["sales"]["money_unknown"] == (4 if rates else 5)
 
 
 def _even(path, text, width, separator=","):

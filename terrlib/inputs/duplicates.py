@@ -79,7 +79,8 @@ def propose(accounts: pd.DataFrame, country: str = "PL") -> pd.DataFrame:
     every = _groups(len(rows), edges)
     order = pd.DataFrame({"id": rows["account_id"].astype(str), "revenue": _revenue(rows)})
     order = order.sort_values(["revenue", "id"], ascending=[False, True], kind="stable")
-    best = order.groupby(every[order.index])["id"].transform(lambda v: v.index[0]).sort_index()
+    order = order.assign(at=order.index)
+    best = order.groupby(every[order.index])["at"].transform("first").sort_index()
     extra = best.index[best.to_numpy() != best.index.to_numpy()]
     certain = sure[extra] == sure[best[extra].to_numpy()]
     found = pd.concat(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import difflib
 import io
@@ -30,6 +31,9 @@ from terrlib.inputs.values import TWO_WAYS
 
 POLISH = set("ąćęłńóśźżĄĆĘŁŃÓŚŹŻ„”–—’…§°€×«»\u00a0")
 MAPS = {".geojson", ".json", ".gpkg", ".shp", ".zip"}
+# What a spreadsheet takes for a formula, or has an apostrophe before it already; numbers stay.
+FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?(e[+-]?\d+)?")
 FOREIGN = {
     b"PK\x03\x04": "an Excel or zip file by another name: give it its own ending (.xlsx, .zip)",
     b"\xd0\xcf\x11\xe0": "an old or a locked Excel file: save it as .xlsx without a password",
@@ -45,6 +49,9 @@ MOST_PACKED = 150
 MOST_CELLS = 100_000_000
 LAST_ROW = 1_048_576
 BINARY_SHARE = 0.05
+STRAY = bytes(set(range(32)) - set(b"\t\n\r\f"))  # control bytes that no text has
+UTF16 = {b"\xff\xfe", b"\xfe\xff"}
+CHUNK = 2**22
 HEADER_WITHIN = 50
 NOTE_CELLS = 2
 EXACT = 1e15
@@ -81,7 +88,7 @@ def text_table(path: Path, spec: TableFile) -> pd.DataFrame:
     if hint := re.fullmatch(r"sep=([;,|\t])", lines[0].strip(), re.IGNORECASE):
         sep, text = hint[1], text[len(lines[0]) :]
     else:
-        sep = _separator(lines)
+        sep = separator(lines)
     rows = [(n, row) for n, row in _records(path, text, sep) if any(c.strip() for c in row)]
     if not rows:
         raise DataError(f"{path.name} is no table: nothing stands between its separators")
@@ -258,6 +265,24 @@ def as_text(value: object) -> str:
     return str(value) if isinstance(value, int | date) else as_text(str(value))
 
 
+def harmless(value: Any) -> Any:
+    """Put an apostrophe before a text that a spreadsheet would take for a formula.
+
+    Examples
+    --------
+    >>> [harmless(v) for v in ("=1+1", "@A", "-5", "T1", 7)]
+    ["'=1+1", "'@A", '-5', 'T1', 7]
+    """
+    if not isinstance(value, str) or not FORMULA.match(value) or NUMBER.fullmatch(value):
+        return value
+    return f"'{value}"
+
+
+def as_it_was(text: str) -> str:
+    """Take the apostrophe of `harmless` off again."""
+    return text[1:] if text.startswith("'") and FORMULA.match(text[1:]) else text
+
+
 def _number_as_text(value: Any) -> str:
     if value != value:  # noqa: PLR0124
         return ""
@@ -276,19 +301,15 @@ def some(names: list[Any], most: int = 5) -> str:
 
 def _decoded(path: Path, encoding: str) -> str:
     content = path.read_bytes()
-    foreign = [what for mark, what in FOREIGN.items() if content.startswith(mark)]
-    if foreign:
-        raise DataError(f"{path.name} is no text file but {foreign[0]}")
-    if encoding or content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+    _require_text(path.name, content[:64])
+    if encoding or content[:2] in UTF16:
         known = encoding or "utf-16"
         try:
             text = content.decode("utf-8-sig" if known == "utf-8" else known)
         except UnicodeError as error:
             raise DataError(f"{path.name} is not in {known}: {error}") from error
         return text.replace("\x00", "").removeprefix("\ufeff")
-    controls = content.translate(None, bytes(c for c in range(256) if c > 31 or c in b"\t\n\r\f"))  # noqa: PLR2004
-    if len(controls) > BINARY_SHARE * len(content) or content[:1] == b"\x00":
-        raise DataError(f"{path.name} is no text file: save it as CSV, Excel (.xlsx) or Parquet")
+    _require_no_binary(path.name, content)
     content = content.replace(b"\x00", b"")
     try:
         return content.decode("utf-8-sig")
@@ -301,21 +322,118 @@ def _decoded(path: Path, encoding: str) -> str:
                 f"{path.name} is in UTF-8, but {odd} letters are broken, the first in line {line}: "
                 "was it cut or joined? Export it again"
             ) from error
-    read = {}
-    for name in ("cp1250", "iso-8859-2"):
-        text = content.decode(name, errors="replace")
-        strange = sum(not c.isascii() and c not in POLISH for c in text)
-        read[name] = (strange, text)
-    (least, text), (other, twin) = sorted(read.values(), key=lambda pair: pair[0])
-    if least == other and text != twin:
+    return content.decode(old_encoding(path.name, _bytes_of(content)), errors="replace")
+
+
+def encoding_of(path: Path, asked: str = "") -> str:
+    """Tell the encoding of a text file of any size; "" where it is UTF-8 as it stands.
+
+    Parameters
+    ----------
+    path
+        A text file.
+    asked
+        The encoding where it is known.
+
+    Raises
+    ------
+    DataError
+        If it is no text file, or its encoding leaves doubt.
+    """
+    head = next(_chunks(path), b"")
+    _require_text(path.name, head)
+    if asked or head[:2] in UTF16:
+        return "" if asked == "utf-8" else asked or "utf-16"
+    _require_no_binary(path.name, head)
+    sound, clean = _as_utf8(path)
+    if sound and clean:
+        return ""
+    if sound:
+        return "utf-8"  # but for zero bytes, or lines that end with a return alone
+    letters, odd = _letters(path)
+    often = sum(map(_bytes_of, _chunks(path)), np.zeros(256, np.int64))
+    return "" if letters > 2 * odd else old_encoding(path.name, often)
+
+
+def _as_utf8(path: Path) -> tuple[bool, bool]:
+    """Tell whether a file is UTF-8, and whether its lines end as usual and hold no zero bytes."""
+    decoder, ended, returned, zero = codecs.getincrementaldecoder("utf-8")(), False, False, False
+    try:
+        for chunk in _chunks(path):
+            zero = zero or b"\x00" in chunk
+            ended = ended or b"\n" in chunk
+            returned = returned or b"\r" in chunk
+            if not chunk.isascii() or decoder.getstate()[0]:
+                decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False, False
+    return True, not zero and (ended or not returned)
+
+
+def _letters(path: Path) -> tuple[int, int]:
+    """Count what is no ASCII in a file read as UTF-8, and what of it is broken."""
+    letters = odd = 0
+    with path.open(encoding="utf-8", errors="replace") as file:
+        while text := file.read(CHUNK):
+            if not text.isascii():
+                letters += len(text) - len(text.encode("ascii", "ignore"))
+                odd += text.count("\ufffd")
+    return letters, odd
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+
+
+def _require_text(name: str, head: bytes) -> None:
+    foreign = [what for mark, what in FOREIGN.items() if head.startswith(mark)]
+    if foreign:
+        raise DataError(f"{name} is no text file but {foreign[0]}")
+
+
+def _bytes_of(content: bytes) -> np.ndarray:
+    return np.bincount(np.frombuffer(content, np.uint8), minlength=256)
+
+
+def _require_no_binary(name: str, content: bytes) -> None:
+    stray = content.translate(None, bytes(set(range(256)) - set(STRAY)))
+    if len(stray) > BINARY_SHARE * len(content) or content[:1] == b"\x00":
+        raise DataError(f"{name} is no text file: save it as CSV, Excel (.xlsx) or Parquet")
+
+
+def old_encoding(name: str, often: np.ndarray) -> str:
+    """Tell cp1250 from iso-8859-2 by how often each byte stands in a text.
+
+    Raises
+    ------
+    DataError
+        If it could be either, and the letters would differ.
+    """
+    letters = {
+        encoding: [bytes([byte]).decode(encoding, "replace") for byte in range(256)]
+        for encoding in ("cp1250", "iso-8859-2")
+    }
+    strange = {
+        encoding: sum(
+            int(n)
+            for n, letter in zip(often, read, strict=True)
+            if not letter.isascii() and letter not in POLISH
+        )
+        for encoding, read in letters.items()
+    }
+    differ = any(n and one != other for n, one, other in zip(often, *letters.values(), strict=True))
+    if differ and strange["cp1250"] == strange["iso-8859-2"]:
         raise DataError(
-            f"{path.name} is not in UTF-8, and could be in cp1250 or iso-8859-2: save it as UTF-8, "
+            f"{name} is not in UTF-8, and could be in cp1250 or iso-8859-2: save it as UTF-8, "
             "or say encoding: cp1250"
         )
-    return text
+    return min(strange, key=lambda encoding: strange[encoding])
 
 
-def _separator(lines: list[str]) -> str:
+def separator(lines: list[str]) -> str:
     """Find the separator that gives most rows the same width."""
     sample = "\n".join(lines[:200])
     scores = {}

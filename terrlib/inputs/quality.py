@@ -18,7 +18,17 @@ from terrlib.errors import DataError, SettingsError
 from terrlib.inputs.read import repeated_headers
 from terrlib.inputs.settings import Quality
 from terrlib.inputs.tables import COLUMNS, KEYS, Column, schema
-from terrlib.inputs.values import Reading, days, degrees, flag, fold, numbers, repaired, short_years
+from terrlib.inputs.values import (
+    Reading,
+    days,
+    degrees,
+    each,
+    flag,
+    fold,
+    numbers,
+    repaired,
+    short_years,
+)
 
 STOP, ASIDE, NOTE = "stop", "set_aside", "note"
 RULES = {
@@ -272,7 +282,8 @@ def amounts(column: pd.Series) -> np.ndarray:
     [1234.5, 0.0, 0.0]
     """
     if not pd.api.types.is_numeric_dtype(column):
-        column = numbers(column.map(lambda v: "" if pd.isna(v) else str(v))).found
+        written = column.map(lambda value: isinstance(value, str)).astype(bool)
+        column = column.mask(written, numbers(column[written]).found)
     return pd.to_numeric(column, errors="coerce").fillna(0.0).to_numpy(float)
 
 
@@ -348,7 +359,7 @@ def typed(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
         rule = _UNREADABLE.get(column.kind)
         if rule is None:
             continue
-        read = _read(rows[column.name], column, file)
+        read = read_column(rows[column.name], column, file)
         # A frame that has lost all its rows would take those of a longer column.
         values, bad = read.found.loc[out.index], read.bad
         _note_reading(ledger, table, rows.loc[out.index], column, read)
@@ -378,8 +389,8 @@ def _without_totals(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFr
     if key not in rows:
         return rows
     code = rows[key].str.strip()
-    titled = rows["name"].map(fold).isin(TOTALS) if "name" in rows else code.isna()
-    total = code.map(fold).isin(TOTALS) | (titled & (code == ""))
+    titled = each(rows["name"], fold).isin(TOTALS) if "name" in rows else code.isna()
+    total = each(code, fold).isin(TOTALS) | (titled & (code == ""))
     money = [c for c in ("revenue", "amount", "potential", "employees") if c in rows]
     suspect = ((code == "") | titled) & ~total
     for column in money if suspect.any() else []:
@@ -462,10 +473,15 @@ def _note_reading(
 ) -> None:
     if read.question:
         rule = "ambiguous_date" if column.kind == "date" else "ambiguous_number"
-        where = f" under tables.{table}" if ": say " in read.question else ""
-        ledger.stop(table, rule, f"{column.name}: {read.question}{where}")
+        ledger.stop(table, rule, asked_of(table, column, read))
     blank = rows[read.blank.loc[rows.index]]
     ledger.find(table, "blank_word", blank, column.name, "no value: counted as blank")
+
+
+def asked_of(table: str, column: Column, read: Reading) -> str:
+    """Say what has to be answered before a column can be read, and where."""
+    where = f" under tables.{table}" if ": say " in read.question else ""
+    return f"{column.name}: {read.question}{where}"
 
 
 def _unreadable(column: Column, texts: pd.Series) -> str:
@@ -474,12 +490,27 @@ def _unreadable(column: Column, texts: pd.Series) -> str:
     return f"{column.name} cannot be read as a {column.kind}{why}"
 
 
-def _read(texts: pd.Series, column: Column, file: dict[str, str]) -> Reading:
+def read_column(
+    texts: pd.Series, column: Column, file: dict[str, str], rows: pd.Series | None = None
+) -> Reading:
+    """Read a column of clean texts as its kind says.
+
+    Parameters
+    ----------
+    texts
+        Stripped texts.
+    column
+        What it holds.
+    file
+        What is known of its file: dates, decimal, epoch.
+    rows
+        How many rows each text stands for; one if None.
+    """
     if column.kind == "date":
-        return days(texts, file.get("dates", ""), file.get("epoch", ""))
+        return days(texts, file.get("dates", ""), file.get("epoch", ""), rows)
     if column.kind == "degrees":
         marked = texts.str.contains("[NSEW°º]", case=False)
-        plain = numbers(texts.where(~marked, ""), file.get("decimal", ""), column.high)
+        plain = numbers(texts.where(~marked, ""), file.get("decimal", ""), column.high, rows)
         found, bad = _one_by_one(texts[marked], degrees)
         return Reading(
             plain.found.where(~marked, found.reindex(texts.index).astype(float)),
@@ -488,7 +519,7 @@ def _read(texts: pd.Series, column: Column, file: dict[str, str]) -> Reading:
             plain.question,
         )
     if column.kind != "flag":
-        return numbers(texts, file.get("decimal", ""), column.high)
+        return numbers(texts, file.get("decimal", ""), column.high, rows)
     found, bad = _one_by_one(texts, flag)
     return Reading(found, bad, texts != texts)  # noqa: PLR0124
 
@@ -545,12 +576,19 @@ def written_currency(table: str, rows: pd.DataFrame, currency: str) -> pd.DataFr
     given = rows["currency"] if "currency" in rows else pd.Series("", index=rows.index)
     seen = pd.Series("", index=rows.index)
     for column in [c.name for c in COLUMNS[table].values() if c.kind == "money" and c.name in rows]:
-        for code, sign in SYMBOLS.items():
-            own = currency if code == "USD" and currency in {"AUD", "CAD", "NZD"} else code
-            with_sign = rows[column].str.contains(sign, case=False, regex=True)
-            seen = seen.where(~with_sign, own)
+        sign = currency_sign(rows[column], currency)
+        seen = seen.where(sign == "", sign)
     seen = seen.where(given == "", given)
     return rows.assign(currency=seen) if (seen != "").any() else rows
+
+
+def currency_sign(texts: pd.Series, currency: str) -> pd.Series:
+    """Tell the currency that a sign or word beside each amount names; "" where there is none."""
+    seen = pd.Series("", index=texts.index)
+    for code, sign in SYMBOLS.items():
+        own = currency if code == "USD" and currency in {"AUD", "CAD", "NZD"} else code
+        seen = seen.where(~texts.str.contains(sign, case=False, regex=True), own)
+    return seen
 
 
 def in_currency(ledger: Ledger, table: str, rows: pd.DataFrame, currency: str) -> pd.DataFrame:
@@ -567,19 +605,14 @@ def in_currency(ledger: Ledger, table: str, rows: pd.DataFrame, currency: str) -
     """
     if "currency" not in rows or not len(rows):
         return rows
-    code = rows["currency"].map(_currency_code)
+    code = rows["currency"].map(currency_code)
     code = code.where(code != "", currency)
     foreign = code != currency
     rate = code.map(ledger.asked.rates)
     rows = rows.assign(currency=code)
     unknown = foreign & rate.isna()
     if unknown.all():
-        found = ", ".join(sorted(code.unique()))
-        ledger.stop(
-            table,
-            "no_rows",
-            f"all its money is in {found}, none in {currency}: say currency: {found}",
-        )
+        ledger.stop(table, "no_rows", all_foreign(sorted(code.unique()), currency))
         return rows
     known = foreign & rate.notna()
     for column in [c.name for c in COLUMNS[table].values() if c.kind == "money"]:
@@ -602,7 +635,9 @@ def in_currency(ledger: Ledger, table: str, rows: pd.DataFrame, currency: str) -
     )
 
 
-def _currency_code(text: str) -> str:
+@cache
+def currency_code(text: str) -> str:
+    """Return the three letters of a currency by its code, sign or name."""
     bare = text.strip().upper()
     signs = [code for code, sign in SYMBOLS.items() if re.fullmatch(sign, text.strip(), re.I)]
     return signs[0] if signs else CURRENCY_OF.get(fold(text), bare)
@@ -635,6 +670,12 @@ def in_country(ledger: Ledger, rows: pd.DataFrame, country: str) -> pd.DataFrame
         "country",
         f"not in {country}, the country of the plan; quality: {{countries: keep}} plans with it",
     )
+
+
+def all_foreign(codes: list[str], currency: str) -> str:
+    """Say that a table holds no money of the run's currency."""
+    found = ", ".join(codes)
+    return f"all its money is in {found}, none in {currency}: say currency: {found}"
 
 
 @cache

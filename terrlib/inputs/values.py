@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
+T = TypeVar("T")
 YES = {"1", "true", "t", "yes", "y", "tak", "prawda", "x"}
 NO = {"0", "false", "f", "no", "n", "nie", "fałsz", "falsz", ""}
 BLANKS = {"n/a", "na", "nan", "#n/a", "#n/d!", "#n/d", "n/d", "brak", "null", "none", "-", "–", "—"}
 TIMES = {"tys": 1e3, "tys.": 1e3, "k": 1e3, "mln": 1e6, "mln.": 1e6, "mld": 1e9, "bn": 1e9}
 MONEY = re.compile(r"[$€£]|(?<![^\W\d_])(?:zł|zl|pln|usd|eur|gbp)(?![^\W\d_])\.?", re.IGNORECASE)
 SIMPLE = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
-PLAIN = re.compile(r"(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+PLAIN = re.compile(r"(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?")
 GROUPED = re.compile(r"[0-9]{1,3}(?:([ '’.,])[0-9]{3})(?:\1[0-9]{3})*(?:(?!\1)[.,][0-9]*)?")
 TWO_WAYS = re.compile(r"(?:[1-9][0-9]{0,2})[.,][0-9]{3}")
 CLOCK = (
@@ -36,6 +39,11 @@ MONTHS = [
     *("pazdziernik pazdziernika october x", "listopad listopada november xi"),
     "grudzien grudnia december xii",
 ]
+STROKES = str.maketrans("łø", "lo")
+LEGAL_FORM = re.compile(
+    r"\b(sp\.?\s*z\s*o\.?\s*o\.?|s\.?\s?a\.?|s\.?\s?c\.?|sp\.?\s*j\.?|llc|inc|ltd)(?=\W|$)"
+)
+NO_WORD = re.compile("[^a-z0-9]+")
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 POSTAL = 5
 VOIVODESHIPS = {f"{code:02d}" for code in range(2, 33, 2)}
@@ -63,7 +71,12 @@ class Reading:
     question: str = ""
 
 
-def numbers(texts: pd.Series, decimal: str = "", most: float | None = None) -> Reading:
+def numbers(
+    texts: pd.Series,
+    decimal: str = "",
+    most: float | None = None,
+    rows: pd.Series | None = None,
+) -> Reading:
     """Read a column of numbers as people write them.
 
     Whether `1,234` is a thousand or a bit more than one is settled by the other values of the
@@ -77,6 +90,8 @@ def numbers(texts: pd.Series, decimal: str = "", most: float | None = None) -> R
         "comma" or "point" where it is known.
     most
         The largest number that makes sense.
+    rows
+        How many rows each text stands for; one if None.
 
     Returns
     -------
@@ -93,24 +108,32 @@ def numbers(texts: pd.Series, decimal: str = "", most: float | None = None) -> R
     >>> numbers(pd.Series(["1,234", "7"])).question
     '1 values such as 1,234 could mean 1.234 or 1234: say decimal: comma or decimal: point'
     """
-    known = [str(text) for text in texts.unique()]
-    parts = {text: part for text in known if (part := _taken_apart(text)) is not None}
+    places, found = pd.factorize(texts, use_na_sentinel=False)
+    known = pd.Series(found).astype(str)
+    # Most numbers are plain, and mean the same in every column: they need no look at each.
+    plain = known.str.fullmatch(SIMPLE.pattern) & ~known.str.fullmatch("-?" + TWO_WAYS.pattern)
+    rest = known[~plain].tolist()
+    parts = {text: part for text in rest if (part := _taken_apart(text)) is not None}
     signs = {found for _, bare in parts.values() if (found := _decimal_sign(bare, most))}
+    signs |= {"."} if known[plain].str.contains(".", regex=False).any() else set()
     sign = {"comma": ",", "point": "."}.get(decimal) or (min(signs) if len(signs) == 1 else "")
     open_ = {text for text, (_, bare) in parts.items() if not sign and _two_ways(bare, most)}
     values = {t: _valued(*part, sign) for t, part in parts.items() if t not in open_}
-    blank = {text for text in known if _is_blank(text)}
-    bad = {t for t in known if t and t not in blank and not np.isfinite(values.get(t, np.nan))}
+    value = known.where(plain, "nan").astype(float)
+    value[~plain] = [values.get(text, np.nan) for text in rest]
+    blank = known.str.lower().isin(BLANKS)
+    bad = (known != "") & ~blank & ~np.isfinite(value)
     question = ""
     if open_ and not signs:
         bare = parts[min(open_)][1]
         question = (
-            f"{int(texts.isin(open_).sum())} values such as {min(open_)} could mean "
+            f"{_rows(texts.isin(open_), rows)} values such as {min(open_)} could mean "
             f"{bare.replace(',', '.')} or {re.sub('[.,]', '', bare)}: say decimal: comma or "
             "decimal: point"
         )
-    read = texts.map({t: v for t, v in values.items() if t not in bad}).astype(float)
-    return Reading(read, texts.isin(bad), texts.isin(blank), question)
+    columns = pd.DataFrame({"found": value.mask(bad), "bad": bad, "blank": blank})
+    columns = columns.astype({"bad": bool, "blank": bool}).iloc[places].set_axis(texts.index)
+    return Reading(columns["found"], columns["bad"], columns["blank"], question)
 
 
 def number(text: str) -> float:
@@ -134,7 +157,9 @@ def number(text: str) -> float:
     return float(read.found.iloc[0])
 
 
-def days(texts: pd.Series, order: str = "", epoch: str = "") -> Reading:
+def days(
+    texts: pd.Series, order: str = "", epoch: str = "", rows: pd.Series | None = None
+) -> Reading:
     """Read a column of days, ISO or Polish or any whose order the whole column proves.
 
     A day of a point in time is the one written, whatever the time zone.
@@ -147,6 +172,8 @@ def days(texts: pd.Series, order: str = "", epoch: str = "") -> Reading:
         "dmy" or "mdy": what comes first in 3/4/2026, where it is known.
     epoch
         Day 0 of the serial numbers of a spreadsheet, if the column comes from one.
+    rows
+        How many rows each text stands for; one if None.
 
     Returns
     -------
@@ -189,7 +216,7 @@ def days(texts: pd.Series, order: str = "", epoch: str = "") -> Reading:
     if open_:
         one, other = (found for found in both[min(open_)] if found is not None)
         question = (
-            f"{int(texts.isin(open_).sum())} values such as {min(open_)} could be {one.day} {one:%B} or "
+            f"{_rows(texts.isin(open_), rows)} values such as {min(open_)} could be {one.day} {one:%B} or "
             f"{other.day} {other:%B}: say dates: dmy or dates: mdy"
         )
     return Reading(read, texts.isin(bad), texts.isin(blank), question)
@@ -281,6 +308,11 @@ def flag(text: str) -> bool | None:
     raise ValueError(text)
 
 
+def each(texts: pd.Series, read: Callable[[str], T]) -> pd.Series:
+    """Read a column text by text, each distinct one once."""
+    return texts.map({text: read(text) for text in texts.unique()})
+
+
 def fold(text: str) -> str:
     """Fold a name for comparing: lower case, no accents, no punctuation, no legal form.
 
@@ -289,14 +321,11 @@ def fold(text: str) -> str:
     >>> fold("Łódzka Spółka „Żuk” Sp. z o.o.")
     'lodzka spolka zuk'
     """
-    low = text.lower().translate(str.maketrans("łø", "lo"))
-    low = unicodedata.normalize("NFKD", low).encode("ascii", "ignore").decode()
-    low = re.sub(
-        r"\b(sp\.?\s*z\s*o\.?\s*o\.?|s\.?\s?a\.?|s\.?\s?c\.?|sp\.?\s*j\.?|llc|inc|ltd)(?=\W|$)",
-        " ",
-        low,
-    )
-    return " ".join(re.sub(r"[^a-z0-9]+", " ", low).split())
+    low = text.lower()
+    if not low.isascii():
+        low = unicodedata.normalize("NFKD", low.translate(STROKES))
+        low = low.encode("ascii", "ignore").decode()
+    return " ".join(NO_WORD.sub(" ", LEGAL_FORM.sub(" ", low)).split())
 
 
 def repaired(
@@ -347,6 +376,10 @@ def repaired(
         fits = fits and full.str[:2].isin(VOIVODESHIPS).all()
         better = padded if fits else codes
     return better, better != codes
+
+
+def _rows(mask: pd.Series, rows: pd.Series | None) -> int:
+    return int(mask.sum() if rows is None else rows[mask].sum())
 
 
 def _is_blank(text: str) -> bool:

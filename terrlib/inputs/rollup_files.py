@@ -1,0 +1,301 @@
+"""Files of any size rolled up by DuckDB: opened, turned into UTF-8, followed, and written."""
+
+from __future__ import annotations
+
+import csv
+import json
+import platform
+import re
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+from tqdm import tqdm
+
+from terrlib.errors import DataError, SettingsError
+from terrlib.inputs import files
+from terrlib.inputs.read import inside
+from terrlib.inputs.rollup import (
+    NUMBERS,
+    SHOWN,
+    SIZE_KM,
+    TEXTS,
+    Follow,
+    Rolled,
+    findings_table,
+    roll_up_tables,
+)
+from terrlib.inputs.settings import Settings, TableFile
+
+LARGEST_BYTES = 256 * 2**30
+PARQUET = {".parquet", ".pq"}
+TEXT = {".csv", ".txt", ".tsv"}
+HEAD = 2**20
+
+
+def roll_up_files(
+    settings: Settings, folder: Path, out: Path, size_km: float = SIZE_KM
+) -> dict[str, Any]:
+    """Roll up the files of the settings' accounts and sales by DuckDB, in at most 3 GB, and write it.
+
+    Writes accounts.csv (one row a unit, which `terrlib plan` takes), quality.csv and rollup.json.
+
+    Parameters
+    ----------
+    settings, folder
+        What is asked, and the folder of its tables; DuckDB can read these two files and no other.
+    out
+        Folder to write to.
+    size_km
+        Side of a cell where no account carries an area_id.
+
+    Returns
+    -------
+    dict
+        What rollup.json holds.
+
+    Raises
+    ------
+    SettingsError, DataError
+        What to mend.
+    """
+    began = time.monotonic()
+    if "accounts" not in settings.tables:
+        raise SettingsError(
+            "the settings name no table of accounts: tables: {accounts: accounts.csv}"
+        )
+    if not 1 <= size_km <= 1000:  # noqa: PLR2004
+        raise SettingsError(f"--resolution {size_km:g}: a cell's side should be 1 to 1000 km")
+    named: dict[str, TableFile] = {
+        t: settings.tables[t] for t in ("accounts", "sales") if t in settings.tables
+    }
+    asked = [t for t, spec in named.items() if spec.query]
+    if asked:
+        raise SettingsError(
+            f"{asked[0]} is a query, and files are rolled up here: sum it in its database "
+            "(terrlib.inputs.rollup.roll_up_tables), or export it as Parquet"
+        )
+    paths = {t: inside(folder, spec.file, LARGEST_BYTES) for t, spec in named.items()}
+    before = pd.Period(settings.quarter, freq="Q").start_time.date() if settings.quarter else None
+    with tempfile.TemporaryDirectory() as spill:
+        copies = {t: Path(spill) / f"{t}.csv" for t in paths}
+        db = _duckdb([*paths.values(), *copies.values()], Path(spill))
+        try:
+            with _progress(db.con, 6 if "sales" in named else 4) as follow:
+                follow("opening files")
+                rows = {t: _opened(db, t, paths[t], copies[t], spec) for t, spec in named.items()}
+                rolled = roll_up_tables(
+                    rows["accounts"], rows.get("sales"), before, size_km, follow, settings
+                )
+                rolled = _with_rejects(db, rolled, paths)
+        except ibis.common.exceptions.IbisError as error:
+            raise DataError(f"the roll-up failed: {_short(error)}") from error
+        except Exception as error:  # DuckDB says all sorts of things of a damaged file
+            if type(error).__module__.split(".")[0] not in {"duckdb", "_duckdb"}:
+                raise
+            raise DataError(f"{_files(paths)} cannot be rolled up: {_short(error)}") from error
+        finally:
+            db.disconnect()
+    facts = {
+        "rows": rolled.counts,
+        "units": len(rolled.units),
+        "since": rolled.since and rolled.since.isoformat(),
+        "until": rolled.until and rolled.until.isoformat(),
+        "seconds": round(time.monotonic() - began, 1),
+        "peak_mb": _peak_mb(),
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in ("terrlib", "duckdb", "ibis-framework")},
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    for name, table in (("accounts", rolled.units), ("quality", rolled.quality)):
+        table.map(files.harmless).to_csv(
+            out / f"{name}.csv", index=False, lineterminator="\n", encoding="utf-8"
+        )
+    (out / "rollup.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return facts
+
+
+def _duckdb(paths: list[Path], spill: Path) -> Any:
+    """Open a database in memory that can read these files, and write nowhere but to `spill`."""
+    db = ibis.duckdb.connect(
+        memory_limit="3GB",
+        threads=2,
+        temp_directory=str(spill),
+        preserve_insertion_order=False,
+        autoinstall_known_extensions=False,
+    )
+    # How far a query is can then be asked by `_progress`; DuckDB itself prints nothing.
+    db.raw_sql("SET enable_progress_bar = true")
+    db.raw_sql("SET enable_progress_bar_print = false")
+    allowed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+    db.raw_sql(f"SET allowed_paths = [{allowed}]")
+    db.raw_sql("SET enable_external_access = false")
+    db.raw_sql("SET lock_configuration = true")
+    return db
+
+
+def _opened(db: Any, table: str, path: Path, copy: Path, spec: TableFile) -> ir.Table:
+    """Open a file as a table under terrlib's names, of the columns that are used.
+
+    DuckDB reads no encoding but UTF-8: another one is turned into it, as `copy`.
+    """
+    if set("*?[") & set(str(path)):
+        raise SettingsError(
+            f"{spec.file}: DuckDB takes * ? [ for patterns: rename the file or folder"
+        )
+    kind = path.suffix.lower()
+    if kind in PARQUET:
+        rows = db.read_parquet(str(path), table_name=f"file_{table}")
+    elif kind in TEXT:
+        source = _in_utf8(path, copy, spec.encoding)
+        heads, separator, above = _header(path.name, source, spec.header)
+        rows = db.read_csv(
+            str(source),
+            table_name=f"file_{table}",
+            auto_detect=False,
+            header=True,
+            skip=above,
+            delim=separator,
+            quote='"',
+            escape='"',
+            columns=dict.fromkeys(heads, "VARCHAR"),
+            store_rejects=True,
+            rejects_scan=f"scans_{table}",
+            rejects_table=f"rejects_{table}",
+            rejects_limit=0,
+        )
+    else:
+        raise SettingsError(f"{spec.file} ({table}): only CSV and Parquet files are rolled up")
+    missing = [f"{ours}: {theirs}" for ours, theirs in spec.columns.items() if theirs not in rows]
+    if missing:
+        raise DataError(
+            f"{spec.file} ({table}) has no column {', '.join(missing)}; its columns are "
+            f"{', '.join(rows.columns[:12])}"
+        )
+    used = (*TEXTS, *NUMBERS[table])
+    own = {c: c for c in rows.columns if c not in spec.columns and c not in spec.columns.values()}
+    names = {ours: theirs for ours, theirs in (own | spec.columns).items() if ours in used}
+    if not names:
+        raise DataError(f"{spec.file} ({table}): none of its columns is {', '.join(used)}")
+    rows = rows.select(**{ours: rows[theirs] for ours, theirs in names.items()})
+    known = {c: values for c, values in spec.values.items() if c in names}  # noqa: PD011
+    return rows.mutate(
+        **{c: rows[c].cast(str).strip().substitute(values) for c, values in known.items()}
+    )
+
+
+def _in_utf8(path: Path, copy: Path, encoding: str) -> Path:
+    """Return the file where it is in UTF-8, else a copy that is."""
+    found = files.encoding_of(path, encoding)
+    if not found:
+        return path
+    # What was asked for has to fit; what was found is read as the plain reader reads it.
+    errors = "strict" if encoding or found == "utf-16" else "replace"
+    try:
+        with (
+            path.open(encoding=found, errors=errors) as source,
+            copy.open("w", encoding="utf-8", newline="\n") as target,
+        ):
+            while text := source.read(HEAD):
+                target.write(text.replace("\0", "").replace("\ufeff", ""))
+    except UnicodeError as error:
+        raise DataError(f"{path.name} is not in {found}: {error}") from error
+    except OSError as error:
+        raise DataError(
+            f"{path.name} is in {found}, and its copy in UTF-8 cannot be written "
+            f"({error.strerror}): make room, or save it as UTF-8 or Parquet"
+        ) from error
+    return copy
+
+
+def _header(name: str, path: Path, asked: int | None) -> tuple[list[str], str, int]:
+    """Return the names and the separator of a CSV file, and how many lines stand above them."""
+    with path.open("rb") as file:
+        lines = file.read(HEAD).decode("utf-8-sig", errors="replace").splitlines()
+    hint = re.fullmatch(r"sep=([;,|\t])", lines[0].strip(), re.IGNORECASE) if lines else None
+    above = asked - 1 if asked else int(bool(hint))
+    separator = hint[1] if hint else files.separator(lines[above:])
+    names = [
+        files.as_text(cell) for cell in next(csv.reader(lines[above:], delimiter=separator), [])
+    ]
+    if len(names) < 2 or len({name.lower() for name in names}) < len(names) or "" in names:  # noqa: PLR2004
+        line = lines[above] if above < len(lines) else ""
+        raise DataError(
+            f"{name} is no table: its first line should hold names of columns, each once, "
+            f"not {line[:60]!r}; where they stand lower, say which line, such as header: 5"
+        )
+    return names, separator, above
+
+
+def _with_rejects(db: Any, rolled: Rolled, paths: dict[str, Path]) -> Rolled:
+    """Add the lines of CSV files that are no rows."""
+    found, counts = rolled.quality, dict(rolled.counts)
+    for table in paths:
+        if paths[table].suffix.lower() in PARQUET:
+            continue
+        # The file may have been scanned more than once, and a line may have several faults.
+        bad = f"(SELECT line, min(csv_line) AS text FROM rejects_{table} GROUP BY line)"
+        (n,) = db.con.execute(f"SELECT count(*) FROM {bad}").fetchone()
+        if not n:
+            continue
+        low = db.con.execute(f"SELECT line, text FROM {bad} ORDER BY line LIMIT {SHOWN}").fetchall()
+        first = [f"line {line}: {str(text).strip()[:60]}" for line, text in low]
+        found = pd.concat([found, findings_table([(table, "bad_line", n, 0, first)])])
+        seen = counts[table]
+        more = ("read", "set_aside", "money_unknown")
+        counts[table] = seen | {key: seen[key] + n for key in more}
+    found = found.sort_values(["table", "rule"], kind="stable").reset_index(drop=True)
+    return Rolled(rolled.units, found, counts, rolled.since, rolled.until)
+
+
+@contextmanager
+def _progress(con: Any, steps: int) -> Iterator[Follow]:
+    """Show a bar that moves with the steps, and within one as far as DuckDB knows."""
+    done, stop = [-1], threading.Event()
+    bar = tqdm(total=100 * steps, bar_format="{percentage:3.0f}% |{bar:24}| {desc} [{elapsed}]")
+
+    def follow(what: str) -> None:
+        done[0] += 1
+        bar.set_description_str(what)
+        bar.update(max(0, 100 * done[0] - bar.n))
+
+    def watch() -> None:
+        while not stop.wait(0.5):
+            part = max(0.0, min(99.0, getattr(con, "query_progress", float)()))
+            bar.update(max(0.0, 100 * done[0] + part - bar.n))
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield follow
+        bar.update(100 * steps - bar.n)
+    finally:
+        stop.set()
+        watcher.join()
+        bar.close()
+
+
+def _peak_mb() -> int | None:
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10))
+
+
+def _files(paths: dict[str, Path]) -> str:
+    return " or ".join(path.name for path in paths.values())
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
