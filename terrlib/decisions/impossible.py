@@ -21,12 +21,11 @@ from scipy.sparse.csgraph import connected_components
 
 from terrlib.decisions.rules import (
     Rules,
+    amounts_moved,
     blocks,
     compile_problem,
     graph,
-    holdings,
     slots,
-    sure_moves,
 )
 from terrlib.inputs.market import Market
 from terrlib.solve.milp import assign_units
@@ -308,21 +307,25 @@ def _caps(market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series
     """A limit on change that is below what the balance alone makes move."""
     if not rules.caps or not len(market.assignments):
         return []
-    held = holdings(market).reindex(measures.index)
-    slot = slots(market, measures, rules, fixed).set_index("name")
-    sure = sure_moves(held, slot.index)
+    slot = slots(market, measures, rules, fixed)
+    kinds = list(rules.caps)
+    amounts = amounts_moved(market, measures.index, slot["name"].tolist(), kinds)
     reasons = []
-    for kind, cap in rules.caps.items():
-        needed, why = sure[kind], "of territories that vanish, and of units that several hold"
+    for (kind, cap), moved_in in zip(rules.caps.items(), np.moveaxis(amounts, 2, 0), strict=True):
+        # Each unit where least of it moves; leaving there costs what the next best moves more.
+        best, ranked = moved_in.argmin(axis=1), np.sort(moved_in, axis=1)
+        more_of = pd.Series(ranked[:, :2].max(axis=1) - ranked[:, 0], index=measures.index)
+        sure = float(ranked[:, 0].sum())
+        needed, why = sure, "of territories that vanish, and of units that several hold"
         for measure, tolerance in rules.balance.items():
             total = float(measures[measure].sum())
-            moved = sure[kind] + sum(
+            moved = sure + sum(
                 _least_moved(
-                    measures.loc[held["territory"] == name, measure],
-                    held.loc[held["territory"] == name, kind],
+                    measures.loc[best == t, measure],
+                    more_of[best == t],
                     (1 + tolerance) * share * total,
                 )
-                for name, share in slot["share"].items()
+                for t, share in enumerate(slot["share"])
             )
             if moved > needed:
                 needed, why = moved, f"so that {measure} is in balance"
