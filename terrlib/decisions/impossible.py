@@ -10,7 +10,8 @@ With u_1 >= u_2 >= ... the units' shares of a measure, k territories and a limit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -31,6 +32,8 @@ from terrlib.inputs.market import Market
 from terrlib.solve.milp import assign_units
 
 FEW_UNITS = 16
+MEMBERS = 3  # of a group that are named
+ALIKE = 0.8  # from where two names are taken for one misspelt
 SUMS = 2_000_000  # subset sums that are listed at most
 TINY = 1e-9
 PAIRS = 7_000  # units times slots up to which a conflict is looked for
@@ -72,7 +75,8 @@ def impossible(
             f"the {what} name {len(named)} territories, but only {k} are asked for: ask for "
             f"{len(named)}, or let {len(named) - k} of them go"
         ]
-    reasons = list(_contradictions(market, measures, rules, fixed))
+    reasons = list(_misspelt(market, measures, rules, fixed))
+    reasons += _contradictions(market, measures, rules, fixed)
     for measure, tolerance in rules.balance.items():
         total = float(measures[measure].sum())
         if total <= 0:
@@ -92,6 +96,34 @@ def _help(needed: float, *ways: str) -> str:
     percent = np.ceil(round(needed * 100, 6))
     allow = [f"allow a balance of {percent:.0f}% or more"] if percent < MOST_PERCENT else []
     return ", or ".join([*allow, *ways])
+
+
+def _misspelt(
+    market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series
+) -> Iterator[str]:
+    """Territories that a rule names and that nobody knows, but that look like one of today's."""
+    today = sorted(set(market.assignments["territory"]))
+    for unit, name in fixed.items():
+        near = difflib.get_close_matches(name, today, n=1, cutoff=ALIKE)
+        # T10 beside T1 is a new number, not a slip of the pen.
+        if near and name not in today and _letters(name) != _letters(near[0]):
+            yield (
+                f"an override puts {market.units['name'][unit]} in {name}, which nobody holds today: "
+                f"did you mean {near[0]}?"
+            )
+    called = [*slots(market, measures, rules, fixed)["name"], *today]
+    for unit, name in rules.forbidden:
+        if name not in called:
+            near = difflib.get_close_matches(name, called, n=1)
+            meant = near[0] if near else ", ".join(sorted(set(called)))
+            yield (
+                f"{market.units['name'][unit]} is forbidden in {name}, but there is no such "
+                f"territory: did you mean {meant}?"
+            )
+
+
+def _letters(name: str) -> str:
+    return "".join(c for c in name if not c.isdigit())
 
 
 def _contradictions(  # noqa: C901
@@ -351,6 +383,18 @@ def _least_moved(load: pd.Series, amount: pd.Series, most: float) -> float:
 
 
 Named = tuple[str, str]
+
+
+def said_group(market: Market, rule: str, units: Sequence[str]) -> str:
+    """Name a group of the table groups, with its first members."""
+    rows = market.groups[market.groups["rule"] == rule]
+    found = [
+        str(name) for name, of_it in rows.groupby("group")["unit_id"] if set(of_it) == set(units)
+    ]
+    names = market.units["name"].reindex(list(units)[:MEMBERS])
+    more = f" and {len(units) - MEMBERS} more" if len(units) > MEMBERS else ""
+    members = f"{', '.join(names)}{more}"
+    return f"the group {found[0]} ({members})" if found else members
 
 
 def named_rules(rules: Rules, fixed: pd.Series) -> list[Named]:

@@ -220,7 +220,7 @@ class _Silent(highspy.Highs):
     """HiGHS introduces itself as soon as call-backs are enabled, so it is hushed before that."""
 
     def enableCallbacks(self) -> None:  # noqa: N802
-        self.setOptionValue("output_flag", False)
+        self.setOptionValue("output_flag", False)  # noqa: FBT003
         super().enableCallbacks()
 
 
