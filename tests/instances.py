@@ -69,3 +69,9 @@ def as_problem(instance: dict) -> Problem:
         square=kind != "pmedian",
         matrix=matrix,
     )
+
+
+def leaving(present: np.ndarray, k: int) -> np.ndarray:
+    """One account of every unit changes hands where the unit leaves its slot of today, (n, k, 1)."""
+    there = (present[:, None] != FREE) & (present[:, None] != np.arange(k))
+    return there[:, :, None].astype(float)

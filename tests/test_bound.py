@@ -15,7 +15,7 @@ from terrlib.solve.partition import (
     pieces,
     touch_graph,
 )
-from tests.instances import FOLDER, as_problem, read_instance
+from tests.instances import FOLDER, as_problem, leaving, read_instance
 
 
 def random_problem(seed, n=7, k=2, kind="unit", measures=2, slack=0.35):
@@ -48,9 +48,7 @@ def kept(problem, label):
     """Whether labels keep every rule."""
     blocks = [] if problem.block is None else np.unique(problem.block)
     same = all(len(set(label[problem.block == b])) == 1 for b in blocks)
-    moved = problem.cap is None or np.all(
-        (problem.moved * problem.leaves(label)[:, None]).sum(0) <= problem.cap + 1e-9
-    )
+    moved = problem.cap is None or np.all(problem.gone(label) <= problem.cap + 1e-9)
     return (
         len(set(label)) == problem.k
         and same
@@ -102,7 +100,7 @@ def test_rules_of_units_only_raise_the_best_answer(kind, seed):
         apart=np.array([[5, 6]]),
         present=present,
         price=rng.integers(0, 5, 7).astype(float),
-        moved=np.ones((7, 1)),
+        moved=leaving(present, 2),
         cap=np.array([3.0]),
     )
     best = truth(problem)[0]

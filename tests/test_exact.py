@@ -14,7 +14,7 @@ from terrlib.solve.exact import prove
 from terrlib.solve.milp import assign_units, slot_costs
 from terrlib.solve.partition import FREE, Problem, evaluate, feasible, touch_graph
 from terrlib.solve.search import Effort, search
-from tests.instances import FOLDER, as_problem, read_instance
+from tests.instances import FOLDER, as_problem, leaving, read_instance
 
 
 def random_problem(seed: int) -> Problem:
@@ -52,9 +52,9 @@ def ruled(problem: Problem, seed: int, rule: str) -> Problem:
         "apart": {"apart": np.array([[a, b]])},
         "uneven": {"high": problem.high * np.linspace(0.8, 1.3, k)[:, None]},
         "cap": {
-            "present": rng.integers(-1, k, n),
+            "present": (present := rng.integers(-1, k, n)),
             "price": rng.random(n),
-            "moved": np.ones((n, 1)),
+            "moved": leaving(present, k),
             "cap": np.array([n / 2]),
         },
     }

@@ -27,6 +27,7 @@ from terrlib.solve.partition import (
 from terrlib.solve.region import restrict, slot_graph, slots_around
 from terrlib.solve.search import Effort, search
 from terrlib.solve.solver import NotFound, solve
+from tests.instances import leaving
 
 
 def problem_of(xy, pairs, load, k, tolerance, **more):
@@ -91,7 +92,9 @@ def brute_force(problem):
         if problem.price is not None:
             total += gone @ problem.price
         if problem.cap is not None:
-            good &= (gone @ problem.moved <= problem.cap + 1e-9).all(1)
+            of_unit = np.arange(n)
+            moved = problem.moved[of_unit, labels].sum(1)
+            good &= (moved <= problem.cap + 1e-9).all(1)
     return float(total[good].min()) if good.any() else None
 
 
@@ -182,7 +185,8 @@ def ruled_problems(draw):
         more["present"] = rng.integers(-1, k, n)
         more["price"] = rng.integers(0, 9, n).astype(float)
         if draw(st.booleans()):
-            more["moved"], more["cap"] = np.ones((n, 1)), np.array([float(rng.integers(0, n))])
+            more["moved"] = leaving(more["present"], k)
+            more["cap"] = np.array([float(rng.integers(0, n))])
     kind = draw(st.sampled_from(["line", "mean", "matrix", "home"]))
     if kind == "matrix":
         more["matrix"] = rng.integers(0, 9, (n, n)).astype(float)

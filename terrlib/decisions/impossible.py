@@ -10,7 +10,8 @@ With u_1 >= u_2 >= ... the units' shares of a measure, k territories and a limit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -21,17 +22,18 @@ from scipy.sparse.csgraph import connected_components
 
 from terrlib.decisions.rules import (
     Rules,
+    amounts_moved,
     blocks,
     compile_problem,
     graph,
-    holdings,
     slots,
-    sure_moves,
 )
 from terrlib.inputs.market import Market
 from terrlib.solve.milp import assign_units
 
 FEW_UNITS = 16
+MEMBERS = 3  # of a group that are named
+ALIKE = 0.8  # from where two names are taken for one misspelt
 SUMS = 2_000_000  # subset sums that are listed at most
 TINY = 1e-9
 PAIRS = 7_000  # units times slots up to which a conflict is looked for
@@ -73,7 +75,8 @@ def impossible(
             f"the {what} name {len(named)} territories, but only {k} are asked for: ask for "
             f"{len(named)}, or let {len(named) - k} of them go"
         ]
-    reasons = list(_contradictions(market, measures, rules, fixed))
+    reasons = list(_misspelt(market, measures, rules, fixed))
+    reasons += _contradictions(market, measures, rules, fixed)
     for measure, tolerance in rules.balance.items():
         total = float(measures[measure].sum())
         if total <= 0:
@@ -93,6 +96,34 @@ def _help(needed: float, *ways: str) -> str:
     percent = np.ceil(round(needed * 100, 6))
     allow = [f"allow a balance of {percent:.0f}% or more"] if percent < MOST_PERCENT else []
     return ", or ".join([*allow, *ways])
+
+
+def _misspelt(
+    market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series
+) -> Iterator[str]:
+    """Territories that a rule names and that nobody knows, but that look like one of today's."""
+    today = sorted(set(market.assignments["territory"]))
+    for unit, name in fixed.items():
+        near = difflib.get_close_matches(name, today, n=1, cutoff=ALIKE)
+        # T10 beside T1 is a new number, not a slip of the pen.
+        if near and name not in today and _letters(name) != _letters(near[0]):
+            yield (
+                f"an override puts {market.units['name'][unit]} in {name}, which nobody holds today: "
+                f"did you mean {near[0]}?"
+            )
+    called = [*slots(market, measures, rules, fixed)["name"], *today]
+    for unit, name in rules.forbidden:
+        if name not in called:
+            near = difflib.get_close_matches(name, called, n=1)
+            meant = near[0] if near else ", ".join(sorted(set(called)))
+            yield (
+                f"{market.units['name'][unit]} is forbidden in {name}, but there is no such "
+                f"territory: did you mean {meant}?"
+            )
+
+
+def _letters(name: str) -> str:
+    return "".join(c for c in name if not c.isdigit())
 
 
 def _contradictions(  # noqa: C901
@@ -308,21 +339,25 @@ def _caps(market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series
     """A limit on change that is below what the balance alone makes move."""
     if not rules.caps or not len(market.assignments):
         return []
-    held = holdings(market).reindex(measures.index)
-    slot = slots(market, measures, rules, fixed).set_index("name")
-    sure = sure_moves(held, slot.index)
+    slot = slots(market, measures, rules, fixed)
+    kinds = list(rules.caps)
+    amounts = amounts_moved(market, measures.index, slot["name"].tolist(), kinds)
     reasons = []
-    for kind, cap in rules.caps.items():
-        needed, why = sure[kind], "of territories that vanish, and of units that several hold"
+    for (kind, cap), moved_in in zip(rules.caps.items(), np.moveaxis(amounts, 2, 0), strict=True):
+        # Each unit where least of it moves; leaving there costs what the next best moves more.
+        best, ranked = moved_in.argmin(axis=1), np.sort(moved_in, axis=1)
+        more_of = pd.Series(ranked[:, :2].max(axis=1) - ranked[:, 0], index=measures.index)
+        sure = float(ranked[:, 0].sum())
+        needed, why = sure, "of territories that vanish, and of units that several hold"
         for measure, tolerance in rules.balance.items():
             total = float(measures[measure].sum())
-            moved = sure[kind] + sum(
+            moved = sure + sum(
                 _least_moved(
-                    measures.loc[held["territory"] == name, measure],
-                    held.loc[held["territory"] == name, kind],
+                    measures.loc[best == t, measure],
+                    more_of[best == t],
                     (1 + tolerance) * share * total,
                 )
-                for name, share in slot["share"].items()
+                for t, share in enumerate(slot["share"])
             )
             if moved > needed:
                 needed, why = moved, f"so that {measure} is in balance"
@@ -348,6 +383,18 @@ def _least_moved(load: pd.Series, amount: pd.Series, most: float) -> float:
 
 
 Named = tuple[str, str]
+
+
+def said_group(market: Market, rule: str, units: Sequence[str]) -> str:
+    """Name a group of the table groups, with its first members."""
+    rows = market.groups[market.groups["rule"] == rule]
+    found = [
+        str(name) for name, of_it in rows.groupby("group")["unit_id"] if set(of_it) == set(units)
+    ]
+    names = market.units["name"].reindex(list(units)[:MEMBERS])
+    more = f" and {len(units) - MEMBERS} more" if len(units) > MEMBERS else ""
+    members = f"{', '.join(names)}{more}"
+    return f"the group {found[0]} ({members})" if found else members
 
 
 def named_rules(rules: Rules, fixed: pd.Series) -> list[Named]:

@@ -12,6 +12,7 @@ travel squared     a square km counts as one km over the typical distance, so th
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -178,29 +179,42 @@ def present_territory(market: Market) -> pd.Series:
     return holdings(market)["territory"]
 
 
+def held_amounts(market: Market) -> pd.DataFrame:
+    """Accounts and revenue that each territory holds in each unit today: unit_id, territory, ..."""
+    rows = market.accounts[["unit_id", "revenue"]].assign(territory=_holder(market))
+    rows = rows.dropna(subset="territory")
+    rows["revenue"] = rows["revenue"].clip(lower=0)
+    return rows.groupby(["unit_id", "territory"], as_index=False).agg(
+        accounts=("revenue", "size"), revenue=("revenue", "sum")
+    )
+
+
 def holdings(market: Market) -> pd.DataFrame:
-    """Who holds each unit today, and how much of it.
+    """Who holds most of each unit today, and how much of it.
 
     Returns
     -------
     DataFrame indexed by unit_id
-        territory                       with most revenue there
-        accounts, revenue               that it holds there
-        other_accounts, other_revenue   that others hold there
+        territory           with most revenue there
+        accounts, revenue   that it holds there
     """
-    rows = market.accounts[["unit_id", "revenue"]].assign(territory=_holder(market))
-    rows = rows.dropna(subset="territory")
-    rows["revenue"] = rows["revenue"].clip(lower=0)
-    load = rows.groupby(["unit_id", "territory"], as_index=False).agg(
-        accounts=("revenue", "size"), revenue=("revenue", "sum")
-    )
+    load = held_amounts(market)
     load["rank"] = load["revenue"] + load["accounts"]
     load = load.sort_values(["unit_id", "rank", "territory"], ascending=[True, False, True])
-    total = load.groupby("unit_id")[["accounts", "revenue"]].sum()
-    most = load.drop_duplicates("unit_id").set_index("unit_id").drop(columns="rank")
-    for column in ("accounts", "revenue"):
-        most[f"other_{column}"] = total[column] - most[column]
-    return most
+    return load.drop_duplicates("unit_id").set_index("unit_id").drop(columns="rank")
+
+
+def amounts_moved(
+    market: Market, units: pd.Index, names: Sequence[str], kinds: Sequence[str]
+) -> np.ndarray:
+    """What changes hands of every unit in every territory: what others hold there today, (n, k, c)."""
+    load, moved = held_amounts(market), []
+    for kind in kinds:
+        wide = load.pivot(index="unit_id", columns="territory", values=kind)  # noqa: PD010
+        wide = wide.reindex(index=units).fillna(0.0)
+        own = wide.reindex(columns=list(names), fill_value=0.0)
+        moved.append((wide.sum(axis=1).to_numpy()[:, None] - own.to_numpy()).clip(0))
+    return np.stack(moved, axis=2).astype(float)
 
 
 def slots(market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series) -> pd.DataFrame:
@@ -217,7 +231,8 @@ def slots(market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series
     k = rules.n_territories
     today = present_territory(market).reindex(measures.index).dropna()
     size = measures["revenue"].reindex(today.index).groupby(today).sum()
-    order = size.sort_index().sort_values(ascending=False, kind="stable").index
+    order = list(size.sort_index().sort_values(ascending=False, kind="stable").index)
+    order += sorted(set(market.assignments["territory"]) - set(order))  # they lead no unit
     must = sorted(set(fixed) | {name for _, name in rules.protected})
     names = [*must, *(str(name) for name in order if name not in must)][:k]
     fresh = fresh_names(k, set(today) | set(must))
@@ -319,10 +334,10 @@ def money(market: Market, terms: Terms) -> float:
 def _change(
     market: Market, units: pd.Index, rules: Rules, number: dict[str, int]
 ) -> dict[str, np.ndarray | None]:
-    """Arrays of today's slots, the price of leaving them, and the limits on leaving.
+    """Arrays of today's slots, the price of leaving them, and the limits on what changes hands.
 
-    Accounts of a unit that somebody else holds than the unit's holder, or whose territory is to
-    vanish, move whatever is decided: they are taken off the limits beforehand.
+    A unit leaves the territory that holds most of it. What a limit counts is exact: of a unit that
+    several hold, the accounts of the others.
     """
     if not len(market.assignments):
         return {}
@@ -335,20 +350,9 @@ def _change(
         lost = terms.loss * own["revenue"] + terms.switch * own["accounts"]
         found["price"] = (terms.price * lost / money(market, terms)).to_numpy(float)
     if rules.caps:
-        kinds = list(rules.caps)
-        found["moved"] = own[kinds].to_numpy(float)
-        sure = sure_moves(held, number)
-        found["cap"] = np.array([max(rules.caps[c] - sure[c], 0.0) for c in kinds])
+        found["moved"] = amounts_moved(market, units, list(number), list(rules.caps))
+        found["cap"] = np.array(list(rules.caps.values()))
     return found
-
-
-def sure_moves(held: pd.DataFrame, names: object) -> dict[str, float]:
-    """Accounts and revenue that move whatever is drawn, see `holdings`; `names` will exist."""
-    gone = ~held["territory"].isin(list(names)) & held["territory"].notna()  # type: ignore[call-overload]
-    return {
-        kind: float(held[f"other_{kind}"].sum() + held.loc[gone, kind].sum())
-        for kind in ("accounts", "revenue")
-    }
 
 
 def _ways(

@@ -10,7 +10,15 @@ import numpy as np
 import pandas as pd
 
 from terrlib.checks import Check
-from terrlib.decisions.impossible import Named, changed, conflict, impossible, named_rules, without
+from terrlib.decisions.impossible import (
+    Named,
+    changed,
+    conflict,
+    impossible,
+    named_rules,
+    said_group,
+    without,
+)
 from terrlib.decisions.naming import keep_names
 from terrlib.decisions.rules import (
     Rules,
@@ -285,7 +293,7 @@ def _why_not(
     """Say which rules cannot hold together, how near the nearest came, and what works."""
     clash = conflict(market, measures, rules, fixed)
     if clash:
-        said = f"these rules cannot hold together: {', '.join(_called(rule) for rule in clash)}"
+        said = f"these rules cannot hold together: {', '.join(_called(market, rule) for rule in clash)}"
     else:
         said = (
             f"no {rules.n_territories} territories were found that keep every rule "
@@ -315,17 +323,17 @@ def _fewer(
             draw(market, measures, fewer, how, seed, held, explain=False)
         except InfeasibleError:
             continue
-        enough.append(_called(rule))
+        enough.append(_called(market, rule))
     return f"territories were found without {', or without '.join(enough)}" if enough else ""
 
 
-def _called(rule: Named) -> str:
+def _called(market: Market, rule: Named) -> str:
     """Name a rule in a sentence."""
     kind, which = rule
+    if kind in ("together", "apart"):
+        return f"{said_group(market, kind, which.split(', '))} {kind}"
     return {
         "balance": f"balance of {which}",
-        "together": f"{which} together",
-        "apart": f"{which} apart",
         "cap": f"the limit on {which} that change hands",
         "forbidden": "the table forbidden",
         "protected": "the protected accounts",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from pathlib import Path
 
 import geopandas as gpd
@@ -160,6 +162,7 @@ def _assemble(
     rows["assignments"] = quality.drop_orphans(
         ledger, "assignments", rows["assignments"], known, listed
     )
+    rows["assignments"] = _one_territory(ledger, rows["assignments"])
     rows["opportunities"] = _opportunities(ledger, rows["opportunities"])
     sales = quality.credit_notes(ledger, rows["sales"])
     ledger.refuse()
@@ -194,7 +197,7 @@ def _assemble(
         groups=_groups(rows["groups"], unit),
         forbidden=_known_units("forbidden", rows["forbidden"], unit),
         rep_locks=_rep_locks(rows["rep_locks"], rows["reps"]["rep_id"]),
-        travel=_known_units("travel", rows["travel"], unit),
+        travel=_travel(rows["travel"], unit, rows["reps"]["rep_id"]),
         given=given,
         quality=ledger.table(),
         set_aside={table: pd.concat(parts) for table, parts in sorted(ledger.aside.items())},
@@ -335,6 +338,23 @@ def _units(
     return unit, units.join_islands(ledger, unit, neighbors, given), accounts
 
 
+def _one_territory(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
+    """An account has one present territory; of one that has several, none is guessed."""
+    several = rows.groupby("account_id")["territory"].transform("nunique") > 1
+    # Keyed by the account, so that the refusal names accounts and not lines.
+    for one, names in rows[several].groupby("account_id")["territory"]:
+        if ledger.severity["two_territories"] == quality.STOP:
+            both = " and ".join(sorted(set(names)))
+            ledger.stop(
+                "assignments",
+                "two_territories",
+                "accounts with several present territories; leave one of each",
+                f"{one}: {both}",
+            )
+    message = "the account has several present territories"
+    return ledger.set_aside("assignments", "two_territories", rows, several, "territory", message)
+
+
 def _note_owners(ledger: Ledger, rows: dict[str, pd.DataFrame]) -> None:
     known = set(rows["reps"]["rep_id"])
     held = rows["assignments"]
@@ -370,14 +390,45 @@ def _structure(ledger: Ledger, rows: pd.DataFrame, areas: pd.Series) -> pd.DataF
 
 
 def _overrides(rows: pd.DataFrame, unit: gpd.GeoDataFrame) -> pd.DataFrame:
+    where = rows.drop_duplicates(["unit_id", "territory"]).groupby("unit_id")["territory"]
+    torn = [f"{one} in {' and in '.join(names)}" for one, names in where if len(names) > 1]
+    if torn:
+        raise DataError(
+            f"overrides: {len(torn)} units are placed in several territories, such as "
+            f"{', '.join(torn[:3])}: leave one row of each"
+        )
     return _known_units("overrides", rows, unit)
+
+
+def _travel(rows: pd.DataFrame, unit: gpd.GeoDataFrame, reps: pd.Series) -> pd.DataFrame:
+    """The user's matrix: between units that exist, or to reps, and each pair once."""
+    strange = rows.loc[~rows["to"].isin([*unit.index, *reps]), "to"].drop_duplicates()
+    if len(strange):
+        raise DataError(
+            f"travel: {len(strange)} places under `to` are no unit and no rep, such as "
+            f"{', '.join(strange.head(3))}: {_meant(strange.iloc[0], [*unit.index, *reps])}"
+        )
+    twice = rows.drop_duplicates()
+    twice = twice[twice.duplicated(["unit_id", "to"])]
+    if len(twice):
+        pairs = ", ".join(f"{a} to {b}" for a, b in twice[["unit_id", "to"]].head(3).to_numpy())
+        raise DataError(
+            f"travel: {len(twice)} pairs have two different ways, such as {pairs}: leave one of each"
+        )
+    return _known_units("travel", rows, unit)
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else "correct the name, or take the row out"
 
 
 def _known_units(table: str, rows: pd.DataFrame, unit: gpd.GeoDataFrame) -> pd.DataFrame:
     unknown = rows.loc[~rows["unit_id"].isin(unit.index), "unit_id"]
     if len(unknown):
         raise DataError(
-            f"{table}: {len(unknown)} units do not exist, such as {', '.join(unknown.head(3))}"
+            f"{table}: {len(unknown)} units do not exist, such as {', '.join(unknown.head(3))}: "
+            f"{_meant(unknown.iloc[0], list(unit.index))}"
         )
     return rows.sort_values("unit_id", kind="stable").reset_index(drop=True)
 

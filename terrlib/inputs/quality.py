@@ -76,6 +76,7 @@ RULES = {
     "other_area_than_stated": NOTE,
     "area_repaired": NOTE,
     "unit_without_neighbor": NOTE,
+    "two_territories": STOP,
     "rep_unknown": NOTE,
     "placed_in_area": NOTE,
     "projected_coordinates": ASIDE,
@@ -94,6 +95,7 @@ RULES = {
 # What a rule may not be: no plan can be made with such rows, or there is nothing to put aside.
 FIXED = {"no_rows", "too_many_orphans", "ambiguous_number", "ambiguous_date"}
 NO_NOTE = {
+    "two_territories",
     "missing_column",
     "duplicate_id",
     "no_id",

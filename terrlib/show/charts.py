@@ -604,9 +604,14 @@ def counts(rows: pd.DataFrame, words: Words) -> go.Figure:
     return figure
 
 
-def lock_prices(rows: pd.DataFrame, words: Words) -> go.Figure:
-    """What each lock costs, and what is proven that it costs at most: name, lock, price, at_most, kind."""
+def lock_prices(rows: pd.DataFrame, words: Words) -> go.Figure | None:
+    """What each lock costs, and what is proven that it costs at most: name, lock, price, at_most, kind.
+
+    None where nothing was priced: a sentence says so.
+    """
     rows = rows.dropna(subset="price")
+    if rows.empty:
+        return None
     figure = _figure(words, x=_cost_axis(rows), height=130 + 34 * max(len(rows), 1))
     most = max(float(rows["at_most"].max()), 0.0) if len(rows) else 0.0
     names = [

@@ -118,10 +118,10 @@ def _given(problem: Problem, part: Ints, upper: float, calls: int) -> float:
     if problem.price is not None:
         cost = cost + problem.price[:, None] * leaves
     capped = problem.cap is not None and problem.moved is not None
-    moved = np.zeros((problem.n, 0)) if problem.moved is None or not capped else problem.moved
+    moved = np.zeros((problem.n, k, 0)) if problem.moved is None or not capped else problem.moved
     cap = np.zeros(0) if problem.cap is None or not capped else problem.cap
     away = np.stack(
-        [sums(moved[:, [c]] * leaves, part, parts) for c in range(len(cap))] or [np.zeros((0, 0))]
+        [sums(moved[:, :, c], part, parts) for c in range(len(cap))] or [np.zeros((0, 0))]
     )
     cost = sums(cost, part, parts)
     cost[sums((~problem.allowed()).astype(float), part, parts) > 0] = np.inf

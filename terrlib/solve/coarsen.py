@@ -114,8 +114,9 @@ def _merged(
     def add(values: np.ndarray | None) -> np.ndarray | None:
         if values is None:
             return None
-        sums = csr_array((np.ones(p.n), (group, np.arange(p.n))), shape=(size, p.n)) @ values
-        return np.asarray(sums)
+        flat = values.reshape(p.n, -1)
+        sums = csr_array((np.ones(p.n), (group, np.arange(p.n))), shape=(size, p.n)) @ flat
+        return np.asarray(sums).reshape(size, *values.shape[1:])
 
     seed = np.where(p.seed == FREE, FREE, group[p.seed])
     return replace(

@@ -140,7 +140,7 @@ class _Work:
         self.present = p.present if p.present is not None else np.full(n, FREE)
         self.price = p.price if p.price is not None else np.zeros(n)
         caps = p.moved is not None and p.cap is not None
-        self.moved = p.moved if caps and p.moved is not None else np.zeros((n, 0))
+        self.moved = p.moved if caps and p.moved is not None else np.zeros((n, p.k, 0))
         self.cap = p.cap if caps and p.cap is not None else np.zeros(0)
         self.middle = np.maximum((p.low + p.high) / 2, 1e-12)
 
@@ -343,9 +343,8 @@ def _anneal(label, trips, balance, graph, groups, change, heat, price, state, pr
             sums[t, c] += load[i, c]
         for c in range(4):
             stat[t, c] += own[i, c]
-        if present[i] >= 0 and present[i] != t:
-            for c in range(len(cap)):
-                gone[c] += moved[i, c]
+        for c in range(len(cap)):
+            gone[c] += moved[i, t, c]
     mark = np.zeros(n, dtype=np.int64)
     queue = np.empty(n + 1, dtype=np.int64)
     zero = np.zeros(m)
@@ -413,8 +412,8 @@ def _anneal(label, trips, balance, graph, groups, change, heat, price, state, pr
             if present[u] >= 0:
                 step_out = (1.0 if present[u] != new else 0.0) - (1.0 if present[u] != old else 0.0)
                 delta += pay[u] * step_out
-                for c in range(len(cap)):
-                    flow[c] += moved[u, c] * step_out
+            for c in range(len(cap)):
+                flow[c] += moved[u, new, c] - moved[u, old, c]
             if foe_start[u + 1] > foe_start[u]:
                 breach += _foes(u, new, label, foe_start, foe)
                 breach -= _foes(u, old, label, foe_start, foe)

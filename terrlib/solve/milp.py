@@ -216,11 +216,18 @@ def change_costs(problem: Problem) -> Floats:
     return cost
 
 
+class _Silent(highspy.Highs):
+    """HiGHS introduces itself as soon as call-backs are enabled, so it is hushed before that."""
+
+    def enableCallbacks(self) -> None:  # noqa: N802
+        self.setOptionValue("output_flag", False)  # noqa: FBT003
+        super().enableCallbacks()
+
+
 def solver(nodes: int, gap: float) -> highspy.Highs:
     """HiGHS, silent, on one thread and with a fixed seed: the same answer every time."""
-    highs = highspy.Highs()
+    highs = _Silent()
     options: dict[str, Any] = {
-        "output_flag": False,
         "threads": 1,
         "random_seed": 0,
         "mip_rel_gap": gap,
@@ -367,12 +374,10 @@ def _model(
             np.full(count, -np.inf),
             np.ones(count),
         )
-    if problem.moved is not None and problem.cap is not None and problem.present is not None:
-        now = problem.present[:, None]
-        goes = (now != FREE) & (now != np.arange(k)[None])
+    if problem.moved is not None and problem.cap is not None:
         for c, most in enumerate(problem.cap):
             amount = np.zeros((size, k))
-            np.add.at(amount, group, goes * problem.moved[:, [c]])
+            np.add.at(amount, group, problem.moved[:, :, c])
             factor_c = SCALE / max(float(most), 1e-9) if most > 0 else 1.0
             end = np.array([most * factor_c])
             add(np.zeros_like(g), every, amount[g, t] * factor_c, np.array([-np.inf]), end)

@@ -7,7 +7,7 @@
                 every slot holds at least one unit
                 s_i = fixed_i  where a unit is fixed,   s_i is not t  for (i, t) in `banned`
                 s_i = s_j  in one block,                s_i is not s_j  for (i, j) in `apart`
-                sum_i moved_ic * [s_i is not the slot of i today] <= cap_c
+                sum_i moved_{i s_i c} <= cap_c
 
 where s_i is the slot (a territory without its name yet) of unit i, d is the travel to the centre c of
 a slot, squared where `square`, and the centre is
@@ -73,7 +73,7 @@ class Problem:
     price
         (n,) p >= 0, cost of leaving today's slot, in the unit of weight times travel.
     moved, cap
-        (n, c) amounts that count as moved with a unit; (c,) at most so much may move.
+        (n, k, c) amounts that change hands where a unit is in a slot; (c,) at most so much may.
     """
 
     xy: Floats
@@ -128,6 +128,12 @@ class Problem:
         if self.banned is not None and len(self.banned):
             may[self.banned[:, 0], self.banned[:, 1]] = False
         return may
+
+    def gone(self, label: Ints) -> Floats:
+        """(c,) amounts that change hands."""
+        if self.moved is None:
+            return np.zeros(0)
+        return self.moved[np.arange(self.n), label].sum(0)
 
     def leaves(self, label: Ints) -> NDArray[np.bool_]:
         """(n,) whether a unit leaves the slot it is in today."""
@@ -307,7 +313,7 @@ def broken(problem: Problem, label: Ints) -> tuple[str, ...]:
     if problem.apart is not None and len(problem.apart):
         found["apart"] = bool((label[problem.apart[:, 0]] == label[problem.apart[:, 1]]).any())
     if problem.moved is not None and problem.cap is not None:
-        total = problem.moved[problem.leaves(label)].sum(0)
+        total = problem.gone(label)
         found["cap"] = bool((total > problem.cap + TOLERANCE * np.maximum(problem.cap, 1.0)).any())
     return tuple(name for name, is_broken in found.items() if is_broken)
 
@@ -324,7 +330,7 @@ def misses(problem: Problem, label: Ints) -> float:
     if "apart" in rules and problem.apart is not None:
         total += float((label[problem.apart[:, 0]] == label[problem.apart[:, 1]]).sum())
     if "cap" in rules and problem.moved is not None and problem.cap is not None:
-        over = problem.moved[problem.leaves(label)].sum(0) - problem.cap
+        over = problem.gone(label) - problem.cap
         total += float((over.clip(0) / np.maximum(problem.cap, 1e-9)).sum())
     return total + len({"empty", "fixed", "banned", "together"} & set(rules))
 

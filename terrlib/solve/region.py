@@ -74,11 +74,10 @@ def restrict(problem: Problem, label: Ints, slots: Ints) -> tuple[Problem, Ints]
     if p.present is not None:
         present = to_slot[p.present[units]]
         price = None if p.price is None else p.price[units]
-        if p.moved is not None and p.cap is not None:
-            moved = p.moved[units]
-            gone = p.leaves(label)
-            gone[units[present != FREE]] = False
-            cap = np.maximum(p.cap - p.moved[gone].sum(0), 0.0)
+    if p.moved is not None and p.cap is not None:
+        moved = p.moved[np.ix_(units, slots)]
+        inside = p.moved[units, label[units]].sum(0)
+        cap = np.maximum(p.cap - (p.gone(label) - inside), 0.0)
     seed = np.where(p.seed[slots] == FREE, FREE, to_unit[p.seed[slots]])
     return replace(
         p,

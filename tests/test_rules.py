@@ -1,0 +1,142 @@
+"""Rules of change, locks and names, on worlds small enough to try every map."""
+
+import subprocess
+import sys
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from terrlib.decisions.impossible import conflict, impossible
+from terrlib.decisions.rules import Rules, compile_problem, slots
+from terrlib.decisions.territories import checks, draw
+from terrlib.errors import DataError, InfeasibleError
+from terrlib.inputs.load import load_market
+from terrlib.inputs.settings import make_settings
+from terrlib.show.charts import lock_prices
+from terrlib.show.words import Words
+from terrlib.solve.partition import feasible
+from tests.test_territories import HOW, NONE, measured
+from tests.worlds import line_market
+
+
+def shared(units, holders, revenue, **given):
+    """Accounts on shared units: account i is on units[i] and held by holders[i]."""
+    ids = [f"A-{letter}" for letter in "abcdefgh"[: len(units)]]
+    return line_market(
+        revenue,
+        accounts=[{"unit_id": unit} for unit in units],
+        assignments=[
+            {"account_id": one, "territory": name, "rep_id": ""}
+            for one, name in zip(ids, holders, strict=True)
+        ],
+        **given,
+    )
+
+
+def test_a_unit_of_several_counts_what_really_moves():
+    # T1 holds one dear account of a, T2 two cheap ones: under T1 two accounts move, under T2 one.
+    market = shared("aaabc", ["T1", "T2", "T2", "T1", "T2"], [9, 1, 1, 5, 5])
+    one = Rules(2, max_accounts=1, whole=False)
+    assert impossible(market, measured(market), one) == []
+    none = impossible(market, measured(market), Rules(2, max_accounts=0, whole=False))
+    assert "at least 1 of accounts have to change hands" in none[0]
+    problem, slot = compile_problem(market, measured(market), one, NONE)
+    t1, t2 = (slot["name"].tolist().index(name) for name in ("T1", "T2"))
+    assert problem.moved[0, [t1, t2], 0].tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_impossible_is_never_said_where_a_map_exists(seed):
+    rng = np.random.default_rng(seed)
+    units = rng.choice(list("abcd"), 6).tolist()
+    holders = rng.choice(["T1", "T2"], 6).tolist()
+    market = shared(units, holders, rng.integers(1, 9, 6).tolist())
+    measures = measured(market)
+    rules = Rules(
+        2,
+        {"revenue": float(rng.choice([0.2, 0.5]))},
+        max_accounts=int(rng.integers(0, 4)),
+        max_revenue=int(rng.integers(4, 20)),
+        whole=False,
+    )
+    problem, slot = compile_problem(market, measures, rules, NONE)
+    names = slots(market, measures, rules, NONE)["name"].to_numpy()
+    exists = False
+    for label in map(np.array, product(range(2), repeat=len(measures))):
+        territory = pd.Series(names[label], index=measures.index)
+        share = slot.set_index("name")["share"]
+        kept = all(c.ok for c in checks(market, measures, territory, rules, share))
+        assert kept == feasible(problem, label)
+        exists |= kept
+    if exists:
+        assert impossible(market, measures, rules) == []
+        assert conflict(market, measures, rules, NONE) == ()
+
+
+def test_the_solver_says_nothing_in_the_terminal():
+    said = subprocess.run(
+        [sys.executable, "-c", "from terrlib.solve.milp import solver; solver(1, 0.0).run()"],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert said.stdout == said.stderr == ""
+
+
+def test_names_that_nobody_knows_are_refused_with_the_nearest():
+    market = shared("ab", ["North", "South"], [1, 1])
+    rules = Rules(2, forbidden=(("a", "Suoth"),))
+    said = impossible(market, measured(market), rules, pd.Series({"b": "Nroth"}))
+    assert "an override puts b in Nroth, which nobody holds today: did you mean North?" in said
+    assert "a is forbidden in Suoth, but there is no such territory: did you mean South?" in said
+    fresh = shared("ab", ["T1", "T2"], [1, 1])
+    assert impossible(fresh, measured(fresh), Rules(2), pd.Series({"b": "T10"})) == []
+
+
+def test_the_group_of_a_conflict_is_named():
+    market = line_market(
+        [1] * 6, groups=[{"rule": "apart", "group": "port", "unit_id": u} for u in "de"]
+    )
+    rules = Rules(2, {"count": 0.4}, together=(("a", "f"),), apart=(("d", "e"), ("b", "c")))
+    with pytest.raises(InfeasibleError, match=r"the group port \(d, e\) apart"):
+        draw(market, measured(market), rules, HOW, 1)
+
+
+ACCOUNTS = "account_id,name,lat,lon,revenue,area_id\nA,Alfa,52,19,1,\nB,Beta,52,19.1,2,\n"
+
+
+def loaded(folder, **tables):
+    """A market of two accounts and further tables, as a user would give them."""
+    (folder / "accounts.csv").write_text(ACCOUNTS)
+    for name, text in tables.items():
+        (folder / f"{name}.csv").write_text(text)
+    names = {name: f"{name}.csv" for name in ("accounts", *tables)}
+    return load_market(make_settings({"tables": names, "units": "accounts"}), folder)
+
+
+def test_an_account_of_two_territories_is_refused(tmp_path):
+    rows = "account_id,territory\nA,T1\nB,T2\nA,T2\n"
+    with pytest.raises(DataError, match=r"several present territories.*A: T1 and T2"):
+        loaded(tmp_path, assignments=rows)
+
+
+def test_a_unit_placed_twice_is_refused(tmp_path):
+    unit = loaded(tmp_path).units.index[0]
+    rows = f"unit_id,territory\n{unit},T1\n{unit},T2\n"
+    with pytest.raises(DataError, match=f"1 units are placed.*{unit} in T1 and in T2"):
+        loaded(tmp_path, overrides=rows)
+
+
+def test_a_matrix_leads_to_units_that_exist_and_once(tmp_path):
+    a, b = loaded(tmp_path).units.index
+    with pytest.raises(DataError, match="1 places under `to` are no unit and no rep, such as Zet"):
+        loaded(tmp_path, travel=f"unit_id,to,km\n{a},{b},1\n{a},Zet,3\n")
+    with pytest.raises(DataError, match=f"1 pairs have two different ways, such as {a} to {b}"):
+        loaded(tmp_path, travel=f"unit_id,to,km\n{a},{b},1\n{a},{b},3\n")
+
+
+def test_no_locks_draw_no_chart():
+    none = pd.DataFrame(columns=["name", "lock", "price", "at_most", "kind"])
+    assert lock_prices(none, Words("en", "PLN")) is None
