@@ -287,3 +287,9 @@ def test_an_assumed_chance_is_marked_with_its_source(tmp_path):
     deal = {"opp_id": "O", "account_id": "A-a", "is_closed": True, "is_won": True}
     won = replace(run, market=line_market([1, 1], opportunities=[deal]))
     assert pages._assumed_chance(won) == ""
+
+
+def test_firms_of_no_industry_are_not_called_of_unknown_size(tmp_path):
+    run = trade(tmp_path)
+    assert "not given" in tables.concentration_table(run, "industry")
+    assert "size unknown" in tables.concentration_table(run, "size_class")
