@@ -225,6 +225,19 @@ def _territory_table(run: Run) -> str:
     return html
 
 
+def _assumed_chance(run: Run) -> str:
+    """Say that chances are assumed, and by whom, where no deal has closed; else nothing."""
+    if run.market.opportunities["is_closed"].fillna(value=False).astype(bool).any():
+        return ""
+    rows = assumptions(run.settings)
+    default = rows.loc[rows["setting"] == "customers.win_rate", "source"]
+    source = run.words.label("settings_given")
+    if len(default):
+        source = run.words.source("customers.win_rate", str(default.iloc[0]))
+    assumed = run.settings.customers.win_rate
+    return f"<p class='note'>{plain(run.words.say('report.assumed_chance', assumed=assumed, source=source))}</p>"
+
+
 def _territory(run: Run, name: str) -> Page:
     words, drawn = run.words, steps.territories(run)
     card = drawn.card.loc[name]
@@ -277,7 +290,8 @@ def _territory(run: Run, name: str) -> Page:
         (
             (
                 words.say("report.prospects"),
-                table(
+                _assumed_chance(run)
+                + table(
                     new.head(TOP).rename(columns={"p_win": "chance"}),
                     words,
                     {

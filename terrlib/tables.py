@@ -253,7 +253,9 @@ def _group_name(run: Run, dimension: str, name: str) -> str:
         return str(area_names(run).get(name, name))
     if dimension == "segment":
         return segment_names(run).get(name, name)
-    return run.words.label(name) if name else run.words.label("unknown")
+    if name in ("", "unknown") and dimension != "size_class":
+        return run.words.label("not_given")
+    return run.words.label(name or "unknown")
 
 
 def nine_fields_chart(run: Run) -> go.Figure | Sentence:

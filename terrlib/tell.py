@@ -728,11 +728,22 @@ def goals(run: Run) -> Sentence:
         return run.words.say("headline.no_forecast")
     found = steps.set_goals(run)
     total = int(found.table["amount"].sum()) / 100
-    mean = steps.forecast_sales(run).year["mean"]
+    gap = total - steps.forecast_sales(run).year["mean"]
     return _join(
-        run.words.say(f"goals.{found.basis}", total=total),
-        run.words.say("goals.gap", gap=total - mean, chance=chance(run)),
+        run.words.say(f"goals.{found.basis}", total=total), goal_gap(run.words, gap, chance(run))
     )
+
+
+def goal_gap(words: Words, gap: float, chance: float) -> Sentence:
+    """Say how far the goal lies above or below the forecast, and how likely it is.
+
+    Examples
+    --------
+    >>> goal_gap(Words("en", "PLN"), -5.0, 0.75)
+    'It lies 5 PLN below the forecast; the chance of reaching it is 75%.'
+    """
+    side = "equal" if not round(gap) else "above" if gap > 0 else "below"
+    return words.say(f"goals.{side}", gap=abs(gap), chance=chance)
 
 
 def checks(run: Run, table: pd.DataFrame) -> Sentence:

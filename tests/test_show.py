@@ -2,6 +2,7 @@
 
 import re
 import string
+from dataclasses import replace
 
 import geopandas as gpd
 import numpy as np
@@ -9,10 +10,12 @@ import pandas as pd
 import pytest
 from shapely.geometry import box
 
-from terrlib import steps, tables, tell
+from terrlib import pages, steps, tables, tell
+from terrlib.checks import Check
 from terrlib.errors import InfeasibleError
 from terrlib.inputs.quality import RULES
 from terrlib.inputs.settings import Settings, assumptions, make_settings
+from terrlib.plan import _same_money
 from terrlib.runs import Run
 from terrlib.show import charts, maps
 from terrlib.show.panels import TerritoryPanel
@@ -208,3 +211,85 @@ def test_nothing_fixed_has_no_price(tmp_path):
     run = trade(tmp_path, overrides=None)
     assert tell.locks(run) == EN.say("locks.none")
     assert charts.lock_prices(tables.lock_table(run), EN) is None
+
+
+# ---------------------------------------------------------------------------- as people read it
+
+
+def sentence(text):
+    return text.replace("\u00a0", " ").replace("*", "")
+
+
+def test_parts_of_a_rep_are_told():
+    assert PL.write(3.3, "rep") == "3,3 pełnego etatu" and PL.write(3, "rep") == "3 pełne etaty"
+    assert EN.write(3.3, "rep").startswith("3.3 ")
+
+
+@pytest.mark.parametrize("words", [PL, EN])
+def test_a_caption_names_a_band_only_where_one_is_drawn(words):
+    rows = pd.DataFrame({"quarter": ["2026Q4"], "target": [4.0], "mean": [5.0]})
+    band = "Pasmo" if words is PL else "Band"
+    assert band in fan_svg(rows.assign(p10=1.0, p90=9.0), words)
+    assert band not in fan_svg(rows.assign(p10=5.0, p90=5.0), words)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_polish_sentences_agree_with_every_number(n):
+    said = PL.say("decide.moves", n=n, risk=1.0) + PL.say("review.drift", n=n, names="T1")
+    assert f"zmieniają opiekuna: {n};" in said and f"poza tolerancją: {n} (T1)" in said
+    plan = PL.say("headline.territories", n=n, accounts=n, revenue=5.0)
+    assert plan.startswith(f"Plan: {PL.write(n, 'territory')}, razem {PL.write(n, 'account')} ")
+
+
+def test_a_goal_below_the_forecast_is_told_without_a_sign():
+    assert sentence(tell.goal_gap(PL, -5.0, 0.7)).startswith("Jest o 5 zł niższy")
+    assert sentence(tell.goal_gap(PL, 5.0, 0.2)).startswith("Jest o 5 zł wyższy")
+    assert "prognozy" not in tell.goal_gap(PL, 0.2, 0.5)
+
+
+def test_maps_are_where_they_belong_without_waiting():
+    drawn = maps.territory_map(squares("T1", "T2"), EN).get_root().render()
+    assert re.search(r'"?zoomAnimation"?: false', drawn)
+
+
+def test_checks_are_written_with_the_decimal_sign_of_their_reader(tmp_path):
+    found = pd.DataFrame(
+        {
+            "check": ["balance_revenue"],
+            "ok": [True],
+            "value": ["T1: 1.05"],
+            "limit": ["0.85 - 1.15"],
+        }
+    )
+    assert "T1: 1,05" in tables.checks_table(trade(tmp_path, PL), found)
+    assert "T1: 1.05" in tables.checks_table(trade(tmp_path, EN), found)
+
+
+def test_amounts_of_checks_are_in_currency():
+    assert _same_money("goals_in_timeline", 1234, 1234) == Check(
+        "goals_in_timeline", True, "12.34", "12.34"
+    )
+
+
+def test_territories_without_reps_and_firms_entered_twice_wait_for_a_decision(tmp_path):
+    run = trade(tmp_path)
+    assert any("No reps are given" in line for line in pages.decisions(run))
+    twice = pd.DataFrame({"kind": ["certain", "likely", "site"]})
+    run = replace(run, market=replace(run.market, duplicates=twice))
+    assert any("entered twice: 2" in line for line in pages.decisions(run))
+
+
+def test_an_assumed_chance_is_marked_with_its_source(tmp_path):
+    run = trade(tmp_path)
+    assert "assumed to be 20% (assumption" in sentence(pages._assumed_chance(run))
+    mine = replace(run, settings=make_settings({"customers": {"win_rate": 0.3}}))
+    assert "30% (given in the settings)" in sentence(pages._assumed_chance(mine))
+    deal = {"opp_id": "O", "account_id": "A-a", "is_closed": True, "is_won": True}
+    won = replace(run, market=line_market([1, 1], opportunities=[deal]))
+    assert pages._assumed_chance(won) == ""
+
+
+def test_firms_of_no_industry_are_not_called_of_unknown_size(tmp_path):
+    run = trade(tmp_path)
+    assert "not given" in tables.concentration_table(run, "industry")
+    assert "size unknown" in tables.concentration_table(run, "size_class")

@@ -714,7 +714,9 @@ def _rule_checks(market: Market, territory: pd.Series, rules: Rules) -> list[Che
     moved = dict(zip(("accounts", "revenue"), moves(market, territory), strict=True))
     for kind, cap in rules.caps.items():
         ok = moved[kind] <= cap * (1 + OFF)
-        found.append(Check(f"moved_{kind}", bool(ok), f"{moved[kind]:.0f}", f"{cap:.0f}"))
+        digits = 2 if kind == "revenue" else 0
+        value, limit = f"{moved[kind]:.{digits}f}", f"{cap:.{digits}f}"
+        found.append(Check(f"moved_{kind}", bool(ok), value, limit))
     return found
 
 

@@ -188,13 +188,9 @@ def fan_svg(rows: pd.DataFrame, words: Words) -> str:
 def assumptions_table(rows: pd.DataFrame, words: Words) -> Shown:
     """Defaults in force with their sources, in the reader's language: setting, value, source."""
     from terrlib.show.tables import table
-    from terrlib.show.words import texts
 
-    said = texts(words.locale)
     rows = rows.assign(
-        source=[
-            said.get(f"source.{s}", t) for s, t in zip(rows["setting"], rows["source"], strict=True)
-        ]
+        source=[words.source(s, t) for s, t in zip(rows["setting"], rows["source"], strict=True)]
     )
     return table(rows, words, {"setting": "text", "value": "text", "source": "text"}, limit=100)
 

@@ -85,6 +85,16 @@ class Words(Formatter):
         """
         return str(self._texts.get(f"label.{name}", name))
 
+    def source(self, setting: str, otherwise: str) -> str:
+        """Where a default comes from, in the reader's language.
+
+        Examples
+        --------
+        >>> Words("en", "PLN").source("no_such", "said by its author")
+        'said by its author'
+        """
+        return str(self._texts.get(f"source.{setting}", otherwise))
+
     def help(self, rule: str) -> Sentence:
         """What would help against a finding about the data; "" where there is nothing to do.
 
