@@ -383,3 +383,9 @@ def test_the_raw_real_files_are_told():
     # A and I are no words: what they mean is asked.
     assert found.index[found["sure"] < CERTAIN].tolist() == ["status"]
     assert guess_table(read_lone(IOWA / "monthly_sales_2022.csv"))[0] == "sales"
+
+
+def test_check_of_a_lone_table_ends_with_the_next_command(tmp_path, capsys):
+    path = written(tmp_path, POLISH_ERP)
+    assert main(["check", str(path), "--locale", "en"]) == 0
+    assert f"terrlib plan {path} --territories K" in capsys.readouterr().out

@@ -366,3 +366,11 @@ def test_accounts_that_have_areas_and_no_points_are_placed_there(tmp_path):
     rows = [{"account_id": f"K{i}", "name": f"F{i}", "area_id": str(1 + i % 2)} for i in range(6)]
     market = market_of(tmp_path, pd.DataFrame(rows), areas=areas, units="areas")
     assert len(market.accounts) == 6 and set(market.accounts["area_id"]) == {"1", "2"}
+
+
+def test_a_stated_projection_is_used_in_a_country_terrlib_does_not_know(tmp_path):
+    czech = ROWS.assign(lat=ROWS["lat"] - 2.5, lon=ROWS["lon"] - 6)
+    x, y = Transformer.from_crs(4326, 32633, always_xy=True).transform(czech["lon"], czech["lat"])
+    market = market_of(tmp_path, czech.assign(lat=y, lon=x), crs=32633, country="CZ")
+    np.testing.assert_allclose(market.accounts["lat"], czech["lat"], atol=1e-6)
+    np.testing.assert_allclose(market.accounts["lon"], czech["lon"], atol=1e-6)

@@ -126,6 +126,8 @@ def _assemble(
     areas = _areas(settings, folder, ledger, rows["areas"])
     for table in ("accounts", "distributor_areas", "market_structure"):
         rows[table] = quality.repair_codes(ledger, table, rows[table], areas["area_id"])
+    for table, column in (("sales", "date"), ("opportunities", "created_date")):
+        rows[table] = quality.in_reach(ledger, table, rows[table], column)
     as_of, quarter = _when(settings, rows["sales"], rows["opportunities"])
     accounts = rows["accounts"]
     listed = _listed(accounts, ledger)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from pyproj import Transformer
+from pyproj import CRS, Transformer
 
 from terrlib.errors import DataError
 from terrlib.inputs.quality import PILE, Ledger
@@ -132,22 +132,36 @@ def _inside(lat: pd.Series, lon: pd.Series, country: str, margin: float = 0.0) -
     return lat.between(south - margin, north + margin) & lon.between(west - margin, east + margin)
 
 
+def _in_use(point: pd.DataFrame, code: int) -> pd.Series:
+    """Tell which points lie where a projection is meant to be used."""
+    west, south, east, north = CRS.from_epsg(code).area_of_use.bounds
+    return point["lat"].between(south, north) & point["lon"].between(west, east)
+
+
 def _to_degrees(ledger: Ledger, rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Turn metres into degrees where all coordinates are metres; set single rows of them aside."""
     lat, lon = rows["lat"], rows["lon"]
     given = lat.notna() & lon.notna() & ~((lat == 0) & (lon == 0))
     metres = given & ~_on_earth(lat, lon)
-    if not metres.any() or settings.country not in BOXES:
+    if not metres.any() or not (settings.country in BOXES or settings.crs):
         return rows
     read = {}
-    codes = dict.fromkeys([settings.crs, *METRES.get(settings.country, ()), WEB])
+    codes = (
+        dict.fromkeys([settings.crs, *METRES.get(settings.country, ()), WEB])
+        if settings.country in BOXES
+        else [settings.crs]  # nothing to compare others with
+    )
     # A column called lat holds the northing; the other way round only if that fits nowhere.
     for north, east, order in ((lat, lon, "lat as northing"), (lon, lat, "lat as easting")):
         for code in filter(None, codes):
             to = Transformer.from_crs(code, 4326, always_xy=True)
             x, y = to.transform(east[metres].to_numpy(), north[metres].to_numpy())
             point = pd.DataFrame({"lat": y, "lon": x}, index=rows.index[metres])
-            fits = _inside(point["lat"], point["lon"], settings.country)
+            fits = (
+                _inside(point["lat"], point["lon"], settings.country)
+                if settings.country in BOXES
+                else _in_use(point, code)
+            )
             if fits.any():
                 read[code, order] = (fits, point)
         if any(fits.mean() >= WHOLE for fits, _ in read.values()):

@@ -92,7 +92,7 @@ def trust(
         rows = pd.concat(
             [used[table].assign(reason=""), *ledger.aside.get(table, [])], ignore_index=True
         )
-        data = rows[rows["reason"] != "total_row"]
+        data = rows[~rows["reason"].isin({"total_row", "footer"})]
         weight = _weights(table, data, revenue)
         key = KEYS.get(table)
         again = data["reason"].isin(TWICE)
