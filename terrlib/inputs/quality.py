@@ -284,15 +284,16 @@ def severities(asked: Quality) -> dict[str, str]:
 
 
 def money_of(rows: pd.DataFrame) -> list[float]:
-    """Money a row stands for: its revenue, else its potential, else its amount, else 0."""
+    """Money a row stands for: in all rows its revenue, else its potential, else its amount, else 0.
+
+    One column for the whole table, so that money used and money set aside add up to its sum.
+    """
     if "_money" in rows:
         return [float(money) for money in rows["_money"]]
-    found = np.zeros(len(rows))
-    for column in ("amount", "potential", "revenue"):
-        if column in rows:
-            value = amounts(rows[column])
-            found = np.where(value != 0, value, found)
-    return [round(float(v), 2) for v in found]
+    for column in ("revenue", "potential", "amount"):
+        if column in rows and (value := amounts(rows[column])).any():
+            return [round(float(v), 2) for v in value]
+    return [0.0] * len(rows)
 
 
 def amounts(column: pd.Series) -> np.ndarray:
@@ -408,7 +409,7 @@ def typed(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
 
 def _without_footers(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
     """Set aside lines below the data: one cell that no row of data begins with, the others blank."""
-    filled = rows.fillna("").astype(str)
+    filled = rows.drop(columns="_money", errors="ignore").fillna("").astype(str)
     alone = (filled != "").sum(axis=1) == 1
     lines = ["".join(cells) for cells in filled[alone].to_numpy()]
     said = np.array([bool(FOOTERS.fullmatch(fold(line))) for line in lines], dtype=bool)
