@@ -21,7 +21,7 @@ from terrlib.inputs import files, query, read
 from terrlib.inputs.load import load_market
 from terrlib.inputs.quality import Ledger, repair_codes, typed
 from terrlib.inputs.read import read_shapes, read_table
-from terrlib.inputs.settings import TableFile, make_settings
+from terrlib.inputs.settings import TableFile, load_settings, make_settings
 from terrlib.inputs.values import BLANKS, days, number, numbers, repaired
 from tests.fuzz_read import mutated, seeds, survives
 
@@ -803,3 +803,42 @@ def test_an_order_of_days_that_is_said_is_kept():
 def test_settings_that_mean_nothing_get_a_sentence(key, value):
     with pytest.raises(SettingsError, match=key):
         make_settings({key: value})
+
+
+def test_formulas_that_no_program_has_worked_out_are_counted(tmp_path):
+    rows = [["account_id", "lat", "lon", "revenue"]]
+    rows += [[f"K{i}", 52 + i / 10, 21.0, "=1+1" if i < 3 else 7] for i in range(5)]
+    book_of(tmp_path, ("Dane", rows), name="accounts.xlsx")
+    table = read_table(tmp_path, "accounts", TableFile(file="accounts.xlsx"))
+    assert table.attrs["formulas"] == {"revenue": 3}
+    (tmp_path / "s.yml").write_text("tables: {accounts: accounts.xlsx}\n")
+    market = load_market(load_settings(tmp_path / "s.yml"), tmp_path)
+    (line,) = market.quality.query("rule == 'formula_without_value'")["message"]
+    assert line.startswith("3 formulas of revenue came without a value")
+    assert market.accounts["revenue"].sum() == 14
+
+
+def test_deals_are_closed_by_their_stage_where_no_column_says_so(tmp_path):
+    (tmp_path / "a.csv").write_text("account_id,lat,lon\nA,52,21\nB,52.1,21\n")
+    (tmp_path / "o.csv").write_text(
+        "opp_id,account_id,created_date,close_date,stage,amount\n"
+        "1,A,2026-01-01,2026-02-01,Closed Won,5\n2,A,2026-01-01,2026-02-01,closedlost,5\n"
+        "3,B,2026-01-01,,Oferta,5\n"
+    )
+    (tmp_path / "s.yml").write_text("tables: {accounts: a.csv, opportunities: o.csv}\n")
+    market = load_market(load_settings(tmp_path / "s.yml"), tmp_path)
+    deals = market.opportunities
+    assert deals["is_closed"].tolist() == [True, True, False]
+    assert deals["is_won"].tolist() == [True, False, False]
+    (line,) = market.quality.query("rule == 'closed_by_stage'")["message"]
+    assert "1 deals are won and 1 lost" in line and "open are Oferta" in line
+
+
+def test_a_stop_of_the_areas_is_told_with_the_others(tmp_path):
+    (tmp_path / "a.csv").write_text("account_id,area_id,revenue\nA,1,5\n")
+    (tmp_path / "r.csv").write_text("area_id,name\n1,x\n")
+    (tmp_path / "s.csv").write_text("account_id,date,amount\nZ,2026-01-01,900\nA,2026-01-01,5\n")
+    (tmp_path / "s.yml").write_text("tables: {accounts: a.csv, areas: r.csv, sales: s.csv}\n")
+    with pytest.raises(DataError) as told:
+        load_market(load_settings(tmp_path / "s.yml"), tmp_path)
+    assert "no shapes" in str(told.value) and "sales" in str(told.value)

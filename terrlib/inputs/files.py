@@ -148,17 +148,53 @@ def sheet_table(path: Path, spec: TableFile) -> pd.DataFrame:
                 + (f" (did you mean {near[0]!r}?)" if near else "")
                 + f"; its sheets are {some(list(sheets))}, counted from 0"
             )
+        title = sheet.title
         rows = guarded(path, lambda p: list(_filled_rows(p, sheet)))
         epoch = str(book.epoch.date())
     finally:
         book.close()
     if not rows:
-        raise DataError(f"{path.name}: the sheet {sheet.title!r} is empty")
+        raise DataError(f"{path.name}: the sheet {title!r} is empty")
     at = _header(path, rows, spec.header)
     width = max(len(row) for _, row in rows[at:])
     table = _framed(path, [row + [""] * (width - len(row)) for _, row in rows[at:]])
     table.attrs["epoch"] = epoch
+    table.attrs["formulas"] = _without_value(path, title, rows[at][0], list(table.columns))
     return table
+
+
+def _without_value(path: Path, title: str, header: int, columns: list[Any]) -> dict[str, int]:
+    """Count, by column, formulas whose value the program that wrote the file did not store."""
+    if not _has_formulas(path):
+        return {}
+    count: dict[str, int] = {}
+    with_formulas = guarded(path, lambda p: openpyxl.load_workbook(p, read_only=True))
+    stored = guarded(path, lambda p: openpyxl.load_workbook(p, read_only=True, data_only=True))
+    try:
+        sheets = (book[title] for book in (with_formulas, stored))
+        rows = zip(*(sheet.iter_rows(min_row=header + 1) for sheet in sheets), strict=True)
+        for written, read in rows:
+            for name, cell, value in zip(columns, written, read, strict=False):
+                if cell.data_type == "f" and value.value is None:
+                    count[str(name)] = count.get(str(name), 0) + 1
+    finally:
+        with_formulas.close()
+        stored.close()
+    return count
+
+
+def _has_formulas(path: Path) -> bool:
+    """Whether any sheet holds a formula at all: most do not, and are not read a second time."""
+    with zipfile.ZipFile(path) as packed:
+        for name in packed.namelist():
+            if name.startswith("xl/worksheets/"):
+                with packed.open(name) as sheet:
+                    before = b""
+                    while part := sheet.read(2**20):
+                        if b"<f>" in before + part or b"<f " in before + part:
+                            return True
+                        before = part[-3:]
+    return False
 
 
 def column_table(path: Path) -> pd.DataFrame:

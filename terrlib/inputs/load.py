@@ -54,6 +54,7 @@ def load_market(settings: Settings, folder: Path) -> Market:
             broken.append(str(fault))
     for text in broken:
         ledger.stop("files", "missing_column", text)
+    raw = {t: quality.closed_by_stage(ledger, t, rows) for t, rows in raw.items()}
     good = [t for t in raw if quality.require_columns(ledger, t, raw[t])]
     rows = {t: _trusted(settings, ledger, t, raw[t]) for t in good}
     if "accounts" in rows:
@@ -123,7 +124,13 @@ def _assemble(
     rows: dict[str, pd.DataFrame],
     given: frozenset[str],
 ) -> Market:
-    areas = _areas(settings, folder, ledger, rows["areas"])
+    try:
+        areas = _areas(settings, folder, ledger, rows["areas"])
+    except DataError as fault:
+        # What else is wrong is told with it; without areas codes cannot be compared to any.
+        ledger.stop("areas", "missing_column", str(fault))
+        _note_orphans(ledger, rows)
+        ledger.refuse()
     for table in ("accounts", "distributor_areas", "market_structure"):
         rows[table] = quality.repair_codes(ledger, table, rows[table], areas["area_id"])
     for table, column in (("sales", "date"), ("opportunities", "created_date")):
@@ -211,6 +218,13 @@ def _assemble(
         trust=trusted,
         duplicates=alike,
     )
+
+
+def _note_orphans(ledger: Ledger, rows: dict[str, pd.DataFrame]) -> None:
+    """Look for orphans among all rows of accounts, where they cannot be placed."""
+    known = set(rows["accounts"]["account_id"])
+    for table in ("sales", "opportunities", "assignments"):
+        quality.drop_orphans(ledger, table, rows[table], known, set())
 
 
 def _listed(accounts: pd.DataFrame, ledger: Ledger) -> set[str]:

@@ -69,6 +69,7 @@ NAMES = {
         country | BillingCountry, ShippingCountry | Country/Region | Kraj, Państwo | Country
         currency | CurrencyIsoCode, Account Currency | Currency | Waluta | Currency, Currency Code
         town | BillingCity, ShippingCity | City | Miasto, Miejscowość | City, Town, Locality
+        street | BillingStreet, Billing Street, ShippingStreet, Shipping Street | Street Address | Ulica, Ulica i numer, Adres, Ulica nr | Street, Address, Address Line 1
         region | BillingState, Billing State/Province, ShippingState, Shipping State/Province | State/Region | Województwo, Woj, Region | State, Province, Voivodeship
         postal_code | BillingPostalCode, Billing Zip/Postal Code, ShippingPostalCode, Shipping Zip/Postal Code | Postal Code | Kod pocztowy, Kod poczt | Zip, Zip Code, Zip/Postal Code, Postcode, Post Code
         tax_id | | VAT Number | NIP, Nr NIP, Numer NIP, Numer podatkowy | Tax ID, Tax Number, VAT, VAT ID, VATIN
@@ -95,6 +96,7 @@ NAMES = {
         is_won | IsWon, Won | Is Closed Won, hs_is_closed_won | Wygrana, Czy wygrana, Wygrane | Won?
         amount | Amount | Amount, Amount in company currency | Wartość netto, Kwota netto, Wartość, Kwota, Wartość szansy, Wartość oferty | Value, Deal Value, Net Amount, Deal Amount
         type | Type, Opportunity Type | Deal Type | Typ, Rodzaj, Typ szansy | Kind
+        lost_reason | Loss Reason, Lost Reason | Closed Lost Reason | Powód przegranej, Przyczyna przegranej | Lost Reason, Reason Lost
         lead_source | LeadSource | Original Traffic Source, Original Source, Deal source | Źródło, Źródło kontaktu, Źródło leada, Źródło szansy | Source, Channel
         rep_id | OwnerId, Opportunity Owner, Owner | Deal owner | Opiekun, Handlowiec, Przedstawiciel, Właściciel, Id handlowca | Rep, Sales Rep, Salesperson, Rep ID, Owner ID
     """),

@@ -44,6 +44,8 @@ RULES = {
     "not_a_date": ASIDE,
     "not_a_flag": NOTE,
     "blank_word": NOTE,
+    "formula_without_value": NOTE,
+    "closed_by_stage": NOTE,
     "code_repaired": NOTE,
     "out_of_range": ASIDE,
     "total_row": ASIDE,
@@ -128,6 +130,15 @@ MAY_GO_ASIDE = {
     "same_name_and_place",
     "many_on_one_point",
 } | {rule for rule, severity in RULES.items() if severity == ASIDE or rule in NO_NOTE}
+# Stages of CRMs, folded and without blanks.
+WON_STAGES = {
+    "closedwon", "won", "wygrana", "wygrane", "zamknietawygrana", "wygranazamknieta", "sprzedane",
+    "zrealizowana",
+}  # fmt: skip
+LOST_STAGES = {
+    "closedlost", "lost", "przegrana", "przegrane", "zamknietaprzegrana", "przegranazamknieta",
+    "utracona", "odrzucona",
+}  # fmt: skip
 STATUSES = ("customer", "prospect", "lost", "inactive")
 # Words of CRMs, folded; what is not here is told apart by revenue, and said.
 STATUS_WORDS = {
@@ -329,6 +340,38 @@ def require_columns(ledger: Ledger, table: str, rows: pd.DataFrame) -> bool:
     return not missing
 
 
+def closed_by_stage(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Tell deals won and lost by their stage, where no column says it: the rest is open.
+
+    Examples
+    --------
+    >>> from terrlib.inputs.settings import Quality
+    >>> rows = pd.DataFrame({"opp_id": list("abc"), "stage": ["Closed Won", "Przegrana", "Oferta"]})
+    >>> closed_by_stage(Ledger(Quality()), "opportunities", rows)[["is_closed", "is_won"]].values
+    array([['yes', 'yes'],
+           ['yes', 'no'],
+           ['no', 'no']], dtype=object)
+    """
+    if table != "opportunities" or "stage" not in rows or {"is_closed", "is_won"} <= set(rows):
+        return rows
+    stage = each(rows["stage"].fillna(""), lambda text: fold(str(text)).replace(" ", ""))
+    won, lost = stage.isin(WON_STAGES), stage.isin(LOST_STAGES)
+    told = {"is_closed": won | lost, "is_won": won}
+    missing = [name for name in told if name not in rows]
+    kept = rows.attrs
+    rows = rows.assign(
+        **{name: told[name].map({True: "yes", False: "no"}).astype(object) for name in missing}
+    )
+    rows.attrs = kept
+    others = sorted(set(rows.loc[~(won | lost), "stage"]) - {""})
+    message = (
+        f"no column {', '.join(missing)}: {int(won.sum())} deals are won and {int(lost.sum())} lost "
+        f"by their stage; open are {', '.join(others[:4]) or 'none'}"
+    )
+    ledger.find(table, "closed_by_stage", rows.head(1), "stage", message)
+    return rows
+
+
 def typed(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
     """Turn a table of text into numbers, days and flags; rows that cannot be turned are set aside.
 
@@ -347,6 +390,7 @@ def typed(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
         The rows that can be used, with every column of the dictionary; unknown columns are dropped.
     """
     file = rows.attrs.get("file", {})
+    _note_formulas(ledger, table, rows)
     rows = repair_codes(ledger, table, _tidied(ledger, table, rows, file))
     rows = _without_footers(ledger, table, rows)
     key = KEYS.get(table)
@@ -405,6 +449,17 @@ def typed(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
             left = ledger.set_aside(table, rule, keep, bad.loc[out.index], column.name, message)
             out = out.loc[left.index]
     return _in_range(ledger, table, _complete(table, out))
+
+
+def _note_formulas(ledger: Ledger, table: str, rows: pd.DataFrame) -> None:
+    for column, n in rows.attrs.get("formulas", {}).items():
+        if column in rows:
+            blank = rows[rows[column] == ""]
+            message = (
+                f"{n} formulas of {column} came without a value and count as blank: open the file "
+                "in a spreadsheet and save it again"
+            )
+            ledger.find(table, "formula_without_value", blank.head(1), column, message)
 
 
 def _without_footers(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:

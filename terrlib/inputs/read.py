@@ -80,7 +80,7 @@ def read_table(folder: Path, table: str, spec: TableFile) -> pd.DataFrame:
     name = spec.file or "the query"
     rows.columns = [files.as_text(column) for column in rows.columns]
     _require_table(name, rows)
-    epoch = rows.attrs.get("epoch", "")
+    epoch, formulas = rows.attrs.get("epoch", ""), rows.attrs.get("formulas", {})
     missing = [f"{ours}: {theirs}" for ours, theirs in spec.columns.items() if theirs not in rows]
     if missing:
         near = difflib.get_close_matches(missing[0].split(": ")[1], list(rows.columns), n=1)
@@ -98,7 +98,8 @@ def read_table(folder: Path, table: str, spec: TableFile) -> pd.DataFrame:
         if column in rows:
             rows[column] = rows[column].map(lambda v, n=names: n.get(v, v))
     rows.attrs = {
-        "file": {"header": header, "dates": spec.dates, "decimal": spec.decimal, "epoch": epoch}
+        "file": {"header": header, "dates": spec.dates, "decimal": spec.decimal, "epoch": epoch},
+        "formulas": {taken.get(column, column): n for column, n in formulas.items()},
     }
     return rows
 
