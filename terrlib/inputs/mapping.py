@@ -475,6 +475,13 @@ def _town(look: _Look) -> Evidence:
     return 0.05, ""
 
 
+def _street(look: _Look) -> Evidence:
+    if look.letters < HALF:
+        return -0.8, f"hardly a letter, such as {look.example!r}"
+    numbered = look.folded.str.contains(r"[a-z].*\d", regex=True).mean() > HALF
+    return (0.4, "streets with numbers") if numbered else (0.05, "")
+
+
 def _employees(look: _Look) -> Evidence:
     whole = float((look.numbers == np.floor(look.numbers)).mean()) if len(look.numbers) else 0.0
     if look.number < HALF or look.within((0, np.inf)) < HALF:
@@ -537,6 +544,7 @@ def _few(column: Column, look: _Look) -> Evidence:
 _SPECIAL: dict[str, Callable[[_Look], Evidence]] = {
     "name": _name,
     "town": _town,
+    "street": _street,
     "postal_code": _postal,
     "tax_id": _tax,
     "employees": _employees,
