@@ -25,8 +25,8 @@ from terrlib.solve.partition import (
     touch_graph,
 )
 from terrlib.solve.region import restrict, slot_graph, slots_around
-from terrlib.solve.search import Effort, search
-from terrlib.solve.solver import NotFound, solve
+from terrlib.solve.search import SLOW, Effort, Found, search
+from terrlib.solve.solver import NotFound, plan_effort, solve
 from tests.instances import leaving
 
 
@@ -268,6 +268,36 @@ def test_the_same_seed_gives_the_same_labels_on_one_thread_and_on_two(monkeypatc
     one = search(problem, 5, QUICK)[0]
     assert (one.label == two.label).all()
     assert two.misses == 0
+
+
+def test_a_small_miss_is_preferred_to_a_dear_map_and_never_handed_out_before_one_that_keeps_the_rules(
+    monkeypatch,
+):
+    """Of 10 slots in a row of 20, one map is cheap and a hair out of balance, one dear and in balance."""
+    xy = [(i, 0) for i in range(20)]
+    row = problem_of(xy, [(i, i + 1) for i in range(19)], [1] * 20, 10, 0.01)
+    label = np.arange(20) // 2
+    near = Found(label, misses=0.001, cost=10.0)
+    dear = Found(label, misses=0.0, cost=12.0)
+    mended: list[float] = []
+
+    def regions(problem, best, *_):
+        mended.append(best.cost)
+        return best
+
+    monkeypatch.setattr("terrlib.solve.search._start", lambda *a: lambda: [dear, near][a[2]])
+    monkeypatch.setattr("terrlib.solve.search._pass", regions)
+    found = search(row, 1, Effort(2, 0, 1))
+    assert mended[0] == 10.0
+    assert found[0].cost == 12.0
+
+
+def test_few_slots_of_many_units_are_cooled_slowly_and_all_others_quickly():
+    many = town(1_100, 7, square=True)
+    assert plan_effort(many, 1).levels == SLOW
+    assert plan_effort(many, 1, starts=1).levels != SLOW
+    assert plan_effort(town(400, 7, square=True), 1).levels != SLOW
+    assert plan_effort(town(1_100, 60, square=True), 1).levels != SLOW
 
 
 def test_merged_units_hold_what_their_units_held_and_touch_what_these_touched():

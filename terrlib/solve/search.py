@@ -26,7 +26,6 @@ from terrlib.solve.region import restrict, slot_graph, slots_around
 
 WORKERS = 2  # threads; the answer does not depend on it
 TOGETHER = 2  # pairs combined, or regions solved, that do not see each other
-PER_SLOT = 14  # merged units of a slot
 AROUND = 6  # slots of a region
 FAR = 20_000  # units
 COARSE, FINE = 40_000, 12_000  # moves tried for each merged unit, for each unit
@@ -35,6 +34,41 @@ WARM = Schedule(COARSE, heat=0.25, cool=0.02)
 BORDER = Schedule(FINE, heat=0.25, cool=0.02)
 REPAIRS = 6  # rounds on the regions around slots that miss a bound
 MERGED = 0.7  # of the units: with more left, merging is not worth it
+
+
+@dataclass(frozen=True)
+class Levels:
+    """How the levels of a search are annealed.
+
+    Attributes
+    ----------
+    per_slot
+        Merged units of a slot.
+    hot, warm
+        With merged units: from nothing, and from labels.
+    border
+        With the units.
+    afresh
+        Whether every other region is solved from nothing.
+    """
+
+    per_slot: int
+    hot: Schedule
+    warm: Schedule
+    border: Schedule
+    afresh: bool
+
+
+QUICK = Levels(14, HOT, WARM, BORDER, afresh=True)
+# Small merged units, cooled slowly, find a better layout of the whole; to solve its regions from
+# nothing then wins less than to heat them again.
+SLOW = Levels(
+    25,
+    Schedule(2 * COARSE, heat=2.0, cool=0.02),
+    Schedule(COARSE, heat=0.5, cool=0.05),
+    Schedule(FINE, heat=0.5, cool=0.05),
+    afresh=False,
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +86,11 @@ class Found:
         """Order: first what is missed, then the cost."""
         return round(self.misses, 9), self.cost
 
+    @property
+    def promise(self) -> float:
+        """Cost after the regions are evened out, guessed: a fair share missed doubles it."""
+        return self.cost * (1 + self.misses)
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -67,12 +106,15 @@ class Effort:
         Times that every slot is the middle of a region.
     pace
         Moves tried as a share of the usual, 0 to 1.
+    levels
+        How merged units and units are annealed.
     """
 
     starts: int
     combine: int
     passes: int
     pace: float = 1.0
+    levels: Levels = QUICK
 
 
 def search(problem: Problem, seed: int, effort: Effort) -> list[Found]:
@@ -92,28 +134,30 @@ def search(problem: Problem, seed: int, effort: Effort) -> list[Found]:
     list of Found
         Different labels, the best first; `misses` is 0 where they keep every rule.
     """
-    pool = _all(_start(problem, seed, i, effort.pace) for i in range(effort.starts))
+    pool = _all(_start(problem, seed, i, effort) for i in range(effort.starts))
     for turn in range(effort.combine if effort.starts > 1 else 0):
         rng = np.random.default_rng([seed, 2, turn])
         pairs = [rng.choice(len(pool), 2, replace=False) for _ in range(TOGETHER)]
         tasks = [
-            _combine(problem, pool[min(a, b)], pool[max(a, b)], (seed, turn, at))
+            _combine(problem, pool[min(a, b)], pool[max(a, b)], (seed, turn, at), effort.levels)
             for at, (a, b) in enumerate(pairs)
         ]
         pool = _survivors(pool, _all(tasks))
-    pool.sort(key=lambda found: found.rank)
     if problem.k > AROUND:
+        pool.sort(key=lambda found: found.promise)
         everywhere = np.arange(problem.k)
         for turn in range(effort.passes):
-            pool[0] = _pass(problem, pool[0], (seed, turn), everywhere, effort.pace / 2)
+            pace = effort.pace / 2
+            pool[0] = _pass(problem, pool[0], (seed, turn), everywhere, pace, effort.levels)
         for turn in range(REPAIRS):
             amiss = np.flatnonzero((excess(problem, pool[0].label) > 0).any(1))
             if not pool[0].misses or not len(amiss):
                 break
             # What a region cannot even out is evened out with more around it.
             wide = AROUND * (turn + 1)
-            pool[0] = _pass(problem, pool[0], (seed, effort.passes + turn), amiss, 1.0, wide)
-    return pool
+            again = (seed, effort.passes + turn)
+            pool[0] = _pass(problem, pool[0], again, amiss, 1.0, effort.levels, wide)
+    return sorted(pool, key=lambda found: found.rank)
 
 
 def _all(tasks: Iterable[Callable[[], Found]]) -> list[Found]:
@@ -122,12 +166,12 @@ def _all(tasks: Iterable[Callable[[], Found]]) -> list[Found]:
         return list(pool.map(lambda task: task(), tasks))
 
 
-def _start(problem: Problem, seed: int, number: int, pace: float) -> Callable[[], Found]:
+def _start(problem: Problem, seed: int, number: int, effort: Effort) -> Callable[[], Found]:
     def task() -> Found:
         rng = np.random.default_rng([seed, 1, number])
         if number == 0 and problem.present is not None:
             return _from_today(problem, rng)
-        return _levels(problem, None, None, rng, pace)
+        return _levels(problem, None, None, rng, effort.pace, effort.levels)
 
     return task
 
@@ -149,12 +193,12 @@ def _from_today(problem: Problem, rng: np.random.Generator) -> Found:
 
 
 def _combine(
-    problem: Problem, one: Found, other: Found, seed: tuple[int, int, int]
+    problem: Problem, one: Found, other: Found, seed: tuple[int, int, int], levels: Levels
 ) -> Callable[[], Found]:
     def task() -> Found:
         rng = np.random.default_rng([seed[0], 3, *seed[1:]])
         apart = one.label * problem.k + other.label
-        return _levels(problem, one, apart, rng, 1.0)
+        return _levels(problem, one, apart, rng, 1.0, levels)
 
     return task
 
@@ -165,22 +209,23 @@ def _levels(
     apart: Ints | None,
     rng: np.random.Generator,
     pace: float,
+    levels: Levels,
 ) -> Found:
     """Anneal with merged units, from labels or from a first solution, then with the units."""
-    merged, group = coarsen(problem, min(PER_SLOT * problem.k, problem.n // 2), rng, apart)
+    merged, group = coarsen(problem, min(levels.per_slot * problem.k, problem.n // 2), rng, apart)
     if merged.n > MERGED * problem.n:
         if begin is None:
-            return _anneal(problem, first_labels(problem, rng), rng, HOT, pace)
-        return _anneal(problem, begin.label, rng, WARM, pace, begin.toll)
+            return _anneal(problem, first_labels(problem, rng), rng, levels.hot, pace)
+        return _anneal(problem, begin.label, rng, levels.warm, pace, begin.toll)
     if begin is None:
-        rough = _anneal(merged, first_labels(merged, rng), rng, HOT, pace)
+        rough = _anneal(merged, first_labels(merged, rng), rng, levels.hot, pace)
     else:
         label = np.zeros(merged.n, dtype=np.int64)
         label[group] = begin.label
-        rough = _anneal(merged, label, rng, WARM, pace, begin.toll)
+        rough = _anneal(merged, label, rng, levels.warm, pace, begin.toll)
     # Above FAR the units are left to the regions, which fit into the processor's cache.
     pace = pace if problem.n <= FAR else pace / 4
-    fine = _anneal(problem, rough.label[group], rng, BORDER, pace, rough.toll)
+    fine = _anneal(problem, rough.label[group], rng, levels.border, pace, rough.toll)
     return replace(fine, work=rough.work + fine.work)
 
 
@@ -214,6 +259,7 @@ def _pass(
     seed: tuple[int, int],
     middles: Ints,
     pace: float,
+    levels: Levels,
     wide: int = AROUND,
 ) -> Found:
     """Make slots the middle of a region once; regions that do not meet go side by side."""
@@ -236,7 +282,8 @@ def _pass(
         for slots in batch:
             number += 1
             rng = np.random.default_rng([seed[0], 5, seed[1], number])
-            tasks.append(_region(problem, replace(best, label=label, toll=toll), slots, rng, pace))
+            stands = replace(best, label=label, toll=toll)
+            tasks.append(_region(problem, stands, slots, rng, pace, levels))
         for found, slots in zip(_all(tasks), batch, strict=True):
             work += found.work
             label[np.isin(label, slots)] = slots[found.label]
@@ -246,7 +293,12 @@ def _pass(
 
 
 def _region(
-    problem: Problem, best: Found, slots: Ints, rng: np.random.Generator, pace: float
+    problem: Problem,
+    best: Found,
+    slots: Ints,
+    rng: np.random.Generator,
+    pace: float,
+    levels: Levels,
 ) -> Callable[[], Found]:
     """Solve a region again, from nothing or from what stands there; what stands if nothing is won."""
     part, units = restrict(problem, best.label, slots)
@@ -255,9 +307,9 @@ def _region(
     now = Found(label, misses(part, label), evaluate(part, label)[0], toll)
 
     def task() -> Found:
-        afresh = bool(rng.integers(2))
+        afresh = levels.afresh and bool(rng.integers(2))
         begin, apart = (None, None) if afresh else (now, label)
-        found = _levels(part, begin, apart, rng, pace)
+        found = _levels(part, begin, apart, rng, pace, levels)
         return min(now, found, key=lambda each: each.rank)
 
     return task

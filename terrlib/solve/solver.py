@@ -12,7 +12,7 @@ from terrlib.solve.construct import first_labels
 from terrlib.solve.exact import PAIRS, PARTS, provable, prove
 from terrlib.solve.milp import assign_units, settle, slot_costs
 from terrlib.solve.partition import Ints, Problem, Solution, broken, evaluate
-from terrlib.solve.search import AROUND, WORKERS, Effort, search
+from terrlib.solve.search import AROUND, SLOW, WORKERS, Effort, search
 from terrlib.solve.subsets import best_of_all, may_enumerate
 
 TINY = 1e-6
@@ -22,6 +22,7 @@ REPAIR_PAIRS = 3_000  # and up to which it is asked for any answer at all
 SOLVED_PAIRS = 4_500  # shared by the sets of centres that are solved exactly
 GIVEN_PAIRS = 1_500  # and up to which given centres are solved to the proof
 MANY_SLOTS, MANY_UNITS = 50, 5_000  # from where one pass of the regions does
+SLOW_UNITS = 1_000  # from where the layout of few slots is worth cooling slowly
 NODES = 50
 PROOF_UNITS = 150  # units up to which the least cost is sought with a proof, centres being units
 PROOF_SLOTS = 5  # slots, all alike, up to which that is tried for more units
@@ -56,6 +57,8 @@ def plan_effort(problem: Problem, effort: int, starts: int = 0) -> Effort:
         return Effort(starts or int(np.clip(4_000 // problem.n, 4, 8)) * effort, 0, 0)
     if problem.k > MANY_SLOTS and problem.n <= MANY_UNITS:  # half as long, twice as often
         return Effort(starts or 4 * effort, effort, effort, 0.5)
+    if SLOW_UNITS < problem.n <= MANY_UNITS and starts != 1:  # few starts, each of them better
+        return Effort(starts or 2 * effort, 0, 3 * effort, levels=SLOW)
     if problem.n > MANY_UNITS:
         many, passes = starts or 2 * effort, 1
     else:
