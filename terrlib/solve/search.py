@@ -111,8 +111,10 @@ def search(problem: Problem, seed: int, effort: Effort) -> list[Found]:
             if not pool[0].misses or not len(amiss):
                 break
             # What a region cannot even out is evened out with more around it.
-            wide = AROUND * (turn + 1)
+            wide, before = AROUND * (turn + 1), pool[0].misses
             pool[0] = _pass(problem, pool[0], (seed, effort.passes + turn), amiss, 1.0, wide)
+            if wide >= problem.k and pool[0].misses >= before:
+                break  # there is no more around it
     return pool
 
 
