@@ -265,14 +265,19 @@ def refuse_impossible(market: Market, settings: Settings) -> None:
     ------
     InfeasibleError
         With every reason, its numbers and what would help.
+    DataError, SettingsError
+        Where the matrix of travel lacks a pair, or a territory a rep.
     """
     label = pd.Series("", index=market.accounts.index)
     facts = measuring.account_facts(market, settings, label)
     measures = measuring.unit_measures(facts, market.units.index)
-    asked = range_of(market, settings)
-    if all(drawing.impossible(market, measures, one, fixed(market)) for one in asked):
+    asked, held = range_of(market, settings), fixed(market)
+    possible = [one for one in asked if not drawing.impossible(market, measures, one, held)]
+    if not possible:
         how, seed = settings.territories, settings.seed
-        drawing.refuse_impossible(market, measures, asked[0], how, seed, fixed(market))
+        drawing.refuse_impossible(market, measures, asked[0], how, seed, held)
+    # What the rules refer to has to be there too: every pair of a matrix, a rep for each territory.
+    drawing.compile_problem(market, measures.sort_index(), possible[0], held)
 
 
 @cache

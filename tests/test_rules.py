@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from terrlib import steps
 from terrlib.decisions.impossible import conflict, impossible
 from terrlib.decisions.rules import Rules, compile_problem, slots
 from terrlib.decisions.territories import checks, draw
@@ -140,3 +141,47 @@ def test_a_matrix_leads_to_units_that_exist_and_once(tmp_path):
 def test_no_locks_draw_no_chart():
     none = pd.DataFrame(columns=["name", "lock", "price", "at_most", "kind"])
     assert lock_prices(none, Words("en", "PLN")) is None
+
+
+def test_a_tolerance_that_pieces_do_not_allow_is_told_with_the_finest_found():
+    # In one piece the 4 in the middle goes to either side: 8 against 12, where 10 is fair.
+    market = line_market([1] * 8 + [4] + [1] * 8)
+    rules = Rules(2, {"revenue": 0.01})
+    assert impossible(market, measured(market), rules) == []
+    with pytest.raises(InfeasibleError) as refused:
+        draw(market, measured(market), rules, HOW, 1)
+    assert (
+        "the finest balance found is revenue: 0.2: allow --balance revenue:0.2, or use smaller units"
+    ) in str(refused.value)
+    draw(market, measured(market), Rules(2, {"revenue": 0.2}), HOW, 1)
+
+
+def test_a_tolerance_finer_than_large_round_amounts_is_told_by_arithmetic():
+    # All are multiples of 100,000, and a third of 5,200,000 is none.
+    market = line_market([300_000] * 10 + [200_000] * 11)
+    said = impossible(market, measured(market), Rules(3, {"revenue": 0.001}))
+    assert (
+        "the tolerance is finer than the 21 units allow; allow a balance of 2% or more" in said[0]
+    )
+    cents = line_market([3.5] * 10 + [2.5] * 11)  # multiples of a half; a third of 62.5 is none
+    assert "finer than the 21 units" in "".join(
+        impossible(cents, measured(cents), Rules(3, {"revenue": 0.001}))
+    )
+
+
+def test_where_balance_alone_is_missed_much_work_is_not_spent_on_other_reasons(monkeypatch):
+    market = line_market([1] * 8 + [4] + [1] * 8)
+    monkeypatch.setattr("terrlib.decisions.territories.CLASH_PAIRS", 1)
+    monkeypatch.setattr("terrlib.decisions.territories.conflict", None)  # would be called in vain
+    with pytest.raises(InfeasibleError, match=r"the finest balance found is revenue: 0\.2:"):
+        draw(market, measured(market), Rules(2, {"revenue": 0.01}), HOW, 1)
+
+
+@pytest.mark.parametrize("km", ["", "-3", "far"])
+def test_a_check_refuses_a_matrix_that_lacks_a_pair(tmp_path, km):
+    a, b = loaded(tmp_path).units.index
+    market = loaded(tmp_path, travel=f"unit_id,to,km\n{a},{b},1\n{b},{a},{km}\n")
+    asked = make_settings({"territories": {"count": 2, "balance": {"count": 0.5}}})
+    with pytest.raises(DataError, match=f"1 of 4 pairs have no km, such as {b} to {a}: give every"):
+        steps.refuse_impossible(market, asked)
+    assert km == "" or market.quality["table"].eq("travel").sum() == 1

@@ -34,6 +34,7 @@ from terrlib.solve.milp import assign_units
 FEW_UNITS = 16
 MEMBERS = 3  # of a group that are named
 ALIKE = 0.8  # from where two names are taken for one misspelt
+CENTS = 100  # amounts have two digits
 SUMS = 2_000_000  # subset sums that are listed at most
 TINY = 1e-9
 PAIRS = 7_000  # units times slots up to which a conflict is looked for
@@ -285,14 +286,14 @@ def _too_coarse(
 
 def _sums(load: np.ndarray) -> np.ndarray | None:
     """Every sum that some set of units has, not 0; None where they are too many to list."""
-    whole = np.round(load)
-    if np.abs(load - whole).max() < TINY and load.sum() <= SUMS:
-        step = int(np.gcd.reduce(whole.astype(np.int64))) or 1
+    whole = np.round(load * CENTS)
+    step = float(np.gcd.reduce(whole.astype(np.int64))) or 1.0
+    if np.abs(load * CENTS - whole).max() < TINY * CENTS and whole.sum() <= SUMS * step:
         bits = 1
-        for w in (whole.astype(np.int64) // step).tolist():
+        for w in (whole / step).astype(np.int64).tolist():
             bits |= bits << w
         text = np.frombuffer(bin(bits)[:1:-1].encode(), dtype=np.uint8)
-        return np.flatnonzero(text == ord("1"))[1:] * float(step)
+        return np.flatnonzero(text == ord("1"))[1:] * (step / CENTS)
     if len(load) > FEW_UNITS:
         return None
     sums = np.zeros(1)

@@ -41,6 +41,7 @@ __all__ = [
     "Rules",
     "Terms",
     "checks",
+    "compile_problem",
     "curve",
     "draw",
     "fair_shares",
@@ -53,6 +54,9 @@ __all__ = [
 WIDER = (1.25, 1.5, 2.0, 3.0, 5.0)
 WIDEST = 0.95
 HALVINGS = 4
+CLASH_PAIRS = (
+    1_500  # units times slots up to which a conflict is looked for where balance is missed
+)
 OFF = 1e-9
 Follow = Callable[[Sequence[Any]], Iterable[Any]]  # hands on one after the other, like tqdm
 
@@ -204,7 +208,8 @@ def draw(
     except NotFound as none:
         said = _nearest(rules, problem, none)
         if explain:
-            said = _why_not(market, measures, rules, how, seed, fixed, said, none.work)
+            reached = _reached(measures, rules, slot, none)
+            said = _why_not(market, measures, rules, how, seed, fixed, said, reached, none.work)
         raise InfeasibleError(said) from none
     return _design(market, measures, rules, fixed, problem, slot, found)
 
@@ -288,10 +293,13 @@ def _why_not(
     seed: int,
     fixed: pd.Series,
     nearest: str,
+    reached: str,
     work: int,
 ) -> str:
     """Say which rules cannot hold together, how near the nearest came, and what works."""
-    clash = conflict(market, measures, rules, fixed)
+    # Where only balance is missed, and the proof would take long, how finely it can be kept is enough.
+    long = bool(reached) and len(measures) * rules.n_territories > CLASH_PAIRS
+    clash = () if long else conflict(market, measures, rules, fixed)
     if clash:
         said = f"these rules cannot hold together: {', '.join(_called(market, rule) for rule in clash)}"
     else:
@@ -299,9 +307,10 @@ def _why_not(
             f"no {rules.n_territories} territories were found that keep every rule "
             f"({work:,} moves tried)"
         )
-    works = _wider(market, measures, rules, how, seed, fixed)
+    works = reached or _wider(market, measures, rules, how, seed, fixed)
     fewer = _fewer(market, measures, rules, how, seed, fixed, clash)
-    return "; ".join(text for text in (said, nearest, works, fewer) if text)
+    near = "" if reached else nearest
+    return "; ".join(text for text in (said, near, works, fewer) if text)
 
 
 def _fewer(
@@ -352,6 +361,41 @@ def _nearest(rules: Rules, problem: Problem, none: NotFound) -> str:
     return f"the nearest misses {measure} by {off.max():.1%} of a fair share"
 
 
+def _reached(measures: pd.DataFrame, rules: Rules, slot: pd.DataFrame, none: NotFound) -> str:
+    """Say the finest balance that the search reached; "" where it reached nothing but for balance.
+
+    The labels that it ended with keep every other rule, so they are territories under it.
+    """
+    if not none.work or none.broken != ("balance",):
+        return ""
+    return _allow(rules, _needed(measures, rules, none.label, slot))
+
+
+def _needed(
+    measures: pd.DataFrame, rules: Rules, label: np.ndarray, slot: pd.DataFrame
+) -> dict[str, float]:
+    """Tolerances that labels need, none below what is asked, rounded up to two digits."""
+    index = _index(measures[list(rules.balance)], label, slot["share"].to_numpy())
+    off = np.abs(index - 1).max(axis=0)
+    return {
+        m: t if x <= t + OFF else _round_up(float(x))
+        for (m, t), x in zip(rules.balance.items(), off, strict=True)
+    }
+
+
+def _round_up(value: float) -> float:
+    digits = 1 - int(np.floor(np.log10(value)))
+    return float(round(np.ceil(round(value * 10**digits, 6)) / 10**digits, digits))
+
+
+def _allow(rules: Rules, needed: dict[str, float]) -> str:
+    """Say the wider balance, as the command line takes it."""
+    wide = {m: t for m, t in needed.items() if t > rules.balance[m]}
+    found = ", ".join(f"{m}: {t:.10g}" for m, t in wide.items())
+    ask = " ".join(f"--balance {m}:{t:.10g}" for m, t in needed.items())
+    return f"the finest balance found is {found}: allow {ask}, or use smaller units"
+
+
 def _wider(
     market: Market,
     measures: pd.DataFrame,
@@ -376,12 +420,7 @@ def _wider(
             label = solve(problem, seed, 1, how.starts).label
         except NotFound:
             return None
-        index = _index(measures[list(wide)], label, slot["share"].to_numpy())
-        off = np.abs(index - 1).max(axis=0)
-        return {
-            m: max(t, float(np.ceil(round(x * 100, 6))) / 100)
-            for (m, t), x in zip(rules.balance.items(), off, strict=True)
-        }
+        return _needed(measures, rules, label, slot)
 
     low, best = 1.0, None
     largest = WIDEST / min(rules.balance.values(), default=1.0)
@@ -396,7 +435,7 @@ def _wider(
         middle = (low + high) / 2
         closer = needed(middle)
         high, low, best = (middle, low, closer) if closer else (high, middle, best)
-    wide = ", ".join(f"{m}: {t:.2f}" for m, t in best.items() if t > rules.balance[m])
+    wide = ", ".join(f"{m}: {t:.10g}" for m, t in best.items() if t > rules.balance[m])
     return f"territories were found with {wide}"
 
 

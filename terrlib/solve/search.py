@@ -154,9 +154,11 @@ def search(problem: Problem, seed: int, effort: Effort) -> list[Found]:
             if not pool[0].misses or not len(amiss):
                 break
             # What a region cannot even out is evened out with more around it.
-            wide = AROUND * (turn + 1)
+            wide, before = AROUND * (turn + 1), pool[0].misses
             again = (seed, effort.passes + turn)
             pool[0] = _pass(problem, pool[0], again, amiss, 1.0, effort.levels, wide)
+            if wide >= problem.k and pool[0].misses >= before:
+                break  # there is no more around it
     return sorted(pool, key=lambda found: found.rank)
 
 

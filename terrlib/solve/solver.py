@@ -18,7 +18,7 @@ from terrlib.solve.subsets import best_of_all, may_enumerate
 TINY = 1e-6
 POLISH_PAIRS = 5_500  # units times slots times measures up to which a MILP is asked
 MORE = 10_000  # units of the first solutions whose centres settle beside those of the search
-REPAIR_PAIRS = 3_000  # and up to which it is asked for any answer at all
+REPAIR_PAIRS = 2_000  # and up to which it is asked for any answer at all
 SOLVED_PAIRS = 4_500  # shared by the sets of centres that are solved exactly
 GIVEN_PAIRS = 1_500  # and up to which given centres are solved to the proof
 MANY_SLOTS, MANY_UNITS = 50, 5_000  # from where one pass of the regions does
