@@ -107,7 +107,7 @@ def find_segments(run: Run) -> segments.Segments:
 @cache
 def wallets(run: Run) -> Potential:
     """What every account could buy, and what that rests on (notebook 01)."""
-    return measuring.wallets(run.market, run.settings, _segment(run))
+    return measuring.wallets(run.market, run.settings)
 
 
 @cache

@@ -269,8 +269,7 @@ def nine_fields_chart(run: Run) -> go.Figure | Sentence:
 
 def rhythm_chart(run: Run) -> go.Figure | Sentence:
     """Draw who buys how and who is late."""
-    rows = steps.rfm(run).join(steps.account_facts(run)["revenue"])
-    rows = rows[rows["rfm"] != ""]
+    rows = tell.rhythms(run)
     if rows.empty:
         return NOTHING
     found = rows.groupby(["rfm", "late"]).agg(n=("r", "size"), revenue=("revenue", "sum"))
@@ -305,7 +304,7 @@ def segment_chart(run: Run) -> go.Figure | Sentence:
 def win_rate_chart(run: Run) -> go.Figure | Sentence:
     """Draw the win rates of the whole base and of every segment, beside what counting would say."""
     rates, names = steps.win_rates(run), segment_names(run)
-    if not (rates["won"] + rates["lost"]).sum():
+    if not (rates["won"] + rates["lost"]).sum() or tell.no_losses(run):
         return NOTHING
     whole = run.words.label("all_units")
     named = [names.get(g, g) if g else whole for g in rates["group"]]
@@ -315,14 +314,16 @@ def win_rate_chart(run: Run) -> go.Figure | Sentence:
 def cycle_chart(run: Run) -> go.Figure | Sentence:
     """Draw how deals end as they grow older."""
     rows = steps.cycle_curves(run)
-    return NOTHING if rows.empty else charts.cycle_curves(rows, run.words, segment_names(run))
+    if rows.empty or tell.no_losses(run):
+        return NOTHING
+    return charts.cycle_curves(rows, run.words, segment_names(run))
 
 
 def ideal_chart(run: Run) -> go.Figure | Sentence:
     """Draw the card of the ideal customer: kinds of accounts with their win rates."""
     found = steps.ideal_customers(run)
     rows = tell.ideal_levels(run).head(TOP + 4)
-    if rows.empty:
+    if rows.empty or found.kind == "lookalike":
         return NOTHING
     won = float(found.levels["won"].sum() / found.levels["n"].sum())
     return charts.ideal(rows.assign(base=won), found.calibration, run.words)

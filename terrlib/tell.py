@@ -17,6 +17,7 @@ from terrlib.show.words import Sentence, Words
 
 NAMED = 3
 FEWEST_SHOWN = 10
+SAME = 0.005  # win rates nearer than this are told as equal
 CHEAP = 1e-6  # of the whole cost: less counts as nothing
 
 
@@ -178,24 +179,33 @@ def nine_fields(run: Run) -> Sentence:
     )
 
 
+def rhythms(run: Run) -> pd.DataFrame:
+    """Customers of today with their scores and revenue."""
+    rows = steps.rfm(run).join(steps.account_facts(run)[["revenue", "status"]])
+    return rows[(rows["rfm"] != "") & (rows["status"] == "customer")]
+
+
 def rhythm(run: Run) -> Sentence:
     """Say who is late against their own rhythm, and how much they buy in a year."""
-    say, found = run.words.say, steps.rfm(run)
-    scored = found[found["rfm"] != ""].join(steps.account_facts(run)["revenue"])
-    if scored.empty:
+    say, asked, rows = run.words.say, run.settings.customers, rhythms(run)
+    scored = rows[rows["overdue_ratio"].notna()]
+    if rows.empty:
         return say("rhythm.none")
+    if scored.empty:
+        return say("rhythm.unknown")
     late = scored[scored["late"] != ""]
     if late.empty:
-        return say("rhythm.on_time", n=len(scored))
+        return say("rhythm.on_time", n=len(scored), times=asked.late)
     risk = late[late["late"] == "at_risk"].sort_index()
     first = risk.sort_values("revenue", ascending=False, kind="stable").index[:NAMED]
+    revenue = float(late["revenue"].sum())
     return _join(
-        say("rhythm.late", n=len(late), revenue=float(late["revenue"].sum()), of=len(scored)),
+        say("rhythm.late", n=len(late), revenue=revenue, of=len(scored), times=asked.late),
         say(
             "rhythm.at_risk",
             n=len(risk),
             revenue=float(risk["revenue"].sum()),
-            times=run.settings.customers.at_risk,
+            times=asked.at_risk,
             names=", ".join(run.market.accounts["name"].reindex(first)),
         )
         if len(risk)
@@ -208,22 +218,31 @@ def segments(run: Run) -> Sentence:
     return briefs.segment_statement(run.words, steps.find_segments(run))
 
 
+def no_losses(run: Run) -> bool:
+    """Whether losses are hardly recorded, so that no win rate can be known."""
+    return steps.ideal_customers(run).reason == "no_lost"
+
+
 def win_rate(run: Run) -> Sentence:
-    """Say how often deals are won, and what a naive count would have said."""
-    rates = steps.win_rates(run)
+    """Say how often deals are won, and what a naive count would have said and why."""
+    say, rates = run.words.say, steps.win_rates(run)
     whole = rates.loc[rates["group"] == ""].iloc[0]
-    if not whole["n"]:
-        return run.words.say("win_rate.none", assumed=whole["p_win"])
-    said = run.words.say(
-        "win_rate.right",
-        p=whole["p_win"],
-        low=whole["low"],
-        high=whole["high"],
-        naive=whole["naive"],
-        open=int(whole["open"]),
-        months=whole["cycle_m"],
-    )
-    return _join(said, run.words.say("win_rate.segments") if len(rates) > 1 else "")
+    if not whole["won"] + whole["lost"]:
+        return say("win_rate.none", assumed=float(whole["p_win"]), open=int(whole["open"]))
+    if no_losses(run):
+        return say("win_rate.no_lost", won=int(whole["won"]))
+    said = [say("win_rate.right", p=whole["p_win"], low=whole["low"], high=whole["high"])]
+    if whole["won"]:
+        said.append(say("win_rate.months", months=whole["cycle_m"]))
+    if not whole["open"]:
+        said.append(say("win_rate.all_closed"))
+    elif abs(whole["naive"] - whole["p_win"]) < SAME:
+        said.append(say("win_rate.same", open=int(whole["open"])))
+    else:
+        said.append(say("win_rate.naive", naive=whole["naive"], open=int(whole["open"])))
+    if len(rates) > 1:
+        said.append(say("win_rate.segments"))
+    return _join(*said)
 
 
 def ideal_customer(run: Run) -> Sentence:
@@ -257,6 +276,7 @@ def ideal_kind(run: Run) -> Sentence:
         assumed = run.settings.customers.win_rate
         return run.words.say(f"ideal.{found.kind}_{found.reason}", assumed=assumed, **deals)
     if found.reason == "tested":
+        deals["deals"] = int(m["n_train"] + m["n_calibrate"])
         tested = {"test": int(m["n_test"]), "skill": m["brier_skill"], "lift": m["lift_10"]}
         return run.words.say("ideal.tested", **deals, **tested)
     tried = found.reason in ("no_skill", "bad_slope", "no_better")
@@ -302,7 +322,9 @@ def _ideal_levels(run: Run) -> Sentence:
         run.words.say("ideal.level", name=r.name, rate=r.rate, low=r.low, high=r.high, n=int(r.n))
         for r in ideal.head(NAMED).itertuples()
     ]
-    return _join(run.words.say("ideal.levels"), "; ".join(named) + ".")
+    levels = steps.ideal_customers(run).levels
+    base = float(levels["won"].sum() / levels["n"].sum())
+    return _join(run.words.say("ideal.levels", base=base), "; ".join(named) + ".")
 
 
 def _most_alike(run: Run) -> Sentence:
@@ -320,9 +342,13 @@ def white_space(run: Run) -> Sentence:
     facts = steps.account_facts(run)
     where = steps.white_space(run)
     prospects = facts.loc[facts["status"] != "customer", "white_space"].sum()
+    basis = steps.wallets(run).basis
+    relative = not basis.calibrated and basis.kind not in ("given", "revenue")
     total = run.words.say(
-        "white_space.total",
+        "white_space.relative" if relative else "white_space.total",
         total=float(facts["white_space"].sum()),
+        low=float(where["white_space_low"].sum()),
+        high=float(where["white_space_high"].sum()),
         prospects=float(prospects),
         place=str(where.iloc[0]["name"]),
         most=float(where.iloc[0]["white_space"]),
@@ -711,6 +737,7 @@ def targets(run: Run) -> Sentence:
         low=int(first["low"]) / 100,
         high=int(first["high"]) / 100,
         certain=int((sought["prob_top"] >= CERTAIN).sum()),
+        sure=CERTAIN,
     )
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from terrlib.decisions.segments import find_segments
 from terrlib.errors import DataError
 from terrlib.inputs.load import load_market
 from terrlib.inputs.settings import Settings, change_settings, load_settings, make_settings
@@ -54,7 +53,7 @@ def planted(seed, n=120):
 @pytest.fixture(scope="module")
 def estimated(sample, truth):
     market, asked = sample
-    found = measuring.wallets(market, asked, find_segments(market, asked).label)
+    found = measuring.wallets(market, asked)
     return market, asked, found, truth["wallet"].reindex(found.table.index)
 
 
@@ -280,8 +279,7 @@ def test_the_sample_is_ranked_as_its_planted_wallets(estimated):
 def test_the_sample_set_to_its_market_has_the_size_of_its_wallets(estimated):
     market, asked, found, wallet = estimated
     size = {"customers.market_size": float(wallet.sum()), "customers.potential_refits": 20}
-    segment = find_segments(market, asked).label
-    scaled = measuring.wallets(market, change_settings(asked, size), segment)
+    scaled = measuring.wallets(market, change_settings(asked, size))
     assert scaled.table["potential"].sum() == pytest.approx(wallet.sum())
     same = found.table["potential_src"] == "quantile"
     free = same & (market.accounts["revenue"] == 0)
@@ -310,7 +308,7 @@ def test_the_retailers_of_iowa_are_ranked_as_all_vendors_sell_to_them():
     table = asked.tables["accounts"].model_copy(update={"columns": columns})
     asked = asked.model_copy(update={"tables": asked.tables | {"accounts": table}})
     market = load_market(asked, IOWA)
-    found = measuring.wallets(market, asked, find_segments(market, asked).label)
+    found = measuring.wallets(market, asked)
     raw = pd.read_csv(IOWA / "stores_2022Q3.csv", dtype=str).set_index("Store Number")
     whole = raw["All Vendors Sales (Dollars)"].astype(float).reindex(found.table.index)
     ours = market.accounts["revenue"]
@@ -319,3 +317,18 @@ def test_the_retailers_of_iowa_are_ranked_as_all_vendors_sell_to_them():
     print("revenue", ours.corr(whole, method="spearman"))
     print("buying", found.table["potential"][ours > 0].corr(whole[ours > 0], method="spearman"))
     assert found.table["potential"].corr(whole, method="spearman") >= 0.7
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_customers_who_buy_mostly_elsewhere_keep_their_white_space(seed):
+    """Half of 400 firms give us a twentieth of what they buy: groups by revenue would hide them."""
+    rng = np.random.default_rng(seed)
+    people = np.round(np.exp(rng.normal(3, 1, 400))) + 1
+    wallet = 900.0 * people * np.exp(rng.normal(0, 0.1, 400))
+    given = np.where(np.arange(400) % 2, rng.uniform(0.04, 0.08, 400), rng.uniform(0.8, 1.0, 400))
+    told = [{"employees": float(n), "industry": "mills"} for n in people]
+    market = line_market((wallet * given).tolist(), accounts=told)
+    found = measuring.wallets(market, Settings()).table
+    under = np.arange(400) % 2 == 1
+    space = (found["potential"].to_numpy() - market.accounts["revenue"].to_numpy())[under].sum()
+    assert space == pytest.approx((wallet * (1 - given))[under].sum(), rel=0.25)

@@ -26,7 +26,7 @@ def planning_year(market: Market) -> int:
     return market.as_of.year if market.as_of is not None else DEFAULT_YEAR
 
 
-def wallets(market: Market, settings: Settings, segment: pd.Series) -> Potential:
+def wallets(market: Market, settings: Settings) -> Potential:
     """Estimate what every account could buy, and say what that rests on.
 
     Parameters
@@ -35,18 +35,17 @@ def wallets(market: Market, settings: Settings, segment: pd.Series) -> Potential
         The trusted tables.
     settings
         `customers`.
-    segment
-        account_id -> segment, "" where there is none.
 
     Returns
     -------
     Potential
-        See `potential.account_potential`.
+        See `potential.account_potential`. Accounts are compared within their industry: segments are
+        made of what is bought from us, and would call those who buy little elsewhere content.
     """
     a = market.accounts
     known = ["status", "industry", "area_id", "revenue", "potential", "employees"]
     rows = a[[*known, "annual_turnover"]].assign(
-        segment=segment.reindex(a.index).fillna(""),
+        segment=a["industry"],
         size_class=size_class(a["employees"]),
         tenure_m=_tenure_m(market),
     )
@@ -116,7 +115,7 @@ def account_facts(
     if customer.any():
         c = settings.customers
         facts.loc[customer, "abc"] = abc(facts.loc[customer, "revenue"], c.abc_a, c.abc_b)
-    found = (wallet or wallets(market, settings, facts["segment"])).table
+    found = (wallet or wallets(market, settings)).table
     facts[found.columns] = found.reindex(facts.index)
     facts = _chances(market, facts, settings, ideal or ideal_customers(market, settings))
     facts["tier"] = tiers(facts.loc[~customer, "ev"]).reindex(facts.index).fillna("")

@@ -45,7 +45,8 @@ FEATURES = (
     "region",
 )
 NUMBERS = ("log_employees", "prior_customer", "distance_km")
-CARD = ("segment", "industry", "size_class", "region", "prior_customer", "type", "lead_source")
+CARD = ("segment", "industry", "size_class", "region", "prior_customer")
+LUCK = 0.10  # chance that any level at all is called ideal where none is
 DISTANCES = {"0-25": 25.0, "25-50": 50.0, "50-100": 100.0, "100+": np.inf}
 
 EVENTS_PER_FEATURE = 10  # Peduzzi and others (1996)
@@ -94,7 +95,8 @@ class Ideal:
         bin, n, won, expected, observed, low, high (95%, Wilson) of the test, lowest chance first.
     levels
         feature, level, n, won, rate, low, high (80%, Wilson), lift, median_value (currency),
-        median_cycle_m, ideal (low above the rate of all). Of closed deals: they compare levels,
+        median_cycle_m, ideal (above the rate of all, with a chance of a tenth that any level
+        is called so by luck; Bonferroni). Of closed deals: they compare levels,
         and are too low as chances. For a lookalike n counts accounts, and won those ever won.
     score
         Indexed by account_id, sorted: p_win, p_win_low, p_win_high (80%), value (a won deal,
@@ -613,7 +615,8 @@ def _cells(past: _Past) -> tuple[Array, Array, Array, float]:
     anchor = _anchor(of_deals.to_numpy(), past.base)
     mine = _cell(past.accounts)
     p = _moved(mine.map(done["rate"]).fillna(p0).to_numpy(float), anchor)
-    n = mine.map(done["size"]).fillna(0).to_numpy(float) + past.settings.customers.kappa
+    # What a cell borrows from the whole is no evidence of its own.
+    n = mine.map(done["size"]).fillna(0).clip(lower=1).to_numpy(float)
     low, high = np.array([wilson(a, b) for a, b in zip(p, n, strict=True)]).T
     return p, low, high, anchor
 
@@ -699,10 +702,13 @@ def _levels(x: pd.DataFrame, done: pd.DataFrame) -> pd.DataFrame:
                     "lift": wins / n / base if base else np.nan,
                     "median_value": value.median(),
                     "median_cycle_m": cycle.median(),
-                    "ideal": low > base,
                 }
             )
-    return pd.DataFrame(rows, columns=LEVELS)
+    table = pd.DataFrame(rows, columns=LEVELS)
+    # Among many levels some lie high by luck: each is asked as much more as there are of them.
+    level = 1 - 2 * LUCK / max(len(table), 1)
+    sure = [wilson(r, n, level)[0] > base for r, n in zip(table["rate"], table["n"], strict=True)]
+    return table.assign(ideal=np.array(sure, dtype=bool))
 
 
 def _by_number(name: str) -> tuple[float, str]:

@@ -275,7 +275,8 @@ def _by_regression(
     y = np.log(rows["revenue"].to_numpy(float)[who])
     # From their medians, so that neither the currency nor the unit of size matters to the solver.
     middle, log_size = float(np.median(y)), np.log(size.to_numpy(float))
-    dummies = [d for column in ("segment", "industry") for d in _common(rows[column], who)]
+    kinds = ["industry"] if rows["segment"].equals(rows["industry"]) else ["segment", "industry"]
+    dummies = [d for column in kinds for d in _common(rows[column], who)]
     x = np.column_stack([log_size - np.median(log_size[who]), *dummies])
     known = ~np.isnan(log_size)
     models = {

@@ -183,7 +183,7 @@ def cycle_curves(market: Market, groups: pd.Series, settings: Settings) -> pd.Da
             return pd.DataFrame(columns=columns)
         won, lost = c.curve.T
         band = [
-            _interval(p, sd, c.closed + c.kappa)
+            _interval(p, sd, max(c.closed, 1))
             for p, sd in zip(won, c.draws[:, :, 0].std(axis=0), strict=True)
         ]
         low, high = np.array(band).T
@@ -297,7 +297,7 @@ def _rate(c: _Curve, settings: Settings) -> dict[str, float | str | int]:
             "tail": 1.0,
         }
     p = float(ends_won(c.curve))
-    low, high = _interval(p, float(ends_won(c.draws).std()), c.closed + c.kappa)
+    low, high = _interval(p, float(ends_won(c.draws).std()), max(c.closed, 1))
     steps = np.diff(c.curve[:, 0])
     middle = np.arange(HORIZON_M) + 0.5
     return row | {
@@ -313,7 +313,8 @@ def _rate(c: _Curve, settings: Settings) -> dict[str, float | str | int]:
 def _interval(p: float, sd: float, most: float) -> tuple[float, float]:
     """Wilson's interval of as many deals as would give this spread, all of them closed.
 
-    Never of more than have closed: three deals, all lost, are alike in every draw.
+    Never of more than have closed: three deals, all lost, are alike in every draw, and what a small
+    group borrows from the whole base is no evidence of its own.
     """
     p = min(max(p, 0.0), 1.0)
     worth = p * (1 - p) / sd**2 if sd > 0 else most

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from terrlib.decisions.segments import REST, Segments
+from terrlib.decisions.segments import FEWEST, REST, Segments
 from terrlib.show.words import Sentence, Words
 
 CLEAR = 1.0
@@ -86,6 +86,10 @@ def segment_statement(words: Words, found: Segments) -> Sentence:
         said = words.say(
             "briefs.clusters", n=len(rows), z=best["z"], stable=float(best["min_jaccard"])
         )
+    elif found.selection.empty:
+        said = words.say("briefs.few", n=int(rows["n"].sum()), least=FEWEST)
+        if len(rows) > 1:
+            said = _join(said, words.say("briefs.grouped", n=len(rows)))
     elif len(rows) == 1:
         said = words.say("briefs.one")
     else:
