@@ -279,10 +279,11 @@ def ideal_kind(run: Run) -> Sentence:
         deals["deals"] = int(m["n_train"] + m["n_calibrate"])
         tested = {"test": int(m["n_test"]), "skill": m["brier_skill"], "lift": m["lift_10"]}
         return run.words.say("ideal.tested", **deals, **tested)
-    tried = found.reason in ("no_skill", "bad_slope", "no_better")
-    why = (
-        {"test": int(m["n_test"]), "skill": m["brier_skill"], "slope": m["slope"]} if tried else {}
-    )
+    why: dict[str, float] = {}
+    if found.reason in ("no_skill", "bad_slope", "no_better"):
+        deals["deals"] = int(m["n_train"] + m["n_calibrate"])
+        why = {"test": int(m["n_test"]), "skill": m["brier_skill"]}
+        why |= {"slope": m["slope"], "error": m["slope_se"]}
     return _join(
         run.words.say(f"ideal.{found.reason}", **deals, **why), run.words.say("ideal.cells")
     )

@@ -65,7 +65,7 @@ def test_who_is_late_is_said_with_the_money_they_bought_for(tmp_path):
     sales = [*bought("A-a", *monthly), *bought("A-b", *monthly[:5])]
     run = run_of(tmp_path, line_market([90.0, 50.0, 0.0], sales=sales))
     said = tell.rhythm(run)  # b last bought 138 days ago and used to buy every 30.4: 4.5 times
-    assert "**1** (of 2 scored)" in said and "**50 PLN**" in said
+    assert "**1** (of 2 whose rhythm is known)" in said and "**50 PLN**" in said
     assert "more than 2.5 times" in said and "first on the list: Account b" in said
 
 

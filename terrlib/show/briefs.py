@@ -87,7 +87,7 @@ def segment_statement(words: Words, found: Segments) -> Sentence:
             "briefs.clusters", n=len(rows), z=best["z"], stable=float(best["min_jaccard"])
         )
     elif found.selection.empty:
-        said = words.say("briefs.few", n=int(rows["n"].sum()), least=FEWEST)
+        said = words.say("briefs.few", least=FEWEST)
         if len(rows) > 1:
             said = _join(said, words.say("briefs.grouped", n=len(rows)))
     elif len(rows) == 1:
