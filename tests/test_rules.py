@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 
 from terrlib import steps
 from terrlib.decisions.impossible import conflict, impossible
@@ -15,6 +16,7 @@ from terrlib.decisions.territories import checks, draw
 from terrlib.errors import DataError, InfeasibleError
 from terrlib.inputs.load import load_market
 from terrlib.inputs.settings import make_settings
+from terrlib.measures.scorecard import territory_shapes
 from terrlib.show.charts import lock_prices
 from terrlib.show.words import Words
 from terrlib.solve.partition import feasible
@@ -185,3 +187,21 @@ def test_a_check_refuses_a_matrix_that_lacks_a_pair(tmp_path, km):
     with pytest.raises(DataError, match=f"1 of 4 pairs have no km, such as {b} to {a}: give every"):
         steps.refuse_impossible(market, asked)
     assert km == "" or market.quality["table"].eq("travel").sum() == 1
+
+
+def test_no_sliver_is_left_between_the_cells_of_a_territory(tmp_path):
+    rng = np.random.default_rng(3)
+    places = [
+        f"A{i},Firm {i},{50.5 + 3 * rng.random():.5f},{17 + 5 * rng.random():.5f},1,"
+        for i in range(300)
+    ]
+    header = ACCOUNTS.splitlines()[0]
+    (tmp_path / "many.csv").write_text("\n".join([header, *places]))
+    asked = make_settings({"tables": {"accounts": "many.csv"}, "units": "accounts"})
+    market = load_market(asked, tmp_path)
+    xy = market.units[["x_km", "y_km"]].to_numpy()
+    for _ in range(10):  # to the nearest of eight, so that no territory encloses another
+        away = ((xy[:, None] - xy[None, rng.choice(300, 8, replace=False)]) ** 2).sum(2)
+        nearest = pd.Series(away.argmin(1).astype(str), index=market.units.index)
+        shapes = territory_shapes(market, nearest).geometry.to_numpy()
+        assert sum(len(part.interiors) for part in shapely.get_parts(shapes)) == 0

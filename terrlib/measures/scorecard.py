@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -119,9 +121,9 @@ def territory_shapes(market: Market, of_unit: pd.Series) -> gpd.GeoDataFrame:
     """Join the cells of each territory: territory, geometry in EPSG:4326, one row each, sorted."""
     cells = market.units.geometry
     label = of_unit.reindex(cells.index)
-    rows = [
-        (name, shapely.union_all(cells[label == name].to_numpy(), grid_size=1e-7))
-        for name in sorted(label.unique())
-    ]
+    # Cells that share their edges to the digit leave no sliver; others are first laid on a grid.
+    exact = shapely.coverage_is_valid(cells.to_numpy())
+    join = shapely.coverage_union_all if exact else partial(shapely.union_all, grid_size=1e-7)
+    rows = [(name, join(cells[label == name].to_numpy())) for name in sorted(label.unique())]
     names, shapes = zip(*rows, strict=True)
     return gpd.GeoDataFrame({"territory": list(names)}, geometry=list(shapes), crs=cells.crs)
