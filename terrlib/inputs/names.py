@@ -69,7 +69,7 @@ NAMES = {
         country | BillingCountry, ShippingCountry | Country/Region | Kraj, Państwo | Country
         currency | CurrencyIsoCode, Account Currency | Currency | Waluta | Currency, Currency Code
         town | BillingCity, ShippingCity | City | Miasto, Miejscowość | City, Town, Locality
-        street | BillingStreet, Billing Street, ShippingStreet, Shipping Street | Street Address | Ulica, Ulica i numer, Adres, Ulica nr | Street, Address, Address Line 1
+        street | BillingStreet, Billing Street, ShippingStreet, Shipping Street | Street Address | Ulica, Ulica i numer, Ulica nr | Street, Street Name, Address Line 1
         region | BillingState, Billing State/Province, ShippingState, Shipping State/Province | State/Region | Województwo, Woj, Region | State, Province, Voivodeship
         postal_code | BillingPostalCode, Billing Zip/Postal Code, ShippingPostalCode, Shipping Zip/Postal Code | Postal Code | Kod pocztowy, Kod poczt | Zip, Zip Code, Zip/Postal Code, Postcode, Post Code
         tax_id | | VAT Number | NIP, Nr NIP, Numer NIP, Numer podatkowy | Tax ID, Tax Number, VAT, VAT ID, VATIN
