@@ -174,7 +174,7 @@ def _check(asked: argparse.Namespace) -> None:
     for line in tell.findings(words, market.quality, market.trust):
         _print(plain(line))
     if rows is not None and settings.territories.count is None:
-        _print(words.say("check.next", file=str(asked.source)))
+        _print(plain(words.say("check.next", file=str(asked.source))))
         return
     steps.refuse_impossible(market, settings)
     _print(words.say("check.fine"))

@@ -242,5 +242,9 @@ def test_segments_are_named_by_what_they_are(segments, locale):
 def test_no_segments_are_said_in_plain_words():
     found = find_segments(line_market([0.0] * 30), Settings())
     said = segment_statement(Words("en", "PLN"), found)
-    assert said.startswith("**There are no natural segments in these data**")
+    assert said.startswith("Natural segments **were not looked for**")  # nobody buys
+    from dataclasses import replace
+
+    tried = replace(found, selection=pd.DataFrame({"k": [1, 2]}))
+    assert segment_statement(Words("en", "PLN"), tried).startswith("**No natural segments were")
     assert segment_name(Words("pl", "PLN"), "*/*/*", found.profile.iloc[0]) == "wszyscy pozostali"

@@ -51,7 +51,16 @@ RULES = {
         "total_row": "total_row",
     },
 }
-UNUSED = {"neighbors", "groups", "forbidden", "travel", "postal_centroids", "gazetteer"}
+UNUSED = {
+    "activities",
+    "rep_locks",
+    "neighbors",
+    "groups",
+    "forbidden",
+    "travel",
+    "postal_centroids",
+    "gazetteer",
+}
 UNUSED |= {"market_structure"}
 
 
