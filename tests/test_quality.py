@@ -307,6 +307,18 @@ def test_test_accounts_are_set_aside_and_a_firm_named_like_one_is_not(tmp_path):
     }
 
 
+def test_a_mistyped_year_does_not_move_the_last_day_that_counts(tmp_path):
+    sales = [{"account_id": "K01", "date": f"2026-0{m}-10", "amount": 5} for m in range(1, 10)]
+    sales.append({"account_id": "K02", "date": "2062-09-10", "amount": 7})
+    market = market_of(tmp_path, [], sales=sales)
+    assert (str(market.as_of.date()), market.quarter) == ("2026-09-10", "2026Q3")
+    assert market.accounts.loc["K01", "revenue"] == 45
+    late = market.quality[market.quality["rule"] == "date_far_ahead"]
+    assert late[["severity", "money"]].to_numpy().tolist() == [["set_aside", 7.0]]
+    taken = market_of(tmp_path, [], {"rules": {"date_far_ahead": "note"}}, sales=sales)
+    assert str(taken.as_of.date()) == "2062-09-10"
+
+
 # ---------------------------------------------------------------------------- severities
 
 

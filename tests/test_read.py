@@ -803,3 +803,17 @@ def test_an_order_of_days_that_is_said_is_kept():
 def test_settings_that_mean_nothing_get_a_sentence(key, value):
     with pytest.raises(SettingsError, match=key):
         make_settings({key: value})
+
+
+def test_formulas_without_a_stored_value_are_counted_by_column(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append(["account_id", "name", "lat", "lon", "Obrót"])
+    for i in range(12):
+        book.active.append([f"K{i:02d}", f"Firma {i}x", 52 + i / 50, 21 + i / 50, f"=2*{i}"])
+    book.save(tmp_path / "a.xlsx")
+    named = {"file": "a.xlsx", "columns": {"revenue": "Obrót"}}
+    market = load_market(make_settings({"tables": {"accounts": named}}), tmp_path)
+    told = market.quality[market.quality["rule"] == "formula_without_value"]
+    assert told["key"].tolist() == market.accounts.index.tolist()
+    assert set(told["field"]) == {"revenue"}
+    assert "the column Obrót holds 12 formulas" in told["message"].iloc[0]

@@ -49,6 +49,7 @@ HEADER_WITHIN = 50
 NOTE_CELLS = 2
 EXACT = 1e15
 PIVOT_SHARE = 0.5
+UNSAVED = float("nan")  # a formula whose value was never stored; as text it is blank
 CONTROLS = re.compile(
     "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
     "\ud800-\udfff]"
@@ -116,7 +117,8 @@ def sheet_table(path: Path, spec: TableFile) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `attrs["epoch"]` is day 0 of the serial numbers in its cells.
+        `attrs["epoch"]` is day 0 of the serial numbers in its cells; `attrs["unsaved"]` maps columns
+        to their rows that hold a formula without a stored value, which are blank.
 
     Raises
     ------
@@ -141,7 +143,8 @@ def sheet_table(path: Path, spec: TableFile) -> pd.DataFrame:
                 + (f" (did you mean {near[0]!r}?)" if near else "")
                 + f"; its sheets are {some(list(sheets))}, counted from 0"
             )
-        rows = guarded(path, lambda p: list(_filled_rows(p, sheet)))
+        formulas = guarded(path, lambda p: _formulas(p, sheet.title))
+        rows = guarded(path, lambda p: list(_filled_rows(p, sheet, formulas)))
         epoch = str(book.epoch.date())
     finally:
         book.close()
@@ -149,9 +152,42 @@ def sheet_table(path: Path, spec: TableFile) -> pd.DataFrame:
         raise DataError(f"{path.name}: the sheet {sheet.title!r} is empty")
     at = _header(path, rows, spec.header)
     width = max(len(row) for _, row in rows[at:])
-    table = _framed(path, [row + [""] * (width - len(row)) for _, row in rows[at:]])
-    table.attrs["epoch"] = epoch
+    cells = [row + [""] * (width - len(row)) for _, row in rows[at:]]
+    table = _framed(path, cells)
+    names = [as_text(name) for name in cells[0]]
+    bare = {
+        names[i]: [n for n, row in enumerate(cells[1:]) if row[i] is UNSAVED] for i in range(width)
+    }
+    table.attrs = {"epoch": epoch, "unsaved": {name: at for name, at in bare.items() if at}}
     return table
+
+
+def _formulas(path: Path, title: str) -> set[tuple[int, int]]:
+    """Find the cells of a sheet that hold formulas; files without any are not read twice."""
+    if not _holds_formulas(path):
+        return set()
+    book = openpyxl.load_workbook(path, read_only=True, keep_links=False)
+    try:
+        sheet = book[title]
+        sheet.reset_dimensions()
+        cells = (cell for row in sheet.iter_rows() for cell in row)
+        return {(cell.row, cell.column) for cell in cells if cell.data_type == "f"}
+    finally:
+        book.close()
+
+
+def _holds_formulas(path: Path) -> bool:
+    with zipfile.ZipFile(path) as archive:
+        for part in archive.namelist():
+            if not part.startswith("xl/worksheets/"):
+                continue
+            with archive.open(part) as file:
+                end = b""
+                while piece := file.read(2**20):
+                    if b"<f" in end + piece:
+                        return True
+                    end = piece[-1:]
+    return False
 
 
 def column_table(path: Path) -> pd.DataFrame:
@@ -457,7 +493,9 @@ def _require_no_entities(path: Path) -> None:
                     )
 
 
-def _filled_rows(path: Path, sheet: Any) -> Iterator[tuple[int, list[Any]]]:
+def _filled_rows(
+    path: Path, sheet: Any, formulas: set[tuple[int, int]]
+) -> Iterator[tuple[int, list[Any]]]:
     sheet.reset_dimensions()  # what a file says of its size is not to be trusted
     cells = 0
     for number, row in enumerate(sheet.iter_rows(), 1):
@@ -465,9 +503,12 @@ def _filled_rows(path: Path, sheet: Any) -> Iterator[tuple[int, list[Any]]]:
         if cells > MOST_CELLS or number > LAST_ROW:
             raise DataError(f"{path.name} has more cells than a sheet can hold: save it as CSV")
         values = [_cell(cell) for cell in row]
+        for i, value in enumerate(values) if formulas else ():
+            if value is None and (number, i + 1) in formulas:
+                values[i] = UNSAVED
         while values and (values[-1] is None or values[-1] == ""):
             values.pop()
-        if any(as_text(value) for value in values):
+        if any(value is UNSAVED or as_text(value) for value in values):
             yield number, values
 
 

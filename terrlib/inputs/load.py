@@ -124,6 +124,8 @@ def _assemble(
     areas = _areas(settings, folder, ledger, rows["areas"])
     for table in ("accounts", "distributor_areas", "market_structure"):
         rows[table] = quality.repair_codes(ledger, table, rows[table], areas["area_id"])
+    for table, column in trust.DATED.items():
+        rows[table] = quality.within_reach(ledger, table, rows[table], column)
     as_of, quarter = _when(settings, rows["sales"], rows["opportunities"])
     accounts = rows["accounts"]
     listed = _listed(accounts, ledger)
@@ -153,7 +155,7 @@ def _assemble(
     accounts = quality.note_accounts(ledger, accounts, settings.country, alike)
     accounts = places.piles(ledger, accounts).drop(columns="_guessed")
     known = set(accounts["account_id"])
-    for table, column in (("sales", "date"), ("opportunities", "created_date")):
+    for table, column in trust.DATED.items():
         rows[table] = quality.drop_orphans(ledger, table, rows[table], known, listed)
         rows[table] = quality.in_time(ledger, table, rows[table], column, as_of)
     rows["assignments"] = quality.drop_orphans(

@@ -34,6 +34,7 @@ RULES = {
     "not_a_date": ASIDE,
     "not_a_flag": NOTE,
     "blank_word": NOTE,
+    "formula_without_value": NOTE,
     "code_repaired": NOTE,
     "out_of_range": ASIDE,
     "total_row": ASIDE,
@@ -44,6 +45,7 @@ RULES = {
     "orphan": ASIDE,
     "closed_before_created": ASIDE,
     "after_as_of": ASIDE,
+    "date_far_ahead": ASIDE,
     "foreign_country": ASIDE,
     "foreign_currency": ASIDE,
     "internal_account": ASIDE,
@@ -140,6 +142,7 @@ TOTALS = {
     *("ogolem", "w sumie", "podsumowanie", "polska", "p o l s k a"),
 }
 PILE = 10
+LATE_SHARE, LATE_D = 0.01, 366
 FINDINGS = ["table", "key", "rule", "severity", "field", "value", "message", "money"]
 
 
@@ -444,17 +447,31 @@ def _in_range(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _tidied(ledger: Ledger, table: str, rows: pd.DataFrame, file: dict[str, str]) -> pd.DataFrame:
+def _tidied(ledger: Ledger, table: str, rows: pd.DataFrame, file: dict[str, Any]) -> pd.DataFrame:
     """Take repeated headers out; note what money each row holds, however it is written."""
     again = repeated_headers(rows)
     rows = rows.copy()
     rows.attrs = {}  # what the file says of itself is not to follow its rows around
+    _note_unsaved(ledger, table, rows, file)
     money = [c for c in ("amount", "potential", "revenue") if c in rows]
     decimal = file.get("decimal", "")
     read = pd.DataFrame({c: numbers(rows[c], decimal).found for c in money}, index=rows.index)
     rows["_money"] = money_of(read)
     message = "the header once more: were files joined?"
     return ledger.set_aside(table, "repeated_header", rows, again, str(rows.columns[0]), message)
+
+
+def _note_unsaved(ledger: Ledger, table: str, rows: pd.DataFrame, file: dict[str, Any]) -> None:
+    """Note formulas whose value was never stored: a program wrote them, and no spreadsheet opened them."""
+    names = dict(zip(file.get("header", []), rows.columns, strict=False))
+    for theirs, at in file.get("unsaved", {}).items():
+        message = (
+            f"the column {theirs} holds {len(at)} formulas without a stored value, which came as "
+            "blank: open the file in a spreadsheet and save it"
+        )
+        ledger.find(
+            table, "formula_without_value", rows.iloc[at], str(names.get(theirs, "")), message
+        )
 
 
 def _note_reading(
@@ -793,6 +810,37 @@ def drop_orphans(
         "account_id",
         "its account is not in the accounts, or was set aside there"
         + (f"; {share:.1%} of the money has no account at all" if share else ""),
+    )
+
+
+def within_reach(ledger: Ledger, table: str, rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Set aside the few days that stand more than a year after all others, as a mistyped year does.
+
+    One such day would become the last day that counts, and the year before it would be empty. At
+    most one row in a hundred (and one of a small table of ten) is few.
+
+    Examples
+    --------
+    >>> months = pd.date_range("2025-01-31", periods=12, freq="ME")
+    >>> rows = pd.DataFrame({"account_id": "A", "date": [*months, pd.Timestamp("2062-12-01")]})
+    >>> len(within_reach(Ledger(), "sales", rows, "date"))
+    12
+    """
+    day = rows[column].dropna().sort_values(kind="stable")
+    if len(day) < PILE:
+        return rows
+    few = max(int(len(day) * LATE_SHARE), 1)
+    last = day.iloc[-few - 1 :]
+    after = last[(last.diff() > pd.Timedelta(days=LATE_D))]
+    late = rows[column] >= after.iloc[0] if len(after) else pd.Series(data=False, index=rows.index)
+    return ledger.set_aside(
+        table,
+        "date_far_ahead",
+        rows,
+        late,
+        column,
+        "more than a year after all others, and few are so late: is the year mistyped? "
+        "quality: {rules: {date_far_ahead: note}} takes it as written",
     )
 
 
