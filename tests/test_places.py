@@ -118,6 +118,14 @@ def test_two_zones_that_fit_are_a_question_until_the_settings_answer(tmp_path):
     np.testing.assert_allclose(market.accounts["lat"], ROWS["lat"], atol=1e-6)
 
 
+@pytest.mark.parametrize("country", ["NO", "PL"])
+def test_a_stated_projection_is_used_for_any_country(tmp_path, country):
+    lat, lon = ROWS["lat"] + 8, ROWS["lon"] - 10  # Oslo and around, which has no box
+    x, y = Transformer.from_crs(4326, 25832, always_xy=True).transform(lon, lat)
+    market = market_of(tmp_path, ROWS.assign(lat=y, lon=x), country=country, crs=25832)
+    np.testing.assert_allclose(market.accounts["lat"], lat, atol=1e-6)
+
+
 def test_a_single_row_in_metres_is_set_aside_with_the_system_named(tmp_path):
     market = market_of(tmp_path, added(lat=486000, lon=637000))
     assert found(market) == {"projected_coordinates"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from pyproj import Transformer
+from pyproj import CRS, Transformer
 
 from terrlib.errors import DataError
 from terrlib.inputs.quality import PILE, Ledger
@@ -33,6 +33,7 @@ BOXES = {
     "US": (18.9, 71.5, -179.2, -66.9),
 }
 MARGIN = 1.5
+Box = tuple[float, float, float, float]
 METRES = {"PL": (2180, 2176, 2177, 2178, 2179, 32633, 32634)}
 WEB = 3857
 WHOLE = 0.9
@@ -126,9 +127,17 @@ def _on_earth(lat: pd.Series, lon: pd.Series) -> pd.Series:
     return (lat.abs() <= 90) & (lon.abs() <= 180)  # noqa: PLR2004
 
 
-def _inside(lat: pd.Series, lon: pd.Series, country: str, margin: float = 0.0) -> pd.Series:
-    """Tell which points lie in the box of a country; none where its box is not known."""
-    south, north, west, east = BOXES.get(country, (np.nan,) * 4)
+def _box_of(code: int) -> Box | None:
+    """Where a projection is meant to be used, as in `BOXES`; None if nobody says."""
+    area = CRS.from_epsg(code).area_of_use
+    return (area.south, area.north, area.west, area.east) if area else None
+
+
+def _inside(
+    lat: pd.Series, lon: pd.Series, country: str, margin: float = 0.0, box: Box | None = None
+) -> pd.Series:
+    """Tell which points lie in a box, else in that of a country; none where it is not known."""
+    south, north, west, east = box or BOXES.get(country, (np.nan,) * 4)
     return lat.between(south - margin, north + margin) & lon.between(west - margin, east + margin)
 
 
@@ -137,17 +146,19 @@ def _to_degrees(ledger: Ledger, rows: pd.DataFrame, settings: Settings) -> pd.Da
     lat, lon = rows["lat"], rows["lon"]
     given = lat.notna() & lon.notna() & ~((lat == 0) & (lon == 0))
     metres = given & ~_on_earth(lat, lon)
-    if not metres.any() or settings.country not in BOXES:
+    if not metres.any() or (settings.country not in BOXES and not settings.crs):
         return rows
     read = {}
-    codes = dict.fromkeys([settings.crs, *METRES.get(settings.country, ()), WEB])
+    usual = (*METRES.get(settings.country, ()), WEB) if settings.country in BOXES else ()
+    codes = dict.fromkeys([settings.crs, *usual])
     # A column called lat holds the northing; the other way round only if that fits nowhere.
     for north, east, order in ((lat, lon, "lat as northing"), (lon, lat, "lat as easting")):
         for code in filter(None, codes):
             to = Transformer.from_crs(code, 4326, always_xy=True)
             x, y = to.transform(east[metres].to_numpy(), north[metres].to_numpy())
             point = pd.DataFrame({"lat": y, "lon": x}, index=rows.index[metres])
-            fits = _inside(point["lat"], point["lon"], settings.country)
+            stated = _box_of(code) if code == settings.crs else None
+            fits = _inside(point["lat"], point["lon"], settings.country, box=stated)
             if fits.any():
                 read[code, order] = (fits, point)
         if any(fits.mean() >= WHOLE for fits, _ in read.values()):
