@@ -55,6 +55,11 @@ CONTROLS = re.compile(
     "\ud800-\udfff]"
 )
 BREAKS = re.compile(r"\r\n|[\n\r\t\x0b\x0c\x85\u2028\u2029]")
+FOOTER = re.compile(
+    r"(grand totals?|copyright|\(c\)|©|confidential|poufne|generated (by|on)|report generated|"
+    r"wygenerowan\w*|raport wygenerowan\w*|do not distribute)\b.*",
+    re.IGNORECASE,
+)
 DBASE = re.compile(r"[A-Za-z]\w*,[CNFDL],\d+(,\d+)?")
 T = TypeVar("T")
 Rows = list[tuple[int, list[Any]]]
@@ -96,9 +101,10 @@ def text_table(path: Path, spec: TableFile) -> pd.DataFrame:
     at = 0 if plain and spec.header is None else _header(path, rows, spec.header)
     named = max((i + 1 for i, cell in enumerate(rows[at][1]) if cell.strip()), default=0)
     full = len(rows[at][1])
+    footer = footer_lines([row for _, row in rows[at + 1 :]])
     uneven = [
         n
-        for n, row in rows[at + 1 :]
+        for n, row in rows[at + 1 : len(rows) - footer]
         if len(row) < named or any(cell.strip() for cell in row[full:])
     ]
     if uneven:
@@ -108,7 +114,27 @@ def text_table(path: Path, spec: TableFile) -> pd.DataFrame:
             + (" and others" if len(uneven) > 5 else "")  # noqa: PLR2004
             + "; a cell that holds the separator or a line break belongs in quotes"
         )
-    return _framed(path, [row[:full] for _, row in rows[at:]])
+    table = _framed(path, [(row + [""] * full)[:full] for _, row in rows[at:]])
+    table.attrs["footer"] = footer
+    return table
+
+
+def footer_lines(rows: list[list[Any]]) -> int:
+    """Count the lines below the rows in which a report says who made it, as CRMs write them.
+
+    Examples
+    --------
+    >>> footer_lines([["K1", "A"], ["K2", ""], ["Grand Totals (2 records)"], ["Acme"]])
+    2
+    """
+    notes: list[str] = []
+    for row in reversed(rows):
+        filled = [text for text in map(as_text, row) if text]
+        if len(filled) > 1:
+            break
+        notes.append(filled[0] if filled else "")
+    known = [i for i, text in enumerate(notes, 1) if FOOTER.fullmatch(text)]
+    return known[-1] if known else 0
 
 
 def sheet_table(path: Path, spec: TableFile) -> pd.DataFrame:
@@ -118,7 +144,8 @@ def sheet_table(path: Path, spec: TableFile) -> pd.DataFrame:
     -------
     DataFrame
         `attrs["epoch"]` is day 0 of the serial numbers in its cells; `attrs["unsaved"]` maps columns
-        to their rows that hold a formula without a stored value, which are blank.
+        to their rows that hold a formula without a stored value, which are blank; `attrs["footer"]`
+        is the number of the last lines that are no rows.
 
     Raises
     ------
@@ -158,7 +185,11 @@ def sheet_table(path: Path, spec: TableFile) -> pd.DataFrame:
     bare = {
         names[i]: [n for n, row in enumerate(cells[1:]) if row[i] is UNSAVED] for i in range(width)
     }
-    table.attrs = {"epoch": epoch, "unsaved": {name: at for name, at in bare.items() if at}}
+    table.attrs = {
+        "epoch": epoch,
+        "unsaved": {name: at for name, at in bare.items() if at},
+        "footer": footer_lines(cells[1:]),
+    }
     return table
 
 

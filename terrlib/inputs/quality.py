@@ -28,6 +28,7 @@ RULES = {
     "ambiguous_number": STOP,
     "ambiguous_date": STOP,
     "repeated_header": ASIDE,
+    "report_footer": ASIDE,
     "too_many_orphans": STOP,
     "no_id": ASIDE,
     "not_a_number": ASIDE,
@@ -100,6 +101,7 @@ NO_NOTE = {
     "after_as_of",
     "foreign_currency",
     "repeated_header",
+    "report_footer",
     "projected_coordinates",
     "which_town",
 }
@@ -138,7 +140,7 @@ TESTS = re.compile(
     r"( konto| firma| klient| account| company| customer| test| \d+)*"
 )
 TOTALS = {
-    *("total", "grand total", "sum", "razem", "suma", "suma koncowa", "suma calkowita", "lacznie"),
+    *("total", "grand total", "grand totals", "sum", "razem", "suma", "suma koncowa", "suma calkowita", "lacznie"),
     *("ogolem", "w sumie", "podsumowanie", "polska", "p o l s k a"),
 }
 PILE = 10
@@ -381,8 +383,8 @@ def _without_totals(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFr
     if key not in rows:
         return rows
     code = rows[key].str.strip()
-    titled = rows["name"].map(fold).isin(TOTALS) if "name" in rows else code.isna()
-    total = code.map(fold).isin(TOTALS) | (titled & (code == ""))
+    titled = rows["name"].map(_title).isin(TOTALS) if "name" in rows else code.isna()
+    total = code.map(_title).isin(TOTALS) | (titled & (code == ""))
     money = [c for c in ("revenue", "amount", "potential", "employees") if c in rows]
     suspect = ((code == "") | titled) & ~total
     for column in money if suspect.any() else []:
@@ -402,6 +404,11 @@ def _without_totals(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFr
     field = money[0] if money else key
     message = "a total among the rows: counted as 0, since its rows are there"
     return ledger.set_aside(table, "total_row", rows, total, field, message)
+
+
+def _title(text: str) -> str:
+    """Fold a title; a report writes how many rows it sums beside it."""
+    return re.sub(r" \d+ records?$", "", fold(text))
 
 
 def _block(
@@ -450,6 +457,7 @@ def _in_range(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
 def _tidied(ledger: Ledger, table: str, rows: pd.DataFrame, file: dict[str, Any]) -> pd.DataFrame:
     """Take repeated headers out; note what money each row holds, however it is written."""
     again = repeated_headers(rows)
+    foot = rows.index[len(rows) - file.get("footer", 0) :]
     rows = rows.copy()
     rows.attrs = {}  # what the file says of itself is not to follow its rows around
     _note_unsaved(ledger, table, rows, file)
@@ -457,8 +465,12 @@ def _tidied(ledger: Ledger, table: str, rows: pd.DataFrame, file: dict[str, Any]
     decimal = file.get("decimal", "")
     read = pd.DataFrame({c: numbers(rows[c], decimal).found for c in money}, index=rows.index)
     rows["_money"] = money_of(read)
+    first = str(rows.columns[0])
     message = "the header once more: were files joined?"
-    return ledger.set_aside(table, "repeated_header", rows, again, str(rows.columns[0]), message)
+    rows = ledger.set_aside(table, "repeated_header", rows, again, first, message)
+    below = pd.Series(rows.index.isin(foot), index=rows.index)
+    message = "no row but the foot of a report: who made it, and when"
+    return ledger.set_aside(table, "report_footer", rows, below, first, message)
 
 
 def _note_unsaved(ledger: Ledger, table: str, rows: pd.DataFrame, file: dict[str, Any]) -> None:

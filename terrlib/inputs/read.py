@@ -66,8 +66,8 @@ def read_table(folder: Path, table: str, spec: TableFile) -> pd.DataFrame:
     DataFrame of str
         Every row that is not blank. Cells are stripped of blanks, no-break spaces among them;
         nothing is NaN. Columns that `spec` does not map keep their names. `attrs["file"]` holds
-        what the gate has to know: the header as written, `dates`, `decimal`, and of a spreadsheet
-        its epoch and where formulas without a stored value stand.
+        what the gate has to know: the header as written, `dates`, `decimal`, the number of lines of
+        a footer, and of a spreadsheet its epoch and where formulas without a stored value stand.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def read_table(folder: Path, table: str, spec: TableFile) -> pd.DataFrame:
     name = spec.file or "the query"
     rows.columns = [files.as_text(column) for column in rows.columns]
     _require_table(name, rows)
-    sheet = {"epoch": rows.attrs.get("epoch", ""), "unsaved": rows.attrs.get("unsaved", {})}
+    seen = {key: rows.attrs[key] for key in ("epoch", "unsaved", "footer") if key in rows.attrs}
     missing = [f"{ours}: {theirs}" for ours, theirs in spec.columns.items() if theirs not in rows]
     if missing:
         near = difflib.get_close_matches(missing[0].split(": ")[1], list(rows.columns), n=1)
@@ -98,7 +98,7 @@ def read_table(folder: Path, table: str, spec: TableFile) -> pd.DataFrame:
         if column in rows:
             rows[column] = rows[column].map(lambda v, n=names: n.get(v, v))
     rows.attrs = {
-        "file": {"header": header, "dates": spec.dates, "decimal": spec.decimal, **sheet}
+        "file": {"header": header, "dates": spec.dates, "decimal": spec.decimal, **seen}
     }
     return rows
 

@@ -15,7 +15,6 @@ DATED = {"sales": "date", "opportunities": "created_date"}
 MONEY = {"accounts": "revenue", "sales": "amount", "opportunities": "amount", "targets": "amount"}
 # Set aside by choice, or not a row of data at all: no fault of the table.
 CHOSEN = {
-    "total_row",
     "inactive",
     "negative_amount",
     "negative_account",
@@ -25,6 +24,7 @@ CHOSEN = {
     "same_name_and_place",
     "many_on_one_point",
 }
+NO_DATA = {"total_row", "report_footer"}
 TWICE = {"duplicate_id", "same_tax_number"}
 TRUST = [
     "table",
@@ -80,7 +80,8 @@ def trust(
     -----
     Shares weigh each row by its own money, else by the revenue of its account, else alike. Money
     that cannot be read, or of an account that is not known, weighs as much as the mean row. Totals
-    among the rows are no rows of data: they count in `rows` and nowhere else.
+    among the rows and the foot of a report are no rows of data: they count in `rows` and nowhere
+    else.
     """
     accounts = pd.concat([used["accounts"], *ledger.aside.get("accounts", [])])
     revenue = pd.Series(amounts(accounts["revenue"]), index=accounts["account_id"])
@@ -92,7 +93,7 @@ def trust(
         rows = pd.concat(
             [used[table].assign(reason=""), *ledger.aside.get(table, [])], ignore_index=True
         )
-        data = rows[rows["reason"] != "total_row"]
+        data = rows[~rows["reason"].isin(NO_DATA)]
         weight = _weights(table, data, revenue)
         key = KEYS.get(table)
         again = data["reason"].isin(TWICE)
