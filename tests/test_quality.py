@@ -451,7 +451,35 @@ def test_every_row_and_every_grosz_is_used_or_in_a_file(tmp_path_factory, sold, 
 
 def test_money_of_a_row_still_in_text():
     rows = pd.DataFrame({"revenue": ["", "1 234,50 zł"], "potential": ["7", "9999"]})
-    assert money_of(rows) == [7.0, 1234.5]
+    assert money_of(rows, "revenue") == [0.0, 1234.5]  # one column tells the money of all rows
+    assert money_of(rows, "potential") == [7.0, 9999.0]
+
+
+def money_set_aside(market, table):
+    rows = market.quality.query("table == @table and severity == 'set_aside'")
+    return round(rows["money"].sum(), 2)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.lists(st.tuples(AMOUNT, AMOUNT, st.sampled_from(["52.1", "", "200"])), max_size=6),
+    st.sampled_from([["revenue", "potential"], ["revenue"], ["potential"], []]),
+)
+def test_money_used_and_set_aside_by_findings_is_all_money(tmp_path_factory, firms, columns):
+    folder = tmp_path_factory.mktemp("money")
+    rows = [{"revenue": a, "potential": b, "lat": lat} for a, b, lat in firms]
+    rows = [firm(f"X{i}") | row for i, row in enumerate(rows)]
+    kept = ["account_id", "name", "lat", "lon", *columns]
+    table = pd.DataFrame([*({"revenue": 1, "potential": 2} | r for r in ROWS), *rows])[kept]
+    table.to_csv(folder / "accounts.csv", index=False)
+    market = load_market(make_settings({"tables": {"accounts": "accounts.csv"}}), folder)
+    row = market.trust.iloc[0]
+    assert money_set_aside(market, "accounts") == round(row["money"] - row["money_used"], 2)
+
+
+def test_a_row_without_revenue_has_no_money_whatever_its_potential(tmp_path):
+    market = market_of(tmp_path, [firm("Z", lat="", lon="", revenue="", potential=900)])
+    assert money_set_aside(market, "accounts") == 0
 
 
 # ---------------------------------------------------------------------------- the answer

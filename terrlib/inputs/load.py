@@ -52,6 +52,8 @@ def load_market(settings: Settings, folder: Path) -> Market:
             broken.append(str(fault))
     for text in broken:
         ledger.stop("files", "missing_column", text)
+    if "sales" in raw:
+        ledger.measured_by("accounts", ["revenue"])  # which the sales will tell
     good = [t for t in raw if quality.require_columns(ledger, t, raw[t])]
     rows = {t: _trusted(settings, ledger, t, raw[t]) for t in good}
     if "accounts" in rows:

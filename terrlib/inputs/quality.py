@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any
 
@@ -144,6 +144,7 @@ TOTALS = {
     *("ogolem", "w sumie", "podsumowanie", "polska", "p o l s k a"),
 }
 PILE = 10
+MONEY = {"accounts": "revenue", "sales": "amount", "opportunities": "amount", "targets": "amount"}
 LATE_SHARE, LATE_D = 0.01, 366
 FINDINGS = ["table", "key", "rule", "severity", "field", "value", "message", "money"]
 
@@ -156,18 +157,29 @@ class Ledger:
         self.severity = severities(self.asked)
         self.findings: list[tuple[Any, ...]] = []
         self.aside: dict[str, list[pd.DataFrame]] = {}
+        self.measure: dict[str, str] = {}  # table -> the one column that holds its rows' money
 
     def find(self, table: str, rule: str, rows: pd.DataFrame, field: str, message: str) -> None:
-        """Note one finding for each row; the row's money is its potential, revenue or amount."""
+        """Note one finding for each row, with the row's money."""
         key = KEYS.get(table)
         keys = rows[key].astype(str) if key in rows else [f"row {i + 2}" for i in rows.index]
         values = rows[field].astype(str) if field in rows else [""] * len(rows)
         # A total is the sum of other rows: its money is counted there.
-        amounts = [0.0] * len(rows) if rule == "total_row" else money_of(rows)
+        money = money_of(rows, self.money_column(table))
+        amounts = [0.0] * len(rows) if rule == "total_row" else money
         severity = self.severity[rule]
         for name, value, money in zip(keys, values, amounts, strict=True):
             row = (table, name, rule, severity, field, str(value)[:80], message, money)
             self.findings.append(row)
+
+    def money_column(self, table: str) -> str:
+        """Column that holds the money of a table's rows, of those used and of those set aside."""
+        return self.measure.get(table, MONEY.get(table, ""))
+
+    def measured_by(self, table: str, columns: Collection[str]) -> None:
+        """Settle the column of a table's money, once: potential where it has no revenue at all."""
+        bare = table == "accounts" and "revenue" not in columns and "potential" in columns
+        self.measure.setdefault(table, "potential" if bare else MONEY.get(table, ""))
 
     def set_aside(
         self, table: str, rule: str, rows: pd.DataFrame, bad: pd.Series, field: str, message: str
@@ -256,16 +268,12 @@ def severities(asked: Quality) -> dict[str, str]:
     return chosen
 
 
-def money_of(rows: pd.DataFrame) -> list[float]:
-    """Money a row stands for: its revenue, else its potential, else its amount, else 0."""
+def money_of(rows: pd.DataFrame, column: str) -> list[float]:
+    """Money of each row: what stands in the column of its table's money, else 0."""
     if "_money" in rows:
         return [float(money) for money in rows["_money"]]
-    found = np.zeros(len(rows))
-    for column in ("amount", "potential", "revenue"):
-        if column in rows:
-            value = amounts(rows[column])
-            found = np.where(value != 0, value, found)
-    return [round(float(v), 2) for v in found]
+    value = amounts(rows[column]) if column in rows else np.zeros(len(rows))
+    return [round(float(v), 2) for v in value]
 
 
 def amounts(column: pd.Series) -> np.ndarray:
@@ -461,10 +469,11 @@ def _tidied(ledger: Ledger, table: str, rows: pd.DataFrame, file: dict[str, Any]
     rows = rows.copy()
     rows.attrs = {}  # what the file says of itself is not to follow its rows around
     _note_unsaved(ledger, table, rows, file)
-    money = [c for c in ("amount", "potential", "revenue") if c in rows]
-    decimal = file.get("decimal", "")
-    read = pd.DataFrame({c: numbers(rows[c], decimal).found for c in money}, index=rows.index)
-    rows["_money"] = money_of(read)
+    ledger.measured_by(table, rows.columns)
+    column = ledger.money_column(table)
+    if column in rows:
+        read = numbers(rows[column], file.get("decimal", "")).found
+        rows["_money"] = money_of(pd.DataFrame({column: read}), column)
     first = str(rows.columns[0])
     message = "the header once more: were files joined?"
     rows = ledger.set_aside(table, "repeated_header", rows, again, first, message)

@@ -7,12 +7,11 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import pandas as pd
 
-from terrlib.inputs.quality import Ledger, amounts
+from terrlib.inputs.quality import Ledger, amounts, money_of
 from terrlib.inputs.tables import COLUMNS, KEYS
 
 FRESH_D, STALE_D = 31, 365
 DATED = {"sales": "date", "opportunities": "created_date"}
-MONEY = {"accounts": "revenue", "sales": "amount", "opportunities": "amount", "targets": "amount"}
 # Set aside by choice, or not a row of data at all: no fault of the table.
 CHOSEN = {
     "inactive",
@@ -73,8 +72,9 @@ def trust(
         timely      1 up to 31 days between the last row and the day before the quarter (or as_of),
                     0 from 365 days on, a straight line between; NaN for tables without days
         score       geometric mean of those that are known
-        money, money_used   revenue or amount of all rows but totals, and of the rows used; NaN
-                    where the table holds none
+        money, money_used   revenue (potential where there is no revenue at all) or amount of all
+                    rows but totals, and of the rows used; NaN where the table holds none; the rest
+                    is that of the findings that set rows aside
 
     Notes
     -----
@@ -84,7 +84,8 @@ def trust(
     else.
     """
     accounts = pd.concat([used["accounts"], *ledger.aside.get("accounts", [])])
-    revenue = pd.Series(amounts(accounts["revenue"]), index=accounts["account_id"])
+    held = ledger.money_column("accounts")
+    revenue = pd.Series(amounts(accounts[held]), index=accounts["account_id"])
     revenue = revenue[~revenue.index.duplicated()]
     found = []
     for table in COLUMNS:
@@ -94,7 +95,8 @@ def trust(
             [used[table].assign(reason=""), *ledger.aside.get(table, [])], ignore_index=True
         )
         data = rows[~rows["reason"].isin(NO_DATA)]
-        weight = _weights(table, data, revenue)
+        column = ledger.money_column(table)
+        weight = _weights(table, data, revenue, column)
         key = KEYS.get(table)
         again = data["reason"].isin(TWICE)
         if table == "accounts":
@@ -107,7 +109,7 @@ def trust(
             "timely": _timely(table, used[table], as_of, quarter),
         }
         known = [value for value in shares.values() if not np.isnan(value)]
-        money = amounts(data[MONEY[table]]) if table in MONEY else np.full(len(data), np.nan)
+        money = np.array(money_of(data, column)) if column else np.full(len(data), np.nan)
         kept = (data["reason"] == "").to_numpy()
         found.append(
             {
@@ -131,10 +133,10 @@ def _share(holds: pd.Series, weight: np.ndarray) -> float:
     return float(np.average(holds.astype(float), weights=weight)) if weight.sum() else np.nan
 
 
-def _weights(table: str, rows: pd.DataFrame, revenue: pd.Series) -> np.ndarray:
+def _weights(table: str, rows: pd.DataFrame, revenue: pd.Series, column: str) -> np.ndarray:
     """Money of each row, or of its account; all alike where there is none."""
     if table in {"accounts", "sales"}:
-        money = np.abs(amounts(rows[MONEY[table]]))
+        money = np.abs(money_of(rows, column))
     elif "account_id" in rows:
         money = rows["account_id"].map(revenue).abs().to_numpy(float)
     else:
