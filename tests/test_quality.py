@@ -362,6 +362,22 @@ def test_a_stop_lists_all_stops_and_check_shows_the_other_findings_too(tmp_path,
     assert "Zatrzymane" in out and "account_id stand on 2 rows" in refusal and "home_lat" in refusal
 
 
+def test_areas_without_shapes_and_sales_of_nobody_are_told_at_once(tmp_path):
+    sales = [{"account_id": "GHOST", "date": "2026-09-01", "amount": 90}]
+    areas = [{"area_id": "a", "name": "A"}]
+    groups = [{"rule": "together", "group": "g", "unit_id": "nowhere"}]
+    with pytest.raises(DataError) as refusal:
+        market_of(tmp_path, [], sales=sales, areas=areas, groups=groups)
+    assert "areas: no shapes" in str(refusal.value)
+    assert "100.0% of the sales belong to 1 accounts" in str(refusal.value)
+    swapped = [
+        r | {"lat": r["lon"], "lon": r["lat"], "account_id": f"S{i}"}
+        for i, r in enumerate(ROWS * 2)
+    ]
+    with pytest.raises(DataError, match=r"sales: 100.0% .*; accounts: latitude and longitude look"):
+        market_of(tmp_path, swapped, sales=sales)
+
+
 # ---------------------------------------------------------------------------- conservation
 
 

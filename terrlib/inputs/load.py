@@ -54,13 +54,15 @@ def load_market(settings: Settings, folder: Path) -> Market:
         ledger.stop("files", "missing_column", text)
     if "sales" in raw:
         ledger.measured_by("accounts", ["revenue"])  # which the sales will tell
+    raw = {table: quality.from_stage(ledger, table, raw[table]) for table in raw}
     good = [t for t in raw if quality.require_columns(ledger, t, raw[t])]
     rows = {t: _trusted(settings, ledger, t, raw[t]) for t in good}
     if "accounts" in rows:
         rows["accounts"] = quality.in_country(ledger, rows["accounts"], settings.country)
     if "accounts" in rows and not len(rows["accounts"]):
         ledger.stop("accounts", "no_rows", "no row can be used; see what was set aside above")
-    ledger.refuse()
+    if "accounts" not in rows or ledger.stopped("accounts"):
+        ledger.refuse()
     for table in COLUMNS:
         rows.setdefault(table, _empty(table))
     return _assemble(settings, folder, ledger, rows, frozenset(raw))
@@ -123,7 +125,11 @@ def _assemble(
     rows: dict[str, pd.DataFrame],
     given: frozenset[str],
 ) -> Market:
-    areas = _areas(settings, folder, ledger, rows["areas"])
+    areas = ledger.tried(
+        "areas",
+        lambda: _areas(settings, folder, ledger, rows["areas"]),
+        _shapeless(_empty("areas")),
+    )
     for table in ("accounts", "distributor_areas", "market_structure"):
         rows[table] = quality.repair_codes(ledger, table, rows[table], areas["area_id"])
     for table, column in trust.DATED.items():
@@ -131,12 +137,26 @@ def _assemble(
     as_of, quarter = _when(settings, rows["sales"], rows["opportunities"])
     accounts = rows["accounts"]
     listed = _listed(accounts, ledger)
+    if not ledger.stopped("sales"):
+        quality.require_accounts(ledger, rows["sales"], listed)
     if ledger.severity["negative_amount"] == quality.ASIDE:
         rows["sales"] = quality.credit_notes(ledger, rows["sales"])
     if "sales" in given:
         # Before any account is set aside, so that the money it holds is stated.
         accounts = accounts.assign(revenue=_last_year(accounts, rows["sales"], as_of))
-    accounts = places.locate(ledger, accounts, areas["area_id"], rows, settings)
+    # Without its areas an account may only seem to have no place.
+    if not ledger.stopped("areas"):
+        accounts = ledger.tried(
+            "accounts",
+            lambda: places.locate(ledger, accounts, areas["area_id"], rows, settings),
+            accounts,
+        )
+    firms = ledger.tried(
+        "market_structure",
+        lambda: _structure(ledger, rows["market_structure"], areas["area_id"]),
+        rows["market_structure"],
+    )
+    ledger.refuse()
     if not len(accounts):
         ledger.stop(
             "accounts", "no_rows", "no account has a place on the map: give lat and lon, or area_id"
@@ -170,6 +190,16 @@ def _assemble(
     accounts = units.project(_settled(accounts), crs)
     unit, neighbors, accounts = _units(settings, ledger, accounts, areas, crs, rows["neighbors"])
     _note_owners(ledger, rows)
+    asked = {
+        table: ledger.tried(table, do, rows[table])
+        for table, do in {
+            "overrides": lambda: _overrides(rows["overrides"], unit),
+            "groups": lambda: _groups(rows["groups"], unit),
+            "forbidden": lambda: _known_units("forbidden", rows["forbidden"], unit),
+            "rep_locks": lambda: _rep_locks(rows["rep_locks"], rows["reps"]["rep_id"]),
+            "travel": lambda: _known_units("travel", rows["travel"], unit),
+        }.items()
+    }
     ledger.refuse()
     return Market(
         accounts=accounts,
@@ -191,12 +221,8 @@ def _assemble(
         distributor_areas=_filled(rows["distributor_areas"], coverage_rate=1.0),
         assignments=rows["assignments"].sort_values("account_id").reset_index(drop=True),
         targets=rows["targets"].sort_values("quarter").reset_index(drop=True),
-        market_structure=_structure(ledger, rows["market_structure"], areas["area_id"]),
-        overrides=_overrides(rows["overrides"], unit),
-        groups=_groups(rows["groups"], unit),
-        forbidden=_known_units("forbidden", rows["forbidden"], unit),
-        rep_locks=_rep_locks(rows["rep_locks"], rows["reps"]["rep_id"]),
-        travel=_known_units("travel", rows["travel"], unit),
+        market_structure=firms,
+        **asked,
         given=given,
         quality=ledger.table(),
         set_aside={table: pd.concat(parts) for table, parts in sorted(ledger.aside.items())},
@@ -216,12 +242,15 @@ def _listed(accounts: pd.DataFrame, ledger: Ledger) -> set[str]:
     return set(pd.concat([accounts["account_id"], *(part["account_id"] for part in aside)]))
 
 
+def _shapeless(rows: pd.DataFrame) -> gpd.GeoDataFrame:
+    return gpd.GeoDataFrame(rows.assign(lat=0.0, lon=0.0), geometry=[None] * len(rows), crs=4326)
+
+
 def _areas(
     settings: Settings, folder: Path, ledger: Ledger, rows: pd.DataFrame
 ) -> gpd.GeoDataFrame:
-    empty = gpd.GeoDataFrame(rows.assign(lat=0.0, lon=0.0), geometry=[None] * len(rows), crs=4326)
     if not len(rows):
-        return empty
+        return _shapeless(rows)
     shapes = read.read_shapes(folder, settings.tables["areas"])
     if shapes is None:
         raise DataError(

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Collection
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ RULES = {
     "missing_column": STOP,
     "duplicate_id": STOP,
     "no_rows": STOP,
+    "not_usable": STOP,
     "ambiguous_number": STOP,
     "ambiguous_date": STOP,
     "repeated_header": ASIDE,
@@ -36,6 +37,7 @@ RULES = {
     "not_a_flag": NOTE,
     "blank_word": NOTE,
     "formula_without_value": NOTE,
+    "won_by_stage": NOTE,
     "code_repaired": NOTE,
     "out_of_range": ASIDE,
     "total_row": ASIDE,
@@ -85,7 +87,7 @@ RULES = {
     "grid_made": NOTE,
 }
 # What a rule may not be: no plan can be made with such rows, or there is nothing to put aside.
-FIXED = {"no_rows", "too_many_orphans", "ambiguous_number", "ambiguous_date"}
+FIXED = {"no_rows", "not_usable", "too_many_orphans", "ambiguous_number", "ambiguous_date"}
 NO_NOTE = {
     "missing_column",
     "duplicate_id",
@@ -140,12 +142,26 @@ TESTS = re.compile(
     r"( konto| firma| klient| account| company| customer| test| \d+)*"
 )
 TOTALS = {
-    *("total", "grand total", "grand totals", "sum", "razem", "suma", "suma koncowa", "suma calkowita", "lacznie"),
+    *(
+        "total",
+        "grand total",
+        "grand totals",
+        "sum",
+        "razem",
+        "suma",
+        "suma koncowa",
+        "suma calkowita",
+        "lacznie",
+    ),
     *("ogolem", "w sumie", "podsumowanie", "polska", "p o l s k a"),
 }
 PILE = 10
 MONEY = {"accounts": "revenue", "sales": "amount", "opportunities": "amount", "targets": "amount"}
 LATE_SHARE, LATE_D = 0.01, 366
+T = TypeVar("T")
+# Stages that end a deal in Salesforce, HubSpot and Polish CRMs, folded and without blanks.
+WON = {"closedwon", "won", "wygrana", "wygrane", "wygrany", "zamknietawygrana"}
+LOST = {"closedlost", "lost", "przegrana", "przegrane", "przegrany", "zamknietaprzegrana"}
 FINDINGS = ["table", "key", "rule", "severity", "field", "value", "message", "money"]
 
 
@@ -165,8 +181,8 @@ class Ledger:
         keys = rows[key].astype(str) if key in rows else [f"row {i + 2}" for i in rows.index]
         values = rows[field].astype(str) if field in rows else [""] * len(rows)
         # A total is the sum of other rows: its money is counted there.
-        money = money_of(rows, self.money_column(table))
-        amounts = [0.0] * len(rows) if rule == "total_row" else money
+        held = money_of(rows, self.money_column(table))
+        amounts = [0.0] * len(rows) if rule == "total_row" else held
         severity = self.severity[rule]
         for name, value, money in zip(keys, values, amounts, strict=True):
             row = (table, name, rule, severity, field, str(value)[:80], message, money)
@@ -197,6 +213,18 @@ class Ledger:
     def stop(self, table: str, rule: str, message: str, key: str = "", money: float = 0.0) -> None:
         """Note a fault that no run can go past."""
         self.findings.append((table, key, rule, STOP, "", "", message, money))
+
+    def tried(self, table: str, do: Callable[[], T], otherwise: T) -> T:
+        """Do what may refuse; a refusal becomes a stop of the table, told with all the others."""
+        try:
+            return do()
+        except DataError as fault:
+            self.stop(table, "not_usable", str(fault).removeprefix(f"{table}: "))
+            return otherwise
+
+    def stopped(self, table: str) -> bool:
+        """Tell whether a table has a stop."""
+        return any(row[0] == table and row[3] == STOP for row in self.findings)
 
     def refuse(self) -> None:
         """Refuse if there is a stop, listing all of them at once."""
@@ -287,6 +315,28 @@ def amounts(column: pd.Series) -> np.ndarray:
     if not pd.api.types.is_numeric_dtype(column):
         column = numbers(column.map(lambda v: "" if pd.isna(v) else str(v))).found
     return pd.to_numeric(column, errors="coerce").fillna(0.0).to_numpy(float)
+
+
+def from_stage(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Tell what is closed and won by the stage, where no column says so and stages do.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"opp_id": list("abc"), "stage": ["Closed Won", "przegrana", "Oferta"]})
+    >>> from_stage(Ledger(), "opportunities", rows)[["is_closed", "is_won"]].to_numpy().tolist()
+    [['yes', 'yes'], ['yes', 'no'], ['no', 'no']]
+    """
+    if table != "opportunities" or "stage" not in rows or {"is_closed", "is_won"} <= set(rows):
+        return rows
+    stage = rows["stage"].map(fold).str.replace(" ", "")
+    won, lost = stage.isin(WON), stage.isin(LOST)
+    if not (won | lost).any():
+        return rows
+    told = {"is_closed": won | lost, "is_won": won}
+    absent = {name: which for name, which in told.items() if name not in rows}
+    message = f"no column {', '.join(absent)}: told by the stage, {won.sum()} won and {lost.sum()} lost"
+    ledger.find(table, "won_by_stage", rows[won | lost], "stage", message)
+    return rows.assign(**{name: which.map({True: "yes", False: "no"}) for name, which in absent.items()})
 
 
 def require_columns(ledger: Ledger, table: str, rows: pd.DataFrame) -> bool:
@@ -790,10 +840,33 @@ def credit_notes(ledger: Ledger, sales: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def require_accounts(ledger: Ledger, sales: pd.DataFrame, listed: set[str]) -> None:
+    """Stop where too much of the sales belongs to accounts that are not in the file."""
+    limit, share = ledger.asked.max_orphan_revenue, _orphan_share(sales, listed)
+    if share > limit:
+        strange = sales[~sales["account_id"].isin(listed)]
+        ids = sorted(strange["account_id"].unique())
+        ledger.stop(
+            "sales",
+            "too_many_orphans",
+            f"{share:.1%} of the sales belong to {len(ids)} accounts that the accounts do not list, "
+            f"such as {', '.join(ids[:3])}; at most {limit:.0%} may: are leading zeros lost? "
+            "quality: {max_orphan_revenue: 1} goes on without them",
+            money=float(strange["amount"].abs().sum()),
+        )
+
+
+def _orphan_share(rows: pd.DataFrame, listed: set[str]) -> float:
+    """Share of the money of rows whose account is not in the file."""
+    money = rows["amount"].abs() if "amount" in rows else pd.Series(0.0, index=rows.index)
+    strange = ~rows["account_id"].isin(listed)
+    return float(money[strange].sum() / money.sum()) if money.sum() else 0.0
+
+
 def drop_orphans(
     ledger: Ledger, table: str, rows: pd.DataFrame, known: set[str], listed: set[str]
 ) -> pd.DataFrame:
-    """Set aside rows whose account is not used; too much money without an account is a stop.
+    """Set aside rows whose account is not used.
 
     Parameters
     ----------
@@ -806,22 +879,7 @@ def drop_orphans(
     listed
         Accounts of the file, used or set aside: the money of those set aside is stated there.
     """
-    strange = ~rows["account_id"].isin(listed)
-    money, limit = (
-        rows["amount"].abs() if "amount" in rows else None,
-        ledger.asked.max_orphan_revenue,
-    )
-    share = float(money[strange].sum() / money.sum()) if money is not None and money.sum() else 0.0
-    if table == "sales" and share > limit:
-        ids = sorted(rows.loc[strange, "account_id"].unique())
-        ledger.stop(
-            table,
-            "too_many_orphans",
-            f"{share:.1%} of the sales belong to {len(ids)} accounts that the accounts do not list, "
-            f"such as {', '.join(ids[:3])}; at most {limit:.0%} may: are leading zeros lost? "
-            "quality: {max_orphan_revenue: 1} goes on without them",
-            money=float(money[strange].sum()),  # type: ignore[index]
-        )
+    share = _orphan_share(rows, listed)
     gone = ~rows["account_id"].isin(known)
     return ledger.set_aside(
         table,
