@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -173,6 +174,12 @@ def _check(asked: argparse.Namespace) -> None:
     _print(text_table(named_trust(market.trust, words), words, TRUST) + "\n")
     for line in tell.findings(words, market.quality, market.trust):
         _print(plain(line))
+    for line in tell.lacking(words, market):
+        _print(plain(line))
+    if rows is not None and settings.territories.count is None:
+        command = shlex.join(["terrlib", "plan", str(asked.source)])
+        _print(plain(words.say("check.next", command=f"{command} --territories K")))
+        return
     steps.refuse_impossible(market, settings)
     _print(words.say("check.fine"))
 

@@ -7,6 +7,7 @@ import pandas as pd
 from terrlib import steps
 from terrlib.decisions.targeting import CERTAIN, SOUGHT
 from terrlib.decisions.territories import Design
+from terrlib.inputs.market import Market
 from terrlib.inputs.settings import TABLES
 from terrlib.measures import customers
 from terrlib.measures.fairness import spread
@@ -100,6 +101,22 @@ def findings(
             )
             said.append(_join("-", line, words.help(str(rule))))
     return said or [words.say("quality.clean")]
+
+
+def lacking(words: Words, market: Market) -> list[Sentence]:
+    """Say what the accounts lack that a plan weighs or places by, and what would help."""
+    lost = market.set_aside.get("accounts", pd.DataFrame(columns=["reason", "town"]))
+    placeless = lost[lost["reason"] == "no_coordinates"]
+    towns = placeless["town"] != "" if "town" in placeless else pd.Series(dtype=bool)
+    swapped = int((lost["reason"] == "swapped_coordinates").sum())
+    said = []
+    if not market.accounts["revenue"].any():
+        said.append(words.say("check.no_revenue"))
+    if towns.any():
+        said.append(words.say("check.gazetteer", n=int(towns.sum())))
+    if swapped:
+        said.append(words.say("check.swapped", n=swapped))
+    return said
 
 
 def trust(run: Run) -> Sentence:

@@ -599,3 +599,37 @@ def test_the_duplicates_of_the_sample_are_those_planted():
     rows = market.duplicates[market.duplicates["merge_into"] != ""]
     assert {*rows["account_id"], *rows["merge_into"]} == planted
     assert (rows["kind"] == "certain").all()
+
+
+def test_check_of_a_lone_table_ends_with_the_next_command(tmp_path, capsys):
+    rows = pd.DataFrame([*ROWS, firm("T", lat="", lon="", town="Łódź")])
+    rows = pd.concat([rows, pd.DataFrame([firm("S", lat=21.1, lon=52.1)])]).fillna("")
+    path = tmp_path / "moje firmy.csv"
+    rows.assign(revenue=0).to_csv(path, index=False)
+    said = {
+        "en": ("No revenue", "a table gazetteer", "swapped: turn"),
+        "pl": ("obrotów", "gazetteer", "turn"),
+    }
+    for locale, parts in said.items():
+        assert main(["check", str(path), "--locale", locale]) == 0
+        out = capsys.readouterr().out
+        assert all(part in out for part in parts)
+        assert out.rstrip().endswith(f"terrlib plan '{path}' --territories K")
+
+
+def test_deals_are_won_or_lost_by_their_stage_where_no_column_says_so(tmp_path):
+    stages = ("Closed Won", "closedlost", "Wygrana", "Przegrana", "Oferta")
+    deals = [
+        {
+            "opp_id": f"O{i}",
+            "account_id": "K01",
+            "created_date": "2026-01-05",
+            "close_date": "2026-02-05",
+            "stage": s,
+        }
+        for i, s in enumerate(stages)
+    ]
+    market = market_of(tmp_path, [], opportunities=deals)
+    told = market.opportunities[["is_closed", "is_won"]].to_numpy().tolist()
+    assert told == [[True, True], [True, False], [True, True], [True, False], [False, False]]
+    assert len(found(market, "won_by_stage")) == 4

@@ -334,9 +334,13 @@ def from_stage(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
         return rows
     told = {"is_closed": won | lost, "is_won": won}
     absent = {name: which for name, which in told.items() if name not in rows}
-    message = f"no column {', '.join(absent)}: told by the stage, {won.sum()} won and {lost.sum()} lost"
+    message = (
+        f"no column {', '.join(absent)}: told by the stage, {won.sum()} won and {lost.sum()} lost"
+    )
     ledger.find(table, "won_by_stage", rows[won | lost], "stage", message)
-    return rows.assign(**{name: which.map({True: "yes", False: "no"}) for name, which in absent.items()})
+    return rows.assign(
+        **{name: which.map({True: "yes", False: "no"}) for name, which in absent.items()}
+    )
 
 
 def require_columns(ledger: Ledger, table: str, rows: pd.DataFrame) -> bool:
