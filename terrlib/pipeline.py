@@ -10,6 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from terrlib import pages, steps
+from terrlib.errors import TerrlibError
 from terrlib.inputs.load import load_market
 from terrlib.inputs.settings import Settings
 from terrlib.runs import Run, execute, note, publish, resume, run_name
@@ -71,16 +72,20 @@ def make_run(
     partial = reports / f".{name}.partial"
     done = resume(partial, name, settings, data, last)
     words = Words(settings.locale, settings.currency)
-    with ThreadPoolExecutor(1) as exporter:
-        exported = [
-            exporter.submit(pages.write_notebook_page, partial, notebook, words)
-            for notebook in _execute_all(partial, done, settings.locale, last, words)
-        ]
-        for page in exported:
-            page.result()
-    tell(words.say("run.pages"))
-    pages.write_pages(Run(name, partial, None, settings, market, words))
-    return publish(partial, reports / name)
+    try:
+        with ThreadPoolExecutor(1) as exporter:
+            exported = [
+                exporter.submit(pages.write_notebook_page, partial, notebook, words)
+                for notebook in _execute_all(partial, done, settings.locale, last, words)
+            ]
+            for page in exported:
+                page.result()
+        tell(words.say("run.pages"))
+        pages.write_pages(Run(name, partial, None, settings, market, words))
+        return publish(partial, reports / name)
+    except TerrlibError as refusal:
+        refusal.add_note(words.say("run.unfinished", folder=str(partial)))
+        raise
 
 
 def _execute_all(

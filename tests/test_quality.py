@@ -633,3 +633,18 @@ def test_deals_are_won_or_lost_by_their_stage_where_no_column_says_so(tmp_path):
     told = market.opportunities[["is_closed", "is_won"]].to_numpy().tolist()
     assert told == [[True, True], [True, False], [True, True], [True, False], [False, False]]
     assert len(found(market, "won_by_stage")) == 4
+
+
+def test_a_refused_plan_names_the_folder_it_leaves(tmp_path, capsys, monkeypatch):
+    from terrlib import pipeline
+
+    def refuse(*_):
+        raise DataError("no plan")
+        yield
+
+    monkeypatch.setattr(pipeline, "_execute_all", refuse)
+    pd.DataFrame([r | {"revenue": 5} for r in ROWS]).to_csv(tmp_path / "a.csv", index=False)
+    asked = ["plan", str(tmp_path / "a.csv"), "--territories", "2", "--out", str(tmp_path)]
+    assert main(asked) == 2
+    assert (tmp_path / ".a-undated.partial").is_dir()
+    assert ".a-undated.partial" in capsys.readouterr().err

@@ -97,9 +97,7 @@ def read_table(folder: Path, table: str, spec: TableFile) -> pd.DataFrame:
     for column, names in spec.values.items():  # noqa: PD011
         if column in rows:
             rows[column] = rows[column].map(lambda v, n=names: n.get(v, v))
-    rows.attrs = {
-        "file": {"header": header, "dates": spec.dates, "decimal": spec.decimal, **seen}
-    }
+    rows.attrs = {"file": {"header": header, "dates": spec.dates, "decimal": spec.decimal, **seen}}
     return rows
 
 
