@@ -135,7 +135,7 @@ EXPORTS = [
     (SALESFORCE_ACCOUNTS, "accounts", {
         "account_id": "Id", "name": "Name", "lat": "BillingLatitude", "lon": "BillingLongitude",
         "status": "Type", "industry": "Industry", "employees": "NumberOfEmployees",
-        "town": "BillingCity",
+        "town": "BillingCity", "street": "BillingStreet",
         "region": "BillingState", "postal_code": "BillingPostalCode",
         "tax_id": "NIP__c",
     }),
@@ -161,7 +161,7 @@ EXPORTS = [
         "lon": "Dł. geogr.", "revenue": "Obrót netto 2025 [zł]", "industry": "Branża",
         "employees": "Liczba pracowników", "town": "Miejscowość", "region": "Województwo",
         "postal_code": "Kod pocztowy", "tax_id": "NIP", "consent_email": "Zgoda e-mail",
-        "customer_since": "Klient od",
+        "customer_since": "Klient od", "street": "Ulica",
     }),
     (POLISH_SALES, "sales", {
         "account_id": "Kod kontrahenta", "date": "Data wystawienia", "amount": "Wartość netto",

@@ -534,9 +534,14 @@ def _few(column: Column, look: _Look) -> Evidence:
     return (ALONE.get(column.name, 0.1), f"{look.distinct} different texts") if few else (0.0, "")
 
 
+def _street(look: _Look) -> Evidence:
+    return (0.1, "texts") if look.letters > HALF else (-0.4, f"no street, such as {look.example!r}")
+
+
 _SPECIAL: dict[str, Callable[[_Look], Evidence]] = {
     "name": _name,
     "town": _town,
+    "street": _street,
     "postal_code": _postal,
     "tax_id": _tax,
     "employees": _employees,

@@ -71,6 +71,7 @@ NAMES = {
         town | BillingCity, ShippingCity | City | Miasto, Miejscowość | City, Town, Locality
         region | BillingState, Billing State/Province, ShippingState, Shipping State/Province | State/Region | Województwo, Woj, Region | State, Province, Voivodeship
         postal_code | BillingPostalCode, Billing Zip/Postal Code, ShippingPostalCode, Shipping Zip/Postal Code | Postal Code | Kod pocztowy, Kod poczt | Zip, Zip Code, Zip/Postal Code, Postcode, Post Code
+        street | BillingStreet, ShippingStreet | Street Address | Ulica, Ulica i numer | Street, Street Name
         tax_id | | VAT Number | NIP, Nr NIP, Numer NIP, Numer podatkowy | Tax ID, Tax Number, VAT, VAT ID, VATIN
         protected | | | Chroniony, Klient chroniony, Zastrzeżony | Locked, Do not move, Named Account
         consent_email | | | Zgoda e-mail, Zgoda na e-mail, Zgoda mail, Zgoda email | Email Consent, Email Opt In
