@@ -285,7 +285,12 @@ def _territory(run: Run, name: str) -> Page:
             ),
             (words.say("report.goals"), report.fan_svg(goals, words)),
         ),
-        ((words.say("report.who"), f"<p>{plain(tables.customer_paragraph(run, name))}</p>"),),
+        (
+            (
+                words.say("report.who"),
+                f"<p>{report.escape(plain(tables.customer_paragraph(run, name)))}</p>",
+            ),
+        ),
         ((words.say("report.customers"), table(best.head(TOP), words, customer_kinds)),),
         (
             (
