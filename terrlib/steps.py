@@ -97,11 +97,7 @@ def before(run: Run, *decisions: str) -> Sentence:
 @cache
 def find_segments(run: Run) -> segments.Segments:
     """Find the segments of the customer base (notebook 01), under last quarter's names if given."""
-    held = run.market.assignments
-    last = None
-    if "segment" in held:
-        last = held.drop_duplicates("account_id").set_index("account_id")["segment"]
-    return segments.find_segments(run.market, run.settings, last)
+    return segments.find_segments(run.market, run.settings, run.market.held("segment"))
 
 
 @cache
@@ -335,8 +331,7 @@ def _measured(
     card = judging.scorecard(market, facts, of_account, territory, shares)
     present = pd.DataFrame()
     if market.has("assignments"):
-        held = market.assignments.drop_duplicates("account_id").set_index("account_id")["territory"]
-        held = held.reindex(facts.index).dropna()
+        held = market.held("territory").reindex(facts.index).dropna()
         present = judging.scorecard(market, facts, held, None, None)
     shapes = judging.territory_shapes(market, territory).merge(
         card.reset_index(), on="territory", validate="one_to_one"
@@ -776,6 +771,24 @@ def promising(run: Run) -> pd.DataFrame:
 FEWEST_OF_A_KIND = 5
 
 
+def rhythms(run: Run) -> pd.DataFrame:
+    """Customers of today with their scores and revenue."""
+    rows = rfm(run).join(account_facts(run)[["revenue", "status"]])
+    return rows[(rows["rfm"] != "") & (rows["status"] == "customer")]
+
+
+def no_losses(run: Run) -> bool:
+    """Whether losses are hardly recorded, so that no win rate can be known."""
+    return ideal_customers(run).reason == "no_lost"
+
+
+def with_space_range(run: Run) -> pd.DataFrame:
+    """Facts of every account with the range of its white space: white_space_low, white_space_high."""
+    facts = account_facts(run)
+    low, high = (facts[f"potential_{end}"] - facts["revenue"] for end in ("low", "high"))
+    return facts.assign(white_space_low=low, white_space_high=high)
+
+
 @cache
 def white_space(run: Run) -> pd.DataFrame:
     """Revenue and white space with its range by area, or by town without areas, most first.
@@ -783,14 +796,12 @@ def white_space(run: Run) -> pd.DataFrame:
     Columns: area_id ("" without areas), name, revenue, white_space, white_space_low,
     white_space_high, outside (potential of firms that are not in the CRM).
     """
-    facts, market = account_facts(run), run.market
+    facts, market = with_space_range(run), run.market
     place = (
         facts["area_id"].map(market.areas["name"]) if len(market.areas) else market.accounts["town"]
     )
     place = place.where(place.fillna("") != "", market.accounts["name"]).rename("name")
-    low, high = (facts[f"potential_{end}"] - facts["revenue"] for end in ("low", "high"))
     columns = ["revenue", "white_space", "white_space_low", "white_space_high"]
-    facts = facts.assign(white_space_low=low, white_space_high=high)
     facts["area_id"] = facts["area_id"] if len(market.areas) else ""
     by = facts.groupby(["area_id", place])[columns].sum().reset_index()
     beyond = area_potential(market, facts, run.settings).set_index("area_id")["outside"]

@@ -269,7 +269,7 @@ def nine_fields_chart(run: Run) -> go.Figure | Sentence:
 
 def rhythm_chart(run: Run) -> go.Figure | Sentence:
     """Draw who buys how and who is late."""
-    rows = tell.rhythms(run)
+    rows = steps.rhythms(run)
     if rows.empty:
         return NOTHING
     found = rows.groupby(["rfm", "late"]).agg(n=("r", "size"), revenue=("revenue", "sum"))
@@ -304,7 +304,7 @@ def segment_chart(run: Run) -> go.Figure | Sentence:
 def win_rate_chart(run: Run) -> go.Figure | Sentence:
     """Draw the win rates of the whole base and of every segment, beside what counting would say."""
     rates, names = steps.win_rates(run), segment_names(run)
-    if not (rates["won"] + rates["lost"]).sum() or tell.no_losses(run):
+    if not (rates["won"] + rates["lost"]).sum() or steps.no_losses(run):
         return NOTHING
     whole = run.words.label("all_units")
     named = [names.get(g, g) if g else whole for g in rates["group"]]
@@ -314,7 +314,7 @@ def win_rate_chart(run: Run) -> go.Figure | Sentence:
 def cycle_chart(run: Run) -> go.Figure | Sentence:
     """Draw how deals end as they grow older."""
     rows = steps.cycle_curves(run)
-    if rows.empty or tell.no_losses(run):
+    if rows.empty or steps.no_losses(run):
         return NOTHING
     return charts.cycle_curves(rows, run.words, segment_names(run))
 
@@ -342,10 +342,7 @@ def white_space_areas(run: Run) -> gpd.GeoDataFrame:
         rows = steps.white_space(run).set_index("area_id")
         rows = rows.reindex(market.areas.index)[columns].fillna(0.0)
         return market.areas[["name", "geometry"]].join(rows)
-    facts = steps.account_facts(run)
-    for end in ("low", "high"):
-        facts = facts.assign(**{f"white_space_{end}": facts[f"potential_{end}"] - facts["revenue"]})
-    sums = facts.groupby("unit_id")[columns].sum()
+    sums = steps.with_space_range(run).groupby("unit_id")[columns].sum()
     return market.units[["name", "geometry"]].join(sums).fillna(dict.fromkeys(columns, 0.0))
 
 

@@ -179,15 +179,9 @@ def nine_fields(run: Run) -> Sentence:
     )
 
 
-def rhythms(run: Run) -> pd.DataFrame:
-    """Customers of today with their scores and revenue."""
-    rows = steps.rfm(run).join(steps.account_facts(run)[["revenue", "status"]])
-    return rows[(rows["rfm"] != "") & (rows["status"] == "customer")]
-
-
 def rhythm(run: Run) -> Sentence:
     """Say who is late against their own rhythm, and how much they buy in a year."""
-    say, asked, rows = run.words.say, run.settings.customers, rhythms(run)
+    say, asked, rows = run.words.say, run.settings.customers, steps.rhythms(run)
     scored = rows[rows["overdue_ratio"].notna()]
     if rows.empty:
         return say("rhythm.none")
@@ -218,18 +212,13 @@ def segments(run: Run) -> Sentence:
     return briefs.segment_statement(run.words, steps.find_segments(run))
 
 
-def no_losses(run: Run) -> bool:
-    """Whether losses are hardly recorded, so that no win rate can be known."""
-    return steps.ideal_customers(run).reason == "no_lost"
-
-
 def win_rate(run: Run) -> Sentence:
     """Say how often deals are won, and what a naive count would have said and why."""
     say, rates = run.words.say, steps.win_rates(run)
     whole = rates.loc[rates["group"] == ""].iloc[0]
     if not whole["won"] + whole["lost"]:
         return say("win_rate.none", assumed=float(whole["p_win"]), open=int(whole["open"]))
-    if no_losses(run):
+    if steps.no_losses(run):
         return say("win_rate.no_lost", won=int(whole["won"]))
     said = [say("win_rate.right", p=whole["p_win"], low=whole["low"], high=whole["high"])]
     if whole["won"]:

@@ -10,8 +10,7 @@ import pytest
 
 from terrlib import plan
 from terrlib.decisions.segments import find_segments
-from terrlib.inputs.load import load_market
-from terrlib.inputs.settings import Settings, load_settings
+from terrlib.inputs.settings import Settings
 from terrlib.measures import facts as measuring
 from terrlib.measures.profile import area_profile, next_best_product
 from terrlib.show.briefs import area_paragraph, segment_name, segment_statement
@@ -20,12 +19,6 @@ from tests.worlds import line_market
 
 ROOT = Path(__file__).parents[1]
 NO_BREAK = re.compile("[\u00a0\u202f]")
-
-
-@pytest.fixture(scope="module")
-def sample():
-    asked = load_settings(ROOT / "data/sample/settings.yml")
-    return load_market(asked, ROOT / "data/sample"), asked
 
 
 @pytest.fixture(scope="module")

@@ -9,18 +9,11 @@ import pytest
 
 from terrlib.decisions import segments
 from terrlib.decisions.segments import find_segments
-from terrlib.inputs.load import load_market
-from terrlib.inputs.settings import Settings, change_settings, load_settings
+from terrlib.inputs.settings import Settings, change_settings
 from tests.worlds import line_market
 
 SEEDS = (1, 2)
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def sample():
-    asked = load_settings(ROOT / "data/sample/settings.yml")
-    return load_market(asked, ROOT / "data/sample"), asked
 
 
 @pytest.fixture(scope="module")

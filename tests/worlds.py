@@ -32,7 +32,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
         "name discount_rate push_factor support_cost_year annual_capacity contract_end",
     ),
     "distributor_areas": ("", "distributor_id area_id coverage_rate"),
-    "assignments": ("", "account_id territory rep_id"),
+    "assignments": ("", "account_id territory rep_id segment"),
     "activities": ("", "account_id date kind minutes"),
     "targets": ("", "quarter amount"),
     "market_structure": ("", "area_id industry size_class n_firms"),

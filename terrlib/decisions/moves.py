@@ -8,7 +8,7 @@ import pandas as pd
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.geometry import great_circle_km
-from terrlib.measures.relations import share_lost
+from terrlib.measures.relations import owners, share_lost
 from terrlib.measures.scorecard import pieces
 
 LONG_Y = 3
@@ -66,13 +66,12 @@ def handover(
     if not len(market.assignments):
         kinds = dict.fromkeys(money, float) | {"warm_by": "datetime64[s]"}
         return pd.DataFrame({c: pd.Series(dtype=kinds.get(c, str)) for c in columns})
-    held = market.assignments.drop_duplicates("account_id").set_index("account_id")
     owner = rep.drop_duplicates("territory").set_index("territory")["rep_id"]
     rows = pd.DataFrame(
         {
             "account_id": facts.index,
-            "from_territory": held["territory"].reindex(facts.index).fillna("").to_numpy(),
-            "from_rep": held["rep_id"].reindex(facts.index).fillna("").to_numpy(),
+            "from_territory": market.held("territory").reindex(facts.index).fillna("").to_numpy(),
+            "from_rep": owners(market).reindex(facts.index).to_numpy(),
             "to_territory": facts["unit_id"].map(territory).to_numpy(),
             "revenue": facts["revenue"].to_numpy(),
             "pipeline": facts["pipeline"].to_numpy(),

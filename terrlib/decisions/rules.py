@@ -162,14 +162,10 @@ def groups_of(market: Market, rule: str) -> Groups:
 
 def protected_units(market: Market) -> Pairs:
     """List (unit, territory) of every account that must not change hands and is held today."""
-    held = _holder(market).reindex(market.accounts.index)
+    held = market.held("territory").reindex(market.accounts.index)
     kept = market.accounts["protected"].astype(bool) & held.notna()
     pairs = pd.DataFrame({"unit": market.accounts["unit_id"], "territory": held})[kept]
     return tuple(sorted(set(pairs.itertuples(index=False, name=None))))
-
-
-def _holder(market: Market) -> pd.Series:
-    return market.assignments.drop_duplicates("account_id").set_index("account_id")["territory"]
 
 
 def present_territory(market: Market) -> pd.Series:
@@ -181,7 +177,7 @@ def present_territory(market: Market) -> pd.Series:
 
 def held_amounts(market: Market) -> pd.DataFrame:
     """Accounts and revenue that each territory holds in each unit today: unit_id, territory, ..."""
-    rows = market.accounts[["unit_id", "revenue"]].assign(territory=_holder(market))
+    rows = market.accounts[["unit_id", "revenue"]].assign(territory=market.held("territory"))
     rows = rows.dropna(subset="territory")
     rows["revenue"] = rows["revenue"].clip(lower=0)
     return rows.groupby(["unit_id", "territory"], as_index=False).agg(

@@ -127,7 +127,7 @@ def assign_reps(
         costs,
         load,
         _nobody(costs),
-        _lock_prices(market, problem, cost),
+        _lock_prices(market, pairs, problem, cost),
         _takeover(pairs, load),
         paid,
         _present_cost(market, facts, territory, costs, names),
@@ -138,10 +138,8 @@ def assign_reps(
 class _Problem:
     """The assignment as arrays: territories in rows, reps in columns."""
 
-    names: list[str]
     cost: NDArray[np.float64]
     forbidden: NDArray[np.bool_]
-    free: NDArray[np.bool_]  # what is forbidden without locks and bans
     empty: NDArray[np.float64]
     wall: float
     hours: NDArray[np.float64]
@@ -166,10 +164,8 @@ class _Problem:
         full = capacity_h(settings, planning_year(market), market.country)
         fte = market.reps["fte"].to_numpy(float)
         return cls(
-            names,
             pairs["total"].to_numpy().reshape(shape),
             pairs["forbidden"].to_numpy().reshape(shape),
-            pairs["by_nature"].to_numpy().reshape(shape),
             empty,
             wall,
             pairs["workload_h"].to_numpy().reshape(shape),
@@ -200,11 +196,8 @@ def _pairs(
     days = field_days(settings, year, market.country)
     label = facts["unit_id"].map(territory)
     owner = owners(market)
-    present, lost, fresh = (
-        _holder(facts, label, owner),
-        share_lost(market, facts, settings),
-        (new_hires(market, settings)),
-    )
+    present = _holder(facts, label, owner)
+    lost, fresh = share_lost(market, facts, settings), new_hires(market, settings)
     slow = 1 - float(np.mean(settings.timeline.ramp))
     rows = []
     for name in sorted(territory.unique()):
@@ -260,8 +253,7 @@ def _pairs(
             rows.append(row | ruled_out)
     pairs = pd.DataFrame(rows)
     pairs["total"] = pairs[COMPONENTS].sum(axis=1)
-    pairs["banned"], pairs["locked"] = _ruled(market, pairs)
-    pairs["by_nature"] = pairs[WHY[2:]].any(axis=1)
+    pairs["banned"], pairs["locked"] = _ruled(market.rep_locks, market, pairs)
     pairs["forbidden"] = pairs[WHY].any(axis=1)
     pairs["why"] = pairs[WHY].astype(bool).idxmax(axis=1).where(pairs["forbidden"], "")
     return pairs
@@ -286,11 +278,11 @@ def _way(
     return km, hours
 
 
-def _ruled(market: Market, pairs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+def _ruled(locks: pd.DataFrame, market: Market, pairs: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """Pairs that a ban rules out, and those that a lock on another pair does."""
     asked = {
         rule: set(rows[["territory", "rep_id"]].itertuples(index=False, name=None))
-        for rule, rows in market.rep_locks.groupby("rule")
+        for rule, rows in locks.groupby("rule")
     }
     key = list(pairs[["territory", "rep_id"]].itertuples(index=False, name=None))
     held = asked.get("lock", set())
@@ -361,29 +353,15 @@ def _nobody(costs: pd.DataFrame) -> pd.DataFrame:
     return why.reset_index() if len(why) else pd.DataFrame(columns=["territory", "why"])
 
 
-def _lock_prices(market: Market, problem: _Problem, cost: float) -> pd.DataFrame:
-    rows = []
-    at = {name: i for i, name in enumerate(problem.names)}
-    for lock in market.rep_locks.itertuples(index=False):
-        rest = market.rep_locks[
-            (market.rep_locks["territory"] != lock.territory)
-            | (market.rep_locks["rep_id"] != lock.rep_id)
-        ]
-        # Without this one: what the others still rule out, and what nature does.
-        forbidden = problem.free.copy()
-        for other in rest.itertuples(index=False):
-            column = market.reps.index.get_loc(other.rep_id)
-            if other.rule == "ban":
-                forbidden[at[other.territory], column] = True
-            else:
-                keep = forbidden[at[other.territory], column]
-                forbidden[at[other.territory], :] = True
-                if problem.most[column] <= 1:
-                    forbidden[:, column] = True
-                forbidden[at[other.territory], column] = keep
-        free = problem.solve(forbidden)[1]
-        price = float(problem.money(np.array(cost - free)))
-        rows.append((lock.territory, lock.rep_id, lock.rule, price))
+def _lock_prices(
+    market: Market, pairs: pd.DataFrame, problem: _Problem, cost: float
+) -> pd.DataFrame:
+    nature, rows = pairs[WHY[2:]].any(axis=1), []
+    for lock in market.rep_locks.itertuples():
+        banned, locked = _ruled(market.rep_locks.drop(index=lock.Index), market, pairs)
+        forbidden = (nature | banned | locked).to_numpy().reshape(problem.cost.shape)
+        price = problem.money(np.array(cost - problem.solve(forbidden)[1]))
+        rows.append((lock.territory, lock.rep_id, lock.rule, float(price)))
     return pd.DataFrame(rows, columns=["territory", "rep_id", "rule", "price"])
 
 

@@ -11,7 +11,9 @@ from scipy.special import expit, logit
 
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
+from terrlib.measures.customers import two_years
 from terrlib.measures.facts import planning_year
+from terrlib.measures.profile import partner_coverage
 from terrlib.measures.workload import capacity_h
 from terrlib.money import to_minor
 
@@ -367,13 +369,12 @@ def attractiveness(market: Market, facts: pd.DataFrame, territory: pd.Series) ->
     agreed = market.accounts[["consent_email", "consent_phone"]].astype(bool).any(axis=1)
     rows["consent"] = agreed.reindex(rows.index).astype(float)
     rows["presence"] = rows["status"].eq("customer").astype(float)
-    rows[["now", "before"]] = _two_years(market, rows.index)
+    rows[["now", "before"]] = two_years(market, rows.index)
     by = rows.groupby(KEYS)
     sums, means = ["potential", "white_space", "now", "before"], ["p_win", "presence", "consent"]
     table = by[sums].sum().join(by[means].mean()).reset_index()
     table["growth"] = table["now"] / table["before"].where(table["before"] > 0) - 1
-    reach = market.distributor_areas.groupby("area_id")["coverage_rate"].max().astype(float)
-    table["coverage"] = table["area_id"].map(reach).fillna(0.0) if len(reach) else np.nan
+    table["coverage"] = partner_coverage(market, table["area_id"])
     for axis, parts in (
         ("attractiveness", ["white_space", "growth"]),
         ("ability", ["p_win", "presence", "consent", "coverage"]),
@@ -381,21 +382,6 @@ def attractiveness(market: Market, facts: pd.DataFrame, territory: pd.Series) ->
         table[axis] = table[parts].apply(_place).mean(axis=1)
     named = ["attractiveness", "ability", "potential", "white_space", "growth", *means, "coverage"]
     return table[[*KEYS, *named]]
-
-
-def _two_years(market: Market, accounts: pd.Index) -> pd.DataFrame:
-    """Sales of the last 12 months and of the 12 before; nothing where they do not reach back so far."""
-    end, sales = market.as_of, market.sales
-    table = pd.DataFrame({"now": 0.0, "before": 0.0}, index=accounts)
-    if end is None or not market.has("sales"):
-        return table
-    middle, start = end - pd.DateOffset(years=1), end - pd.DateOffset(years=2)
-    if sales["date"].min() > start + pd.DateOffset(months=1):
-        return table
-    for column, since, until in (("now", middle, end), ("before", start, middle)):
-        part = sales[(sales["date"] > since) & (sales["date"] <= until)]
-        table[column] = part.groupby("account_id")["amount"].sum().reindex(accounts).fillna(0.0)
-    return table
 
 
 def _place(values: pd.Series) -> pd.Series:

@@ -276,8 +276,7 @@ def _names(
 
 def moves(market: Market, territory: pd.Series) -> tuple[int, float]:
     """Count the accounts whose territory is another than today, and add up their revenue."""
-    held = market.assignments.drop_duplicates("account_id").set_index("account_id")["territory"]
-    held = held.reindex(market.accounts.index).dropna()
+    held = market.held("territory").reindex(market.accounts.index).dropna()
     gone = held.index[(market.accounts.loc[held.index, "unit_id"].map(territory) != held)]
     return len(gone), float(market.accounts.loc[gone, "revenue"].clip(lower=0).sum())
 

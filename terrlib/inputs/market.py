@@ -115,6 +115,10 @@ class Market:
     trust: pd.DataFrame = field(default_factory=pd.DataFrame)
     duplicates: pd.DataFrame = field(default_factory=pd.DataFrame)
 
+    def held(self, column: str) -> pd.Series:
+        """Territory, rep or segment of every account today: account_id -> value, as assigned."""
+        return self.assignments.drop_duplicates("account_id").set_index("account_id")[column]
+
     def has(self, table: str) -> bool:
         """Tell whether a table was given and holds at least one trusted row."""
         return table in self.given and len(getattr(self, table)) > 0

@@ -238,6 +238,35 @@ def purchases(market: Market, months: int) -> pd.DataFrame:
     return there.sort_values(["account_id", "date", "amount"], kind="stable")
 
 
+def two_years(market: Market, accounts: pd.Index) -> pd.DataFrame:
+    """Add up the sales of the last 12 months and of the 12 before, by account.
+
+    Parameters
+    ----------
+    market
+        With or without sales.
+    accounts
+        Ids to be told of.
+
+    Returns
+    -------
+    DataFrame, indexed by `accounts`
+        now, before   currency; both 0 throughout where sales do not reach back to within a month of
+        two years.
+    """
+    end, sales = market.as_of, market.sales
+    table = pd.DataFrame({"now": 0.0, "before": 0.0}, index=accounts)
+    if end is None or not market.has("sales"):
+        return table
+    middle, start = end - pd.DateOffset(years=1), end - pd.DateOffset(years=2)
+    if sales["date"].min() > start + pd.DateOffset(months=1):
+        return table
+    for column, since, until in (("now", middle, end), ("before", start, middle)):
+        part = sales[(sales["date"] > since) & (sales["date"] <= until)]
+        table[column] = part.groupby("account_id")["amount"].sum().reindex(accounts).fillna(0.0)
+    return table
+
+
 def rfm(market: Market, settings: Settings) -> pd.DataFrame:
     """Score customers by how lately, how often and for how much they buy, and find who is late.
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from terrlib.inputs.market import Market
-from terrlib.measures.customers import purchases
-from terrlib.measures.winning import WON, deals, incidence
+from terrlib.measures.customers import purchases, two_years
+from terrlib.measures.winning import WON, deals, incidence, months_to_win
 
 OWNED_MONTHS = 24
 SHRINK = 20.0
@@ -18,7 +18,6 @@ FEWEST_TOGETHER = 20
 FEWEST_WINS = 10
 NAMED = 3
 SIZE_ORDER = ["micro", "small", "medium", "large", "unknown"]
-A_MONTH_D = 31
 
 
 def area_profile(
@@ -89,7 +88,7 @@ def area_profile(
     table["top_lost_reasons"] = _lost(market, keys).reindex(table.index).fillna("")
     table["consent_email_rate"] = grouped["consent_email"].mean()
     table["consent_phone_rate"] = grouped["consent_phone"].mean()
-    table["distributor_coverage"] = _coverage(market, rows).groupby(keys).mean()
+    table["distributor_coverage"] = partner_coverage(market, rows["area_id"]).groupby(keys).mean()
     return table.sort_index().reset_index()
 
 
@@ -180,17 +179,8 @@ def _needs(market: Market, facts: pd.DataFrame, keys: list[pd.Series]) -> pd.Ser
 
 def _growth(market: Market, keys: list[pd.Series]) -> pd.Series:
     """Sales of the last 12 months on those of the 12 before, where those are covered whole."""
-    if not market.has("sales") or market.as_of is None:
-        return pd.Series(dtype=float)
-    sales = purchases(market, 24)
-    if sales["date"].min() > market.as_of - pd.DateOffset(months=24, days=-A_MONTH_D):
-        return pd.Series(dtype=float)
-    recent = sales["date"] > market.as_of - pd.DateOffset(months=12)
-    ids = keys[0].index
-    now = sales[recent].groupby("account_id")["amount"].sum().reindex(ids).fillna(0.0)
-    was = sales[~recent].groupby("account_id")["amount"].sum().reindex(ids).fillna(0.0)
-    before = was.groupby(keys).sum()
-    return now.groupby(keys).sum() / before.where(before > 0) - 1
+    sold = two_years(market, keys[0].index).groupby(keys).sum()
+    return sold["now"] / sold["before"].where(sold["before"] > 0) - 1
 
 
 def _cycles(market: Market, keys: list[pd.Series]) -> pd.Series:
@@ -201,8 +191,8 @@ def _cycles(market: Market, keys: list[pd.Series]) -> pd.Series:
     for group, part in table.groupby(names):
         if (part["outcome"] == WON).sum() < FEWEST_WINS:
             continue
-        won = incidence(part["months"].to_numpy(), part["outcome"].to_numpy())[:, 0]
-        found[group] = float(np.interp(won[-1] / 2, won, np.arange(len(won))))
+        curve = incidence(part["months"].to_numpy(), part["outcome"].to_numpy())
+        found[group] = months_to_win(curve, 0.5)
     return _by_group(found, keys)
 
 
@@ -226,11 +216,12 @@ def _by_group(found: Mapping[Any, object], keys: list[pd.Series]) -> pd.Series:
     return pd.Series(list(found.values()), index=flat)
 
 
-def _coverage(market: Market, rows: pd.DataFrame) -> pd.Series:
-    if not market.has("distributor_areas"):
-        return pd.Series(np.nan, index=rows.index)
+def partner_coverage(market: Market, area_id: pd.Series) -> pd.Series:
+    """Share of an area that the partner reaches who reaches most of it; NaN without partners."""
+    if not len(market.distributor_areas):
+        return pd.Series(np.nan, index=area_id.index)
     most = market.distributor_areas.groupby("area_id")["coverage_rate"].max()
-    return rows["area_id"].map(most).fillna(0.0).astype(float)
+    return area_id.map(most).fillna(0.0).astype(float)
 
 
 def _counts(values: pd.Series) -> str:

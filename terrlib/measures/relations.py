@@ -14,8 +14,7 @@ UNKNOWN = 0.5  # similarity of reps of whom nothing is known
 
 def owners(market: Market) -> pd.Series:
     """account_id -> rep who holds it today, "" where nobody is known to."""
-    held = market.assignments.drop_duplicates("account_id").set_index("account_id")["rep_id"]
-    return held.reindex(market.accounts.index).fillna("").astype(str)
+    return market.held("rep_id").reindex(market.accounts.index).fillna("").astype(str)
 
 
 def similarity(owner: pd.Series, facts: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from terrlib.inputs.market import Market
-from terrlib.inputs.settings import Settings
+from terrlib.inputs.settings import Settings, change_settings
 from terrlib.measures.facts import planning_year
 from terrlib.measures.workload import account_workload, as_recorded, capacity_h, field_days
 
@@ -19,6 +19,13 @@ WIDEST = (0.4, 2.5)  # times today's reps or the best number: what the curve sho
 SWING = 0.2  # how much each default is moved to see what it does
 PLACE = ["site_id", "lat", "lon", "x_km", "y_km"]
 METHODS = ["method", "n_reps", "low", "high", "missing"]
+LIMITS = {
+    "use_target": (0.0, 1.0),
+    "admin_share": (0.0, 1.0),
+    "margin": (0.0, 1.0),
+    "elasticity": (0.0, 0.99),
+    "stops_per_day": (1.0, np.inf),
+}
 DEFAULTS = {
     "workload": ("sizing.use_target", "workload.admin_share", "workload.stops_per_day"),
     "profit": ("sizing.elasticity", "workload.margin", "workload.rep_cost_year"),
@@ -275,8 +282,6 @@ def _defaults(
 
 def _scaled(settings: Settings, name: str, times: float) -> Settings:
     room, field = name.split(".")
-    value = getattr(getattr(settings, room), field)
-    most = 1.0 if field in ("use_target", "admin_share", "elasticity", "margin") else np.inf
-    new = max(1.0, value * times) if field == "stops_per_day" else min(value * times, most)
-    part = getattr(settings, room).model_copy(update={field: new})
-    return settings.model_copy(update={room: part})
+    least, most = LIMITS.get(field, (0.0, np.inf))
+    value = float(getattr(getattr(settings, room), field)) * times
+    return change_settings(settings, {name: min(max(value, least), most)})

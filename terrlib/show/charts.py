@@ -122,20 +122,17 @@ def win_rates(rates: pd.DataFrame, words: Words) -> go.Figure:
     """Win rate by group with its interval, beside the naive one: name, and as `winning.win_rates`."""
     names = [_text(name).replace(" (", "<br>(").replace(": ", ":<br>") for name in rates["name"]]
     figure = _figure(words, y="win_y", percent=True)
-    figure.add_bar(
-        x=names,
-        y=rates["naive"],
-        name=words.label("naive"),
-        marker_color=GREY,
-        error_y=_range(rates["naive"], rates["naive_low"], rates["naive_high"]),
-    )
-    figure.add_bar(
-        x=names,
-        y=rates["p_win"],
-        name=words.label("p_win"),
-        marker_color=BLUE,
-        error_y=_range(rates["p_win"], rates["low"], rates["high"]),
-    )
+    for rate, low, high, color in (
+        ("naive", "naive_low", "naive_high", GREY),
+        ("p_win", "low", "high", BLUE),
+    ):
+        figure.add_bar(
+            x=names,
+            y=rates[rate],
+            name=words.label(rate),
+            marker_color=color,
+            error_y=_range(rates[rate], rates[low], rates[high]),
+        )
     return figure.update_layout(barmode="group")
 
 
@@ -143,24 +140,7 @@ def cycle_curves(rows: pd.DataFrame, words: Words, names: dict[str, str]) -> go.
     """How deals end as they grow older: group, month, won, lost, low, high; names of the groups."""
     figure = _figure(words, x="age_x", y="deals_y", percent=True)
     whole = rows[rows["group"] == ""]
-    figure.add_scatter(
-        x=whole["month"],
-        y=whole["high"],
-        mode="lines",
-        line={"width": 0},
-        hoverinfo="skip",
-        showlegend=False,
-    )
-    figure.add_scatter(
-        x=whole["month"],
-        y=whole["low"],
-        mode="lines",
-        line={"width": 0},
-        fill="tonexty",
-        fillcolor="rgba(78,121,167,.2)",
-        name=words.say("chart.range"),
-        hoverinfo="skip",
-    )
+    _band(figure, whole["month"], whole["low"], whole["high"], words)
     for column, color in (("lost", ORANGE), ("won", BLUE)):
         figure.add_scatter(
             x=whole["month"],
@@ -312,6 +292,19 @@ def _calibration(figure: go.Figure, rows: pd.DataFrame, words: Words) -> None:
     )
     figure.update_xaxes(title=words.say("chart.told_x"), row=1, col=2)
     figure.update_yaxes(title=words.say("chart.came_y"), tickformat=".0%", row=1, col=2)
+
+
+def _band(figure: go.Figure, x: pd.Series, low: pd.Series, high: pd.Series, words: Words) -> None:
+    """Shade what eight times out of ten holds."""
+    edge = {"x": x, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+    figure.add_scatter(y=high, showlegend=False, **edge)
+    figure.add_scatter(
+        y=low,
+        fill="tonexty",
+        fillcolor="rgba(78,121,167,.2)",
+        name=words.say("chart.range"),
+        **edge,
+    )
 
 
 def _range(middle: pd.Series, low: pd.Series, high: pd.Series) -> dict[str, object]:
@@ -766,18 +759,7 @@ def fan(rows: pd.DataFrame, words: Words) -> go.Figure:
     """Forecast with its range beside the goal: quarter, target, mean, p10, p90."""
     figure = _figure(words, y="fan_y")
     x = rows["quarter"]
-    figure.add_scatter(
-        x=x, y=rows["p90"], mode="lines", line={"width": 0}, showlegend=False, hoverinfo="skip"
-    )
-    figure.add_scatter(
-        x=x,
-        y=rows["p10"],
-        mode="lines",
-        line={"width": 0},
-        fill="tonexty",
-        fillcolor="rgba(78,121,167,.2)",
-        name=words.say("chart.range"),
-    )
+    _band(figure, x, rows["p10"], rows["p90"], words)
     figure.add_scatter(
         x=x,
         y=rows["mean"],
