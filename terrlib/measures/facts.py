@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
@@ -100,7 +103,8 @@ def account_facts(
         p_win, p_win_low, p_win_high   chance that a deal is won; the assumption of the settings
                      where losses are not recorded                                 share
         value        mean sales of the first year if a deal is won, not above white space  currency
-        ev           expected contribution of new sales within a year              currency
+        ev           expected contribution of new sales within a year, `wins_a_year` times
+                     value times margin: its sales are never above white space     currency
         visits, visit_h, call_h, travel_h, workload_h                              a year, hours
         count        1
     """
@@ -148,8 +152,40 @@ def _chances(market: Market, facts: pd.DataFrame, settings: Settings, ideal: Ide
     still = deals[~deals["is_closed"].astype(bool)]
     facts["pipeline"] = still.groupby("account_id")["amount"].sum().reindex(facts.index).fillna(0.0)
     facts["p_opp"] = _deals_a_year(market, facts, settings)
-    facts["ev"] = facts["p_opp"] * facts["p_win"] * facts["value"] * settings.workload.margin
+    wins = wins_a_year(facts["p_opp"], facts["p_win"], facts["value"], facts["white_space"])
+    facts["ev"] = wins * facts["value"] * settings.workload.margin
     return facts
+
+
+def wins_a_year(deals: Any, p_win: Any, value: Any, white_space: Any) -> NDArray[np.float64]:
+    """Expected number of deals won in a year, no more than fill the white space.
+
+    Parameters
+    ----------
+    deals
+        Deals that an account starts in a year, count, >= 0.
+    p_win
+        Chance that one is won.
+    value, white_space
+        Sales of a won deal, and what could still be bought in a year: currency, >= 0.
+
+    Returns
+    -------
+    array
+        deals * p_win, at most white_space / value: whoever starts many deals a year does not buy more
+        than there is left to buy.
+
+    Examples
+    --------
+    Six deals a year, half of them won, 10 each; 12 are left to buy, so 1.2 of them can be won:
+
+    >>> wins_a_year([6.0, 1.0], [0.5, 0.5], [10.0, 10.0], [12.0, 12.0]).tolist()
+    [1.2, 0.5]
+    """
+    wins, one, space = (
+        np.asarray(x, float) for x in (np.multiply(deals, p_win), value, white_space)
+    )
+    return np.divide(space, one, out=wins.copy(), where=wins * one > space)
 
 
 def _deals_a_year(market: Market, facts: pd.DataFrame, settings: Settings) -> pd.Series:
