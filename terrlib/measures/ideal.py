@@ -23,6 +23,7 @@ from terrlib.measures.winning import (
     WON,
     assumed_chance,
     deals,
+    first_purchase,
     incidence,
     months_to_win,
     pooled_draws,
@@ -237,30 +238,13 @@ def known_at_start(
         away = nearest_km(accounts[["lat", "lon"]], homes)
         table["distance_km"] = np.nan_to_num(away, nan=0.0)
     found = table.reindex(owner).set_axis(starts.index)
-    first = _first_purchase(market).reindex(owner).to_numpy("datetime64[s]")
+    first = first_purchase(market).reindex(owner).to_numpy("datetime64[s]")
     begun = starts["created_date"].to_numpy("datetime64[s]")
     found["prior_customer"] = (first < begun).astype(float)
     found[["type", "lead_source"]] = starts[["type", "lead_source"]]
     texts = [name for name in FEATURES if name not in NUMBERS]
     found[texts] = found[texts].astype(object).where(found[texts].notna(), "").astype(str)
     return found[list(FEATURES)]
-
-
-def _first_purchase(market: Market) -> pd.Series:
-    """account_id -> day of the first sale or won deal, or since when it is a customer."""
-    done = deals(market)
-    won = done.index[done["outcome"] == WON]
-    days = [
-        market.sales.loc[market.sales["amount"] > 0].groupby("account_id")["date"].min(),
-        market.opportunities.loc[won].groupby("account_id")["close_date"].min(),
-    ]
-    if "customer_since" in market.accounts:
-        days.append(market.accounts["customer_since"].dropna())
-    given = [pd.to_datetime(d) for d in days if len(d)]
-    if not given:
-        return pd.Series(dtype="datetime64[us]", index=pd.Index([], dtype=object))
-    every = pd.concat(given)
-    return every.groupby(every.index).min()
 
 
 @dataclass(frozen=True)

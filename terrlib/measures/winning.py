@@ -16,6 +16,7 @@ HORIZON_M = 36
 DAYS_PER_MONTH = 30.4375
 OPEN, WON, LOST = 0, 1, 2
 DRAWS = 200
+LOOKS = 4
 
 
 def deals(market: Market) -> pd.DataFrame:
@@ -44,6 +45,143 @@ def deals(market: Market) -> pd.DataFrame:
             "amount": table["amount"],
         }
     )
+
+
+def first_purchase(market: Market) -> pd.Series:
+    """Day of the first sale or won deal of every account, or since when it is a customer.
+
+    Returns
+    -------
+    Series, account_id -> day
+        The earliest that any table tells; accounts without one are left out.
+    """
+    every = _bought(market)
+    if "customer_since" in market.accounts:
+        since = pd.to_datetime(market.accounts["customer_since"].dropna())
+        since = since.rename_axis("account_id").rename("date").reset_index()
+        every = pd.concat([every, since.astype(every.dtypes)], ignore_index=True)
+    return every.groupby("account_id")["date"].min()
+
+
+def _bought(market: Market) -> pd.DataFrame:
+    """Account and day of everything known to have been bought: sales, and deals won."""
+    done = deals(market)
+    won = market.opportunities.loc[done.index[done["outcome"] == WON]]
+    sold = market.sales.loc[market.sales["amount"] > 0, ["account_id", "date"]]
+    ended = won[["account_id", "close_date"]].set_axis(["account_id", "date"], axis=1)
+    kinds = {"account_id": str, "date": "datetime64[us]"}
+    return pd.concat([d.astype(kinds) for d in (sold, ended)], ignore_index=True)
+
+
+def status_before(market: Market, settings: Settings, when: pd.DataFrame) -> pd.Series:
+    """What an account was on the eve of a day, whatever it is today.
+
+    Parameters
+    ----------
+    market
+        Its sales, won deals and `customer_since`.
+    settings
+        `customers.rfm_months`: who has bought nothing for so long is lost.
+    when
+        account_id and date of each question.
+
+    Returns
+    -------
+    Series, indexed like `when`
+        prospect    has bought nothing before that day
+        customer    has bought, or is no prospect today and nobody tells since when
+        lost        has bought, but not lately; needs sales that reach back so far, or an account that
+                    is lost or inactive today and of which no purchase is known
+
+    Examples
+    --------
+    A deal that was won makes a customer, but it was opened with a prospect:
+
+    >>> from types import SimpleNamespace
+    >>> deal = pd.DataFrame({"account_id": ["a"], "amount": 1.0, "is_closed": True, "is_won": True,
+    ...     "created_date": pd.to_datetime(["2026-01-01"]), "close_date": pd.to_datetime(["2026-03-01"])})
+    >>> none = pd.DataFrame(columns=["account_id", "date", "amount"])
+    >>> market = SimpleNamespace(accounts=pd.DataFrame({"status": ["customer"]}, index=["a"]),
+    ...     opportunities=deal, sales=none, as_of=pd.Timestamp("2026-09-30"),
+    ...     has=lambda table: False)
+    >>> days = pd.DataFrame({"account_id": "a", "date": pd.to_datetime(["2026-01-01", "2026-03-02"])})
+    >>> status_before(market, Settings(), days).tolist()
+    ['prospect', 'customer']
+    """
+    asked = when.reset_index(drop=True)
+    asked = asked.astype({"account_id": str, "date": "datetime64[us]"})
+    first = asked["account_id"].map(first_purchase(market)).astype("datetime64[us]")
+    today = asked["account_id"].map(market.accounts["status"])
+    bought = first < asked["date"]
+    lost = first.isna() & today.isin(["lost", "inactive"])
+    if market.has("sales"):
+        every = _bought(market).sort_values("date", kind="stable")
+        last = pd.merge_asof(
+            asked.reset_index().sort_values("date", kind="stable"),
+            every.assign(last=every["date"]),
+            on="date",
+            by="account_id",
+            allow_exact_matches=False,
+        ).set_index("index")["last"]
+        since = asked["date"] - pd.DateOffset(months=settings.customers.rfm_months)
+        told = market.sales["date"].min() <= since
+        lost |= told & (first < since) & ~(last.reindex(asked.index) >= since)
+    unknown = first.isna() & (today == "customer")
+    named = np.select([lost, bought | unknown], ["lost", "customer"], "prospect")
+    return pd.Series(named, index=when.index)
+
+
+def deals_a_year(market: Market, settings: Settings) -> pd.Series:
+    """How many deals an account starts in a year, by what it was before they were opened.
+
+    Parameters
+    ----------
+    market
+        With or without opportunities.
+    settings
+        `customers.opportunity_rate` counts as `customers.kappa` accounts that were watched for a
+        year; it stands alone where there are no opportunities.
+
+    Returns
+    -------
+    Series, status -> deals in a year
+        Of prospect, customer, lost and inactive; the last two are alike.
+
+    Notes
+    -----
+    Deals of the last twelve months, by the status of their accounts on the eve (`status_before`),
+    over the years that all accounts were of this status, as seen on four days of the twelve months.
+    A deal that made a customer is one of a prospect: what an account is today would say that no
+    prospect ever asks, since those who did have become customers.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> none = pd.DataFrame({"account_id": [], "amount": []})
+    >>> market = SimpleNamespace(opportunities=none, as_of=None)
+    >>> deals_a_year(market, Settings()).unique().tolist()
+    [0.1]
+    """
+    assumed, kappa = settings.customers.opportunity_rate, settings.customers.kappa
+    names = ["prospect", "customer", "lost", "inactive"]
+    table, end = market.opportunities, market.as_of
+    if not len(table) or end is None:
+        return pd.Series(assumed, index=names)
+    opened = table.rename(columns={"created_date": "date"})[["account_id", "date"]]
+    opened = opened[(opened["date"] > end - pd.DateOffset(years=1)) & (opened["date"] <= end)]
+    seen = status_before(market, settings, opened).value_counts()
+    ago = (np.arange(LOOKS) + 0.5) / LOOKS * 365
+    watched = pd.DataFrame(
+        {
+            "account_id": np.tile(market.accounts.index, LOOKS),
+            "date": np.repeat(end - pd.to_timedelta(ago, unit="D"), len(market.accounts)),
+        }
+    )
+    years = status_before(market, settings, watched).value_counts() / LOOKS
+    seen, years = (s.reindex(names).fillna(0.0).rename(None) for s in (seen, years))
+    rate = (seen + kappa * assumed) / (years + kappa)
+    rate["inactive"] = rate["lost"]
+    return rate
 
 
 def incidence(
