@@ -349,13 +349,16 @@ def white_space(run: Run) -> Sentence:
 
 
 def potential(run: Run) -> Sentence:
-    """Say what the potentials rest on, and whether they are money or only ranks."""
+    """Say what the potentials rest on, whether they are money or only ranks, and what a range holds."""
     basis = steps.wallets(run).basis
     how = run.words.say(f"potential.{basis.kind}", n=basis.n, tau=basis.tau)
-    level = "market" if basis.calibrated else "relative"
     if basis.kind in ("given", "revenue"):
         return how
-    return Sentence(f"{how} {run.words.say(f'potential.{level}')}")
+    level = "market" if basis.calibrated else "relative"
+    span = "told" if basis.told else "scaled" if basis.calibrated else "model"
+    return _join(
+        how, run.words.say(f"potential.{level}"), run.words.say(f"potential.{span}", n=basis.told)
+    )
 
 
 def units(run: Run) -> Sentence:
