@@ -737,6 +737,38 @@ def cycle_curves(run: Run) -> pd.DataFrame:
 
 
 @cache
+def open_by_stage(run: Run) -> pd.DataFrame:
+    """Chance of the open deals by stage and age: see `winning.open_by_stage`."""
+    return winning.open_by_stage(run.market, run.settings)
+
+
+def groups(run: Run, dimension: str) -> pd.Series:
+    """account_id -> its group along a dimension.
+
+    Parameters
+    ----------
+    run
+        The run.
+    dimension
+        A column of `account_facts`; territory: as decided in the run, else that of today, "" where
+        neither is known; channel: of the territory, as decided in the run, else "".
+    """
+    facts = account_facts(run)
+    if dimension not in ("territory", "channel"):
+        return facts[dimension]
+    decided = run.has("decisions/territory")
+    today = run.market.assignments.drop_duplicates("account_id").set_index("account_id")[
+        "territory"
+    ]
+    of = facts["unit_id"].map(territories(run).territory) if decided else facts.index.map(today)
+    found = pd.Series(of, index=facts.index)
+    if dimension == "channel":
+        known = decided and run.has("decisions/channel")
+        found = found.map(selling(run).set_index("territory")["channel"] if known else {})
+    return found.astype(object).fillna("").rename(dimension)
+
+
+@cache
 def customer_base(run: Run) -> pd.DataFrame:
     """Describe the customer base of every territory: see `profile.area_profile`."""
     return profile.area_profile(run.market, account_facts(run), territories(run).territory)

@@ -231,6 +231,17 @@ def win_rate(run: Run) -> Sentence:
         said.append(say("win_rate.naive", naive=whole["naive"], open=int(whole["open"])))
     if len(rates) > 1:
         said.append(say("win_rate.segments"))
+    still = steps.open_by_stage(run)
+    if len(still):
+        amount = float(still["amount"].sum())
+        said.append(
+            say(
+                "win_rate.stages",
+                amount=amount,
+                expected=float(still["expected"].sum()),
+                naive=amount * float(whole["naive"]),
+            )
+        )
     return _join(*said)
 
 

@@ -23,6 +23,8 @@ CHARTS = [
     tables.white_space_chart,
     tables.white_space_map,
     tables.concentration_table,
+    tables.concentration_tables,
+    tables.deal_tables,
 ]
 ANSWERS = [
     tell.concentration,

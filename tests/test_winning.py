@@ -228,3 +228,33 @@ def test_nothing_born_after_a_deal_tells_who_opened_it(sample):
         **{c: market.opportunities[c] for c in ("is_closed", "is_won", "close_date")}
     ))  # fmt: skip
     pd.testing.assert_series_equal(*(winning.deals_a_year(m, asked) for m in (market, only)))
+
+
+def test_the_median_cycle_has_a_range_that_holds_it():
+    market = replace(
+        line_market([1.0]), opportunities=simulated(np.random.default_rng(5), 300, 0.3)
+    )
+    rates = winning.win_rates(market, pd.Series({"A-a": "x"}), Settings())
+    assert (rates["cycle_low"] < rates["cycle_median_m"]).all()
+    assert (rates["cycle_median_m"] < rates["cycle_high"]).all()
+    assert rates["cycle_low"].gt(rates["cycle_median_m"] - 3).all()
+    lost = line_market([1.0], opportunities=[deal("L", "2026-01-01", "2026-02-01")])
+    assert np.isnan(winning.win_rates(lost, WHOLE, Settings())["cycle_low"]).all()
+
+
+def test_open_deals_by_stage_and_age_add_up():
+    market = replace(
+        line_market([1.0]), opportunities=simulated(np.random.default_rng(6), 300, 0.3)
+    )
+    table = market.opportunities.assign(stage=np.where(np.arange(300) % 2, "offer", ""))
+    market = replace(market, opportunities=table)
+    found, odds = winning.open_by_stage(market, Settings()), winning.open_deals(market, Settings())
+    assert found["n"].sum() == len(odds) and found["amount"].sum() == odds["amount"].sum()
+    assert found["expected"].sum() == pytest.approx((odds["p_win"] * odds["amount"]).sum())
+    assert set(found["stage"]) == {"", "offer"} and set(found["age"]) <= set(winning.AGES)
+    won, closed = table["is_won"].sum(), table["is_closed"].sum()
+    assert found["naive"].tolist() == pytest.approx([won / closed] * len(found))
+    young = odds[odds["age_m"] < 3]
+    assert found.loc[found["age"] == "0-3", "n"].sum() == len(young)
+    none = line_market([1.0], opportunities=[deal("L", "2026-01-01", "2026-02-01")])
+    assert winning.open_by_stage(none, Settings()).empty

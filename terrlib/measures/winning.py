@@ -17,6 +17,7 @@ DAYS_PER_MONTH = 30.4375
 OPEN, WON, LOST = 0, 1, 2
 DRAWS = 200
 LOOKS = 4
+AGES = {"0-3": 0.0, "3-6": 3.0, "6-12": 6.0, "12+": 12.0}
 
 
 def deals(market: Market) -> pd.DataFrame:
@@ -248,6 +249,7 @@ def win_rates(market: Market, groups: pd.Series, settings: Settings) -> pd.DataF
         naive_cycle_m           mean time to the wins so far, NaN without     months
         cycle_m                 mean time to a win, open deals counted        months
         cycle_median_m          median of the same                            months
+        cycle_low, cycle_high   its 80% interval; NaN without a win           months
         tail                    deals of unknown end where the record stops   share
 
     Without one closed deal `p_win` and the cycle are those of the settings.
@@ -432,18 +434,26 @@ def _rate(c: _Curve, settings: Settings) -> dict[str, float | str | int]:
             "high": high,
             "cycle_m": months,
             "cycle_median_m": months,
+            "cycle_low": np.nan,
+            "cycle_high": np.nan,
             "tail": 1.0,
         }
     p = float(ends_won(c.curve))
     low, high = _interval(p, float(ends_won(c.draws).std()), max(c.closed, 1))
     steps = np.diff(c.curve[:, 0])
     middle = np.arange(HORIZON_M) + 0.5
+    # A draw without a win has no median.
+    drawn = [months_to_win(curve, 0.5) for curve in c.draws if curve[-1, 0] > 0]
+    soon, late = np.quantile(drawn, [0.1, 0.9]) if steps.sum() and drawn else (np.nan, np.nan)
+    median = months_to_win(c.curve, 0.5) if steps.sum() else months
     return row | {
         "p_win": p,
         "low": low,
         "high": high,
         "cycle_m": float(steps @ middle / steps.sum()) if steps.sum() else months,
-        "cycle_median_m": months_to_win(c.curve, 0.5) if steps.sum() else months,
+        "cycle_median_m": median,
+        "cycle_low": float(np.fmin(soon, median)) if steps.sum() else np.nan,
+        "cycle_high": float(np.fmax(late, median)) if steps.sum() else np.nan,
         "tail": float(max(0.0, 1 - c.curve[-1].sum())),
     }
 
@@ -513,6 +523,58 @@ def open_deals(market: Market, settings: Settings) -> pd.DataFrame:
         },
         index=still.index,
     )
+
+
+def open_by_stage(market: Market, settings: Settings) -> pd.DataFrame:
+    """Chance of the open deals by stage and age, beside what a count of closed deals would say.
+
+    Parameters
+    ----------
+    market, settings
+        As for `open_deals`.
+
+    Returns
+    -------
+    DataFrame, one row for each stage and age that has open deals, sorted; stages as written
+        stage      "" where none is given
+        age        0-3, 3-6, 6-12, 12+                                     months
+        n          deals                                                   count
+        amount     their value                                             currency
+        p_win      mean chance of a win, given the age of each             share
+        expected   sum of chance times value                               currency
+        naive      won over closed, of all deals; NaN where none closed    share
+
+    Notes
+    -----
+    The chance is by age only. What stage a closed deal was in at the same age no table tells, so a
+    stage may not change it.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> none = pd.DataFrame({"account_id": [], "amount": [], "stage": []})
+    >>> open_by_stage(SimpleNamespace(opportunities=none, as_of=None), Settings()).empty
+    True
+    """
+    columns = ["stage", "age", "n", "amount", "p_win", "expected", "naive"]
+    table = deals(market)
+    closed = int((table["outcome"] != OPEN).sum())
+    if len(table) == closed:
+        return pd.DataFrame(columns=columns)
+    still = open_deals(market, settings)
+    still["stage"] = market.opportunities["stage"].reindex(still.index).fillna("").astype(str)
+    edges = [*AGES.values(), np.inf]
+    still["age"] = pd.cut(still["age_m"], edges, labels=list(AGES), right=False)
+    still["expected"] = still["p_win"] * still["amount"].fillna(0.0)
+    by = still.groupby(["stage", "age"], observed=True)
+    found = by.agg(
+        n=("p_win", "size"),
+        amount=("amount", "sum"),
+        p_win=("p_win", "mean"),
+        expected=("expected", "sum"),
+    ).reset_index()
+    won = int((table["outcome"] == WON).sum())
+    return found.assign(age=found["age"].astype(str), naive=won / closed if closed else np.nan)
 
 
 def lag_pmf(mean_m: float, cv: float, last_m: int) -> NDArray[np.float64]:

@@ -83,18 +83,14 @@ def quality_bars(findings: pd.DataFrame, words: Words) -> go.Figure:
     return figure
 
 
-def pareto(facts: pd.DataFrame, words: Words) -> go.Figure:
-    """Cumulative share of sales, the largest customer first, coloured by class."""
-    rows = facts[facts["revenue"] > 0].sort_values("revenue", ascending=False)
-    share = rows["revenue"].cumsum() / rows["revenue"].sum()
+def pareto(rows: pd.DataFrame, words: Words) -> go.Figure:
+    """Cumulative share of sales, the largest customer first, coloured by class: place, share, abc."""
     figure = _figure(words, x="pareto_x", y="pareto_y", percent=True)
-    place = range(1, len(rows) + 1)
     for name, color in zip(("A", "B", "C"), (BLUE, ORANGE, GREY), strict=True):
-        mine = (rows["abc"] == name).to_numpy()
-        x = [p for p, here in zip(place, mine, strict=True) if here]
+        mine = rows[rows["abc"] == name]
         figure.add_scatter(
-            x=x,
-            y=share[mine],
+            x=mine["place"],
+            y=mine["share"],
             mode="lines",
             fill="tozeroy",
             name=name,
