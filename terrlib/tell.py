@@ -355,7 +355,8 @@ def white_space(run: Run) -> Sentence:
         most=float(where.iloc[0]["white_space"]),
     )
     beyond = float(where["outside"].sum())
-    outside = run.words.say("white_space.outside", x=beyond) if beyond > 0 else ""
+    firms = round(float(where["n_outside"].sum()))
+    outside = run.words.say("white_space.outside", x=beyond, n=firms) if beyond > 0 else ""
     return _join(total, outside, potential(run))
 
 

@@ -194,3 +194,15 @@ def test_counted_nouns_have_the_forms_of_their_language():
     ]
     assert [en.write(n, "deal") for n in (1, 2)] == ["1 open deal", "2 open deals"]
     assert "leaves out 1 open deal," in en.say("win_rate.naive", naive=0.2, open=1)
+
+
+def test_firms_where_nobody_is_an_account_are_told_all_the_same(tmp_path):
+    kind = {"industry": "mill", "size_class": "small"}
+    there = [{"area_id": area, "n_firms": n} | kind for area, n in (("", 1), ("Q", 10))]
+    told = [{"potential": 100.0, "industry": "mill", "employees": 20.0}]
+    run = run_of(tmp_path, line_market([40.0], accounts=told, market_structure=there))
+    rows = steps.white_space(run).set_index("name")
+    # One of the firms in the first area is ours; ten beyond, 100 each, three in ten accessible.
+    assert rows["n_outside"].to_dict() == {"a": 0, "Q": 10}
+    assert rows["outside"].to_dict() == {"a": 0, "Q": 300}
+    assert "300 PLN" in tell.white_space(run) and "10 accounts" in tell.white_space(run)

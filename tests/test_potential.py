@@ -233,7 +233,7 @@ def test_a_market_structure_that_cannot_be_counted_is_refused(tmp_path, rows, sa
 def test_without_a_market_structure_nothing_is_outside():
     facts = firms([100.0]).assign(potential=100.0, potential_low=90.0, potential_high=120.0)
     assert area_potential(line_market([1.0]), facts, Settings()).iloc[0, 1:].tolist() == (
-        [100, 0, 100, 90, 120]
+        [100, 0, 100, 90, 120, 0]
     )
 
 

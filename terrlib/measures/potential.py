@@ -502,6 +502,7 @@ def area_potential(market: Market, facts: pd.DataFrame, settings: Settings) -> p
         total       both                                                    currency a year
         low, high   sums of the ranges of each: as if all erred alike, the safe side, since an
                     error of the model's level is shared by all             currency a year
+        n_outside   firms that are not accounts                             count
 
     Examples
     --------
@@ -512,7 +513,7 @@ def area_potential(market: Market, facts: pd.DataFrame, settings: Settings) -> p
     ...     "n_firms": [12]})
     >>> market = SimpleNamespace(areas=pd.DataFrame(index=["P"]), market_structure=structure)
     >>> area_potential(market, facts, Settings()).set_index("area_id").loc["P"].tolist()
-    [200.0, 300.0, 500.0, 400.0, 750.0]
+    [200.0, 300.0, 500.0, 400.0, 750.0, 10.0]
     """
     unseen = outside(market, facts, settings).set_index("area_id")
     own = facts.groupby("area_id")[["potential", "potential_low", "potential_high"]].sum()
@@ -524,4 +525,5 @@ def area_potential(market: Market, facts: pd.DataFrame, settings: Settings) -> p
     table["total"] = table["crm"] + table["outside"]
     table["low"] = own["potential_low"] + unseen["low"]
     table["high"] = own["potential_high"] + unseen["high"]
+    table["n_outside"] = unseen["n_outside"]
     return table.reset_index()
