@@ -259,7 +259,9 @@ def concentration_table(run: Run, dimension: str = "industry", n: int = TOP) -> 
         said = run.words.say("concentration.not_yet", dimension=run.words.label(dimension))
         return Shown(f"<p>{said}</p>")
     rows = customers.concentration_by(facts, label.rename(dimension))
-    named = {"segment": "feature.segment", "area_id": "area"}.get(dimension, dimension)
+    today = "territory" if run.has("decisions/territory") else "territory_today"
+    heads = {"segment": "feature.segment", "area_id": "area", "territory": today}
+    named = heads.get(dimension, dimension)
     rows[named] = [_group_name(run, dimension, name) for name in rows[dimension]]
     kinds = {
         named: "text",
@@ -340,7 +342,9 @@ def win_rate_chart(run: Run) -> go.Figure | Sentence:
 
 def deal_tables(run: Run) -> Shown | Sentence:
     """Show how deals of the past ended by segment, and below it the open ones by stage and age."""
-    return Shown(win_rate_table(run) + open_deals_table(run))
+    still = open_deals_table(run)
+    title = f"<h4>{run.words.say('report.open_deals')}</h4>" if still else ""
+    return Shown(win_rate_table(run) + title + still)
 
 
 def win_rate_table(run: Run) -> Shown | Sentence:
@@ -352,8 +356,11 @@ def win_rate_table(run: Run) -> Shown | Sentence:
     rows = rates.rename(columns={"won": "n_won", "lost": "n_lost", "open": "n_open"}).assign(
         group=[names.get(g, g) if g else whole for g in rates["group"]],
         naive=rates["naive"].where(rates["won"] + rates["lost"] > 0),
-        p_range=[_span(run, "percent", r.low, r.high) for r in rates.itertuples()],
-        cycle_range=[_span(run, "number", r.cycle_low, r.cycle_high) for r in rates.itertuples()],
+        p_range=[_span(run, "percent", r.p_win, r.low, r.high) for r in rates.itertuples()],
+        cycle_range=[
+            _span(run, "number", r.cycle_median_m, r.cycle_low, r.cycle_high)
+            for r in rates.itertuples()
+        ],
     )
     kinds = {
         "group": "text",
@@ -361,20 +368,19 @@ def win_rate_table(run: Run) -> Shown | Sentence:
         "n_lost": "number",
         "n_open": "number",
         "naive": "percent",
-        "p_win": "percent",
         "p_range": "text",
-        "naive_cycle_m": "number",
-        "cycle_median_m": "number",
+        "naive_median_m": "number",
         "cycle_range": "text",
     }
     return table(rows, run.words, kinds)
 
 
-def _span(run: Run, kind: str, low: float, high: float) -> str:
-    """Write a range; "" where it is not known."""
-    if pd.isna(low) or pd.isna(high):
+def _span(run: Run, kind: str, *middle_low_high: float) -> str:
+    """Write a value with its range; "" where it is not known."""
+    if any(pd.isna(x) for x in middle_low_high):
         return ""
-    return f"{run.words.write(round(low, 2), kind)} – {run.words.write(round(high, 2), kind)}"
+    middle, low, high = (run.words.write(round(x, 2), kind) for x in middle_low_high)
+    return f"{middle} ({low} – {high})".replace(" ", "\u00a0")
 
 
 def open_deals_table(run: Run) -> Shown | Sentence:
@@ -439,9 +445,16 @@ def white_space_map(run: Run) -> folium.Map | Sentence:
 
 
 def attractive_areas(run: Run) -> pd.DataFrame:
-    """Areas by attractiveness and ability to win with their decision; the best ranked have a label."""
+    """Areas by attractiveness and ability to win with their decision; the best ranked have a label.
+
+    `above` says whether it stands above or below.
+    """
     rows = _with_names(run, steps.attractiveness(run)).sort_values("potential", ascending=False)
-    return rows.assign(label=rows["area"].where(rows["rank"] <= LABELLED, ""))
+    rows = rows.assign(label=rows["area"].where(rows["rank"] <= LABELLED, ""), above=True)
+    # Names of neighbours stand above and below in turn, so that fewer of them meet.
+    named = rows[rows["label"] != ""].sort_values(["ability", "area"]).index
+    rows.loc[named[1::2], "above"] = False
+    return rows
 
 
 def customer_paragraphs(run: Run) -> Sentence:

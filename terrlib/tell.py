@@ -369,7 +369,12 @@ def potential(run: Run) -> Sentence:
     level = "market" if basis.calibrated else "relative"
     span = "told" if basis.told else "scaled" if basis.calibrated else "model"
     return _join(
-        how, run.words.say(f"potential.{level}"), run.words.say(f"potential.{span}", n=basis.told)
+        how,
+        run.words.say(f"potential.{level}"),
+        run.words.say("potential.above", times=round(basis.above, 1))
+        if basis.told and not basis.calibrated
+        else "",
+        run.words.say(f"potential.{span}", n=basis.told),
     )
 
 

@@ -55,6 +55,8 @@ class Basis:
         What modelled potentials were multiplied by; 1 where relative.
     told
         Accounts with a given potential that set the ranges of the others; 0 where there were too few.
+    above
+        Their given potentials over what a model says of them, on average; 1 where there were too few.
     """
 
     kind: str
@@ -65,6 +67,7 @@ class Basis:
     calibrated: bool = False
     factor: float = 1.0
     told: int = 0
+    above: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -298,7 +301,8 @@ def _ranged(
         # The next account is as likely to come before, between or after any of those that told.
         tail = max(int(RANGE[0] * (len(off) + 1)), 1)
         low, high = mid + off[tail - 1], mid + off[-tail]
-        basis, above = replace(basis, told=len(off)), float(np.exp(off).mean())
+        above = float(np.exp(off).mean())
+        basis = replace(basis, told=len(off), above=above)
         return _Estimate(np.exp(mid), np.exp(low), np.exp(high), above, basis)
     # Fit again on customers drawn again, each time with a wallet of its own about the fit.
     rng = np.random.default_rng(n)

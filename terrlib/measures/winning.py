@@ -247,6 +247,7 @@ def win_rates(market: Market, groups: pd.Series, settings: Settings) -> pd.DataF
         p_win                   share of deals that are won in the end        share
         low, high               80% interval of p_win                         share
         naive_cycle_m           mean time to the wins so far, NaN without     months
+        naive_median_m          median of the same                            months
         cycle_m                 mean time to a win, open deals counted        months
         cycle_median_m          median of the same                            months
         cycle_low, cycle_high   its 80% interval; NaN without a win           months
@@ -424,6 +425,7 @@ def _rate(c: _Curve, settings: Settings) -> dict[str, float | str | int]:
         "naive_low": naive_low,
         "naive_high": naive_high,
         "naive_cycle_m": float(won_in.mean()),
+        "naive_median_m": float(won_in.median()),
     }
     months = settings.timeline.cycle_months
     if not c.curve[-1].sum():
