@@ -737,6 +737,38 @@ def cycle_curves(run: Run) -> pd.DataFrame:
 
 
 @cache
+def open_by_stage(run: Run) -> pd.DataFrame:
+    """Chance of the open deals by stage and age: see `winning.open_by_stage`."""
+    return winning.open_by_stage(run.market, run.settings)
+
+
+def groups(run: Run, dimension: str) -> pd.Series:
+    """account_id -> its group along a dimension.
+
+    Parameters
+    ----------
+    run
+        The run.
+    dimension
+        A column of `account_facts`; territory: as decided in the run, else that of today, "" where
+        neither is known; channel: of the territory, as decided in the run, else "".
+    """
+    facts = account_facts(run)
+    if dimension not in ("territory", "channel"):
+        return facts[dimension]
+    decided = run.has("decisions/territory")
+    today = run.market.assignments.drop_duplicates("account_id").set_index("account_id")[
+        "territory"
+    ]
+    of = facts["unit_id"].map(territories(run).territory) if decided else facts.index.map(today)
+    found = pd.Series(of, index=facts.index)
+    if dimension == "channel":
+        known = decided and run.has("decisions/channel")
+        found = found.map(selling(run).set_index("territory")["channel"] if known else {})
+    return found.astype(object).fillna("").rename(dimension)
+
+
+@cache
 def customer_base(run: Run) -> pd.DataFrame:
     """Describe the customer base of every territory: see `profile.area_profile`."""
     return profile.area_profile(run.market, account_facts(run), territories(run).territory)
@@ -794,7 +826,7 @@ def white_space(run: Run) -> pd.DataFrame:
     """Revenue and white space with its range by area, or by town without areas, most first.
 
     Columns: area_id ("" without areas), name, revenue, white_space, white_space_low,
-    white_space_high, outside (potential of firms that are not in the CRM).
+    white_space_high, outside and n_outside (potential and number of firms that are not in the CRM).
     """
     facts, market = with_space_range(run), run.market
     place = (
@@ -804,6 +836,13 @@ def white_space(run: Run) -> pd.DataFrame:
     columns = ["revenue", "white_space", "white_space_low", "white_space_high"]
     facts["area_id"] = facts["area_id"] if len(market.areas) else ""
     by = facts.groupby(["area_id", place])[columns].sum().reset_index()
-    beyond = area_potential(market, facts, run.settings).set_index("area_id")["outside"]
-    by["outside"] = by["area_id"].map(beyond).fillna(0.0)
+    beyond = area_potential(market, facts, run.settings).set_index("area_id")
+    beyond = beyond.loc[beyond["n_outside"] > 0, ["outside", "n_outside"]]
+    # Where nobody is an account there may be firms all the same.
+    alone = beyond.loc[~beyond.index.isin(by["area_id"])].reset_index()
+    alone["name"] = alone["area_id"].map(market.areas["name"]).fillna(alone["area_id"])
+    by = by.join(beyond, on="area_id")
+    by = pd.concat([by, alone], ignore_index=True) if len(alone) else by
+    numbers = [*columns, "outside", "n_outside"]
+    by[numbers] = by[numbers].fillna(0.0)
     return by.sort_values(["white_space", "name"], ascending=[False, True]).reset_index(drop=True)

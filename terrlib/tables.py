@@ -226,24 +226,53 @@ def quality_chart(run: Run) -> go.Figure | Sentence:
 
 def pareto_chart(run: Run) -> go.Figure | Sentence:
     """Draw how few customers make most of the sales."""
-    facts = steps.account_facts(run)
-    return charts.pareto(facts, run.words) if facts["revenue"].sum() > 0 else NOTHING
+    rows = customers.pareto(steps.account_facts(run))
+    return charts.pareto(rows, run.words) if len(rows) else NOTHING
+
+
+def concentration_numbers(run: Run) -> Shown | Sentence:
+    """Show how the sales of the whole are spread, one measure a line."""
+    revenue = steps.account_facts(run)["revenue"]
+    if not revenue.sum() > 0:
+        return NOTHING
+    found = customers.concentration(revenue[revenue > 0])
+    kinds = dict.fromkeys(["top1_share", "top5_share", "top20_share"], "percent1")
+    return _numbers(run, kinds | {"effective_number": "number", "gini": "percent"}, **found)
+
+
+def concentration_tables(run: Run, *dimensions: str) -> Shown | Sentence:
+    """Show how the sales of the whole are spread, and along each dimension: see below."""
+    whole = concentration_numbers(run)
+    return Shown("".join([whole, *(concentration_table(run, d) for d in dimensions)]))
 
 
 def concentration_table(run: Run, dimension: str = "industry", n: int = TOP) -> Shown | Sentence:
-    """Show how the sales are spread along a dimension: industry, size_class, segment, area_id, ..."""
-    facts, limit = steps.account_facts(run), run.settings.customers.top_customer
+    """Show how the sales are spread along a dimension, and inside each of its groups.
+
+    industry, size_class, segment, area_id, or another column of the facts; territory (of today until
+    it is drawn) and channel: see `steps.groups`. A line of text where the groups are not known.
+    """
+    facts, label = steps.account_facts(run), steps.groups(run, dimension)
     if not facts["revenue"].sum() > 0:
         return NOTHING
-    rows = customers.concentration_by(facts, dimension, limit)
-    rows["group"] = [_group_name(run, dimension, name) for name in rows[dimension]]
+    if dimension in ("territory", "channel") and label.eq("").all():
+        said = run.words.say("concentration.not_yet", dimension=run.words.label(dimension))
+        return Shown(f"<p>{said}</p>")
+    rows = customers.concentration_by(facts, label.rename(dimension))
+    today = "territory" if run.has("decisions/territory") else "territory_today"
+    heads = {"segment": "feature.segment", "area_id": "area", "territory": today}
+    named = heads.get(dimension, dimension)
+    rows[named] = [_group_name(run, dimension, name) for name in rows[dimension]]
     kinds = {
-        "group": "text",
+        named: "text",
         "customers": "number",
         "revenue": "money0",
         "share": "percent1",
         "top1_share": "percent",
+        "top5_share": "percent",
+        "top20_share": "percent",
         "effective_number": "number",
+        "gini": "percent",
     }
     return table(rows, run.words, kinds, limit=n)
 
@@ -311,6 +340,68 @@ def win_rate_chart(run: Run) -> go.Figure | Sentence:
     return charts.win_rates(rates.assign(name=named), run.words)
 
 
+def deal_tables(run: Run) -> Shown | Sentence:
+    """Show how deals of the past ended by segment, and below it the open ones by stage and age."""
+    still = open_deals_table(run)
+    title = f"<h4>{run.words.say('report.open_deals')}</h4>" if still else ""
+    return Shown(win_rate_table(run) + title + still)
+
+
+def win_rate_table(run: Run) -> Shown | Sentence:
+    """Show win rates and cycles of the whole base and of every segment, the naive count beside them."""
+    rates, names = steps.win_rates(run), segment_names(run)
+    if not (rates["won"] + rates["lost"]).sum() or steps.no_losses(run):
+        return NOTHING
+    whole = run.words.label("all_units")
+    rows = rates.rename(columns={"won": "n_won", "lost": "n_lost", "open": "n_open"}).assign(
+        group=[names.get(g, g) if g else whole for g in rates["group"]],
+        naive=rates["naive"].where(rates["won"] + rates["lost"] > 0),
+        p_range=[_span(run, "percent", r.p_win, r.low, r.high) for r in rates.itertuples()],
+        cycle_range=[
+            _span(run, "number", r.cycle_median_m, r.cycle_low, r.cycle_high)
+            for r in rates.itertuples()
+        ],
+    )
+    kinds = {
+        "group": "text",
+        "n_won": "number",
+        "n_lost": "number",
+        "n_open": "number",
+        "naive": "percent",
+        "p_range": "text",
+        "naive_median_m": "number",
+        "cycle_range": "text",
+    }
+    return table(rows, run.words, kinds)
+
+
+def _span(run: Run, kind: str, *middle_low_high: float) -> str:
+    """Write a value with its range; "" where it is not known."""
+    if any(pd.isna(x) for x in middle_low_high):
+        return ""
+    middle, low, high = (run.words.write(round(x, 2), kind) for x in middle_low_high)
+    return f"{middle} ({low} – {high})".replace(" ", "\u00a0")
+
+
+def open_deals_table(run: Run) -> Shown | Sentence:
+    """Show the open deals by stage and age with the chance of each, the naive count beside it."""
+    rows = steps.open_by_stage(run)
+    if rows.empty or steps.no_losses(run):
+        return NOTHING
+    rows = rows.rename(columns={"n": "n_open", "age": "age_band", "expected": "expected_amount"})
+    rows["stage"] = rows["stage"].replace("", run.words.label("not_given"))
+    kinds = {
+        "stage": "text",
+        "age_band": "text",
+        "n_open": "number",
+        "amount": "money0",
+        "naive": "percent",
+        "p_win": "percent",
+        "expected_amount": "money0",
+    }
+    return table(rows, run.words, kinds)
+
+
 def cycle_chart(run: Run) -> go.Figure | Sentence:
     """Draw how deals end as they grow older."""
     rows = steps.cycle_curves(run)
@@ -354,9 +445,16 @@ def white_space_map(run: Run) -> folium.Map | Sentence:
 
 
 def attractive_areas(run: Run) -> pd.DataFrame:
-    """Areas by attractiveness and ability to win with their decision; the best ranked have a label."""
+    """Areas by attractiveness and ability to win with their decision; the best ranked have a label.
+
+    `above` says whether it stands above or below.
+    """
     rows = _with_names(run, steps.attractiveness(run)).sort_values("potential", ascending=False)
-    return rows.assign(label=rows["area"].where(rows["rank"] <= LABELLED, ""))
+    rows = rows.assign(label=rows["area"].where(rows["rank"] <= LABELLED, ""), above=True)
+    # Names of neighbours stand above and below in turn, so that fewer of them meet.
+    named = rows[rows["label"] != ""].sort_values(["ability", "area"]).index
+    rows.loc[named[1::2], "above"] = False
+    return rows
 
 
 def customer_paragraphs(run: Run) -> Sentence:

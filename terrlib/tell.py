@@ -231,6 +231,17 @@ def win_rate(run: Run) -> Sentence:
         said.append(say("win_rate.naive", naive=whole["naive"], open=int(whole["open"])))
     if len(rates) > 1:
         said.append(say("win_rate.segments"))
+    still = steps.open_by_stage(run)
+    if len(still):
+        amount = float(still["amount"].sum())
+        said.append(
+            say(
+                "win_rate.stages",
+                amount=amount,
+                expected=float(still["expected"].sum()),
+                naive=amount * float(whole["naive"]),
+            )
+        )
     return _join(*said)
 
 
@@ -344,18 +355,27 @@ def white_space(run: Run) -> Sentence:
         most=float(where.iloc[0]["white_space"]),
     )
     beyond = float(where["outside"].sum())
-    outside = run.words.say("white_space.outside", x=beyond) if beyond > 0 else ""
+    firms = round(float(where["n_outside"].sum()))
+    outside = run.words.say("white_space.outside", x=beyond, n=firms) if beyond > 0 else ""
     return _join(total, outside, potential(run))
 
 
 def potential(run: Run) -> Sentence:
-    """Say what the potentials rest on, and whether they are money or only ranks."""
+    """Say what the potentials rest on, whether they are money or only ranks, and what a range holds."""
     basis = steps.wallets(run).basis
     how = run.words.say(f"potential.{basis.kind}", n=basis.n, tau=basis.tau)
-    level = "market" if basis.calibrated else "relative"
     if basis.kind in ("given", "revenue"):
         return how
-    return Sentence(f"{how} {run.words.say(f'potential.{level}')}")
+    level = "market" if basis.calibrated else "relative"
+    span = "told" if basis.told else "scaled" if basis.calibrated else "model"
+    return _join(
+        how,
+        run.words.say(f"potential.{level}"),
+        run.words.say("potential.above", times=round(basis.above, 1))
+        if basis.told and not basis.calibrated
+        else "",
+        run.words.say(f"potential.{span}", n=basis.told),
+    )
 
 
 def units(run: Run) -> Sentence:

@@ -1,5 +1,7 @@
 """What notebook 01 answers: on 30 firms that tell nothing, on worlds in the head, on the sample."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -9,7 +11,7 @@ from terrlib import steps, tables, tell
 from terrlib.inputs.settings import Settings
 from terrlib.measures import facts as measuring
 from terrlib.runs import Run
-from terrlib.show.words import Words
+from terrlib.show.words import Words, texts
 from tests.worlds import line_market
 
 CHARTS = [
@@ -23,6 +25,8 @@ CHARTS = [
     tables.white_space_chart,
     tables.white_space_map,
     tables.concentration_table,
+    tables.concentration_tables,
+    tables.deal_tables,
 ]
 ANSWERS = [
     tell.concentration,
@@ -115,3 +119,90 @@ def test_the_answers_of_the_sample_have_a_figure_and_a_sentence_each(sample, tmp
     assert {trace.name for trace in tables.segment_chart(run).data} == set(
         tables.segment_names(run).values()
     )
+
+
+GROUPS = [
+    "concentration",
+    "win_rate",
+    "white_space",
+    "potential",
+    "nine",
+    "rhythm",
+    "ideal",
+    "profile",
+    "briefs",
+    "quality",
+]
+NOUNS = {locale: {k[5:] for k in texts(locale) if k.startswith("noun.")} for locale in ("pl", "en")}
+FREE = {  # what may follow a bare number, whatever it is
+    "en": {"of", "whose", "times", "to", "and", "for", "likely", "were", "in"},
+    "pl": {"z", "i", "od", "do"},
+}
+# Verbs that one and many have differently, and so may not follow a counted noun.
+VERBS = {"en": "are|is|were|was|have|has|hold|holds|count|counts", "pl": "jest|są|ma|mają|znaczy"}
+
+
+def sentences(locale, n):
+    """Every sentence of these groups with each number n, and money and shares that are words."""
+    words = Words(locale, "PLN")
+    for key, text in texts(locale).items():
+        if key.split(".")[0] not in GROUPS:
+            continue
+        values = {
+            name: n if kind in NOUNS[locale] or kind in {"number", "short", "money0", "money"}
+            else 0.5 if kind
+            else "Xx"
+            for name, kind in re.findall(r"{([a-z0-9_]+):?([a-z0-9]*)}", str(text))
+        }  # fmt: skip
+        yield key, str(text), str(words.say(key, **values))
+
+
+@pytest.mark.parametrize("locale", ["pl", "en"])
+@pytest.mark.parametrize("n", [1, 2, 5, 22])
+def test_numbers_and_words_agree_in_every_sentence(locale, n):
+    said = list(sentences(locale, n))
+    assert len(said) > 50
+    for key, text, written in said:
+        if locale == "en":
+            found = re.search(
+                rf"(?<![\d.,])1 (?!times\b)[a-z]+s\b|(?<![\d.,])1 ({VERBS['en']})", written
+            )
+            assert n > 1 or not found, (key, written)
+            assert n == 1 or not re.search(
+                rf"(?<!\d){n} (deal|customer|account|month) ", written
+            ), key
+        # A bare number has no noun after it that would have to agree; a noun agrees by itself.
+        for after in re.findall(r"{[a-z0-9_]+:number}\** ([^\W\d]+)", text):
+            assert after in FREE[locale], (key, after)
+        nouns = "|".join(NOUNS[locale])
+        assert not re.search(rf":({nouns})}}\**\)? ({VERBS[locale]})\b", text), (key, text)
+
+
+def test_counted_nouns_have_the_forms_of_their_language():
+    pl, en = Words("pl", "PLN"), Words("en", "PLN")
+    assert [pl.write(n, "deal") for n in (1, 2, 5, 22)] == [
+        "1 otwarta szansa", "2 otwarte szanse", "5 otwartych szans", "22 otwarte szanse",
+    ]  # fmt: skip
+    assert [pl.write(n, "month") for n in (1, 2, 5, 22, 2.5)] == [
+        "1 miesiąc", "2 miesiące", "5 miesięcy", "22 miesiące", "2,5 miesiąca",
+    ]  # fmt: skip
+    assert [pl.write(n, "times") for n in (1, 2, 5, 1.5)] == [
+        "1 raz",
+        "2 razy",
+        "5 razy",
+        "1,5 raza",
+    ]
+    assert [en.write(n, "deal") for n in (1, 2)] == ["1 open deal", "2 open deals"]
+    assert "leaves out 1 open deal," in en.say("win_rate.naive", naive=0.2, open=1)
+
+
+def test_firms_where_nobody_is_an_account_are_told_all_the_same(tmp_path):
+    kind = {"industry": "mill", "size_class": "small"}
+    there = [{"area_id": area, "n_firms": n} | kind for area, n in (("", 1), ("Q", 10))]
+    told = [{"potential": 100.0, "industry": "mill", "employees": 20.0}]
+    run = run_of(tmp_path, line_market([40.0], accounts=told, market_structure=there))
+    rows = steps.white_space(run).set_index("name")
+    # One of the firms in the first area is ours; ten beyond, 100 each, three in ten accessible.
+    assert rows["n_outside"].to_dict() == {"a": 0, "Q": 10}
+    assert rows["outside"].to_dict() == {"a": 0, "Q": 300}
+    assert "300 PLN" in tell.white_space(run) and "10 accounts" in tell.white_space(run)

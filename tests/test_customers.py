@@ -198,3 +198,20 @@ def test_groups_add_up_and_money_has_no_unit(sample):
 def test_one_customer_above_a_tenth_is_flagged():
     assert customers.concentration(pd.Series([11.0] + [89 / 30] * 30))["depends_on_one"]
     assert not customers.concentration(pd.Series([10.0] + [3.0] * 30))["depends_on_one"]
+
+
+def test_the_spread_inside_a_group_is_that_of_its_customers():
+    rows = [("A", m, 0.0, "inns") for m in (4.0, 2.0, 2.0, 1.0, 1.0)] + [("A", 9.0, 0.0, "mills")]
+    table = facts([*rows, ("", 0.0, 0.0, "inns")])
+    found = customers.concentration_by(table, "industry").set_index("industry")
+    alone = customers.concentration(pd.Series([4.0, 2.0, 2.0, 1.0, 1.0]))
+    for measure in customers.SPREAD:
+        assert found.loc["inns", measure] == pytest.approx(alone[measure])
+    assert found.loc["mills", customers.SPREAD].tolist() == [1, 1, 1, 1, 0]
+
+
+def test_the_curve_of_sales_by_hand():
+    table = facts([("B", 1.0, 0.0, ""), ("A", 3.0, 0.0, ""), ("", 0.0, 0.0, "")])
+    found = customers.pareto(table)
+    assert found["share"].tolist() == [0.75, 1.0] and found["abc"].tolist() == ["A", "B"]
+    assert customers.pareto(table.assign(revenue=0.0)).empty

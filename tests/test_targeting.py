@@ -5,11 +5,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from terrlib.decisions import targeting
 from terrlib.decisions.segments import find_segments
-from terrlib.inputs.settings import Settings
+from terrlib.inputs.settings import Settings, change_settings
 from terrlib.measures import facts as measuring
+from tests.test_winning import deal
 from tests.worlds import line_market
 
 ROOT = Path(__file__).parents[1]
@@ -17,12 +20,13 @@ DIRECT = pd.DataFrame({"territory": ["T1"], "channel": ["direct"]})
 TWO = pd.DataFrame({"territory": ["T1", "T2"], "channel": ["direct", "indirect"]})
 
 
-def row(revenue, potential, **given):
+def row(revenue, potential, asked=None, **given):
     """A row of squares that are areas of their own, with what their account could buy."""
     names = list("abcdefghijklmnopqrstuvwxyz"[: len(revenue)])
     told = [{"area_id": n, "potential": float(p)} for n, p in zip(names, potential, strict=True)]
     market = line_market(revenue, accounts=told, **given)
-    facts = measuring.account_facts(market, Settings(), pd.Series("", index=market.accounts.index))
+    label = pd.Series("", index=market.accounts.index)
+    facts = measuring.account_facts(market, asked or Settings(), label)
     return market, facts, pd.Series("T1", index=names)
 
 
@@ -117,6 +121,46 @@ def test_the_contribution_of_a_prospect_and_a_customer_by_hand():
     assert s.loc["a", "from_customers"] == s.loc["b", "from_prospects"] == 0
     assert s.loc["b", "per_hour"] == np.inf and s.loc["b", "wallet_share"] == 0.6
     assert s["free_h"].tolist() == pytest.approx([1212 - hours["A-b"]] * 2)
+
+
+def test_many_deals_a_year_sell_no_more_than_there_is_left_to_buy():
+    # Both accounts start eight deals in the year and win all but one, at 30 each: 210 a year or so.
+    days = [f"2026-{month:02d}-01" for month in range(1, 9)]
+    deals = [
+        deal(f"{a}{day}", day, f"{day[:-2]}20", won=day != days[3], account=f"A-{a}", amount=30.0)
+        for a in "ab"
+        for day in days
+    ]
+    sales = [{"account_id": f"A-{a}", "date": "2024-01-01", "amount": 1.0} for a in "ab"]
+    asked = change_settings(Settings(), {"customers.kappa": 1.0})
+    told = {"opportunities": deals, "sales": sales}
+    market, facts, territory = row([60.0, 60.0], [1000.0, 100.0], asked, **told)
+    assert facts["value"].tolist() == pytest.approx([30.0, 30.0])
+    wins = facts["p_opp"] * facts["p_win"]
+    assert wins.gt(2).all()
+    # The first has room for them all, the second for 40.
+    expected = [wins["A-a"] * 30, 40.0]
+    assert (facts["ev"] / asked.workload.margin).tolist() == pytest.approx(expected)
+    scores = targeting.area_scores(market, facts, territory, DIRECT, asked)
+    assert scores.set_index("area_id")["from_customers"].tolist() == pytest.approx(
+        facts["ev"].tolist()
+    )
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.floats(0, 50), st.floats(0, 1), st.floats(0, 1e6), st.floats(0, 1e6)),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_expected_sales_never_exceed_white_space_and_nothing_else_is_capped(rows):
+    deals, p_win, value, white = np.array(rows).T
+    wins = measuring.wins_a_year(deals, p_win, value, white)
+    assert (wins * value <= white * (1 + 1e-9)).all() and (wins <= deals * p_win).all()
+    free = deals * p_win * value <= white
+    assert np.array_equal(wins[free & (value == 0)], (deals * p_win)[free & (value == 0)])
+    assert np.allclose((wins * value)[free], (deals * p_win * value)[free])
 
 
 def test_without_hours_for_prospects_only_customers_promise_anything():

@@ -1,5 +1,6 @@
 """How often deals are won: by hand, against what was planted, and how sure one may be."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -167,3 +168,93 @@ def test_eighty_percent_intervals_hold_the_truth_four_times_in_five():
         counted.append(whole["naive_low"] <= p <= whole["naive_high"])
     assert 0.70 <= np.mean(held) <= 0.90
     assert np.mean(counted) < 0.5
+
+
+def of_year(day, account="A-a"):
+    return pd.DataFrame({"account_id": [account], "date": pd.to_datetime([day])})
+
+
+def test_what_an_account_was_on_the_eve_of_a_deal():
+    sales = [{"account_id": "A-a", "date": "2024-06-01", "amount": 9.0, "product_line": ""}] + [
+        {"account_id": "A-b", "date": d, "amount": 9.0, "product_line": ""}
+        for d in ("2022-01-01", "2026-03-01")
+    ]
+    market = line_market([1.0, 1.0, 0.0], sales=sales)
+    days = ["2024-06-01", "2024-06-02", "2026-06-01", "2026-06-02"]
+    was = [winning.status_before(market, Settings(), of_year(d)).item() for d in days]
+    # Two years without a purchase are up on the second of June.
+    assert was == ["prospect", "customer", "customer", "lost"]
+    days = ["2023-12-31", "2024-01-02", "2026-03-01", "2026-03-02"]
+    was = [winning.status_before(market, Settings(), of_year(d, "A-b")).item() for d in days]
+    # Sales begin in 2022, so nobody can be known to have been away for two years before 2024.
+    assert was == ["customer", "lost", "lost", "customer"]
+    assert winning.status_before(market, Settings(), of_year(days[0], "A-c")).item() == "prospect"
+
+
+def test_a_customer_who_was_won_is_no_evidence_that_customers_ask():
+    # Ten prospects, of whom five asked half a year ago; all five were won, and never asked again.
+    asked = [deal(f"O{a}", "2026-03-01", "2026-04-01", won=True, account=f"A-{a}") for a in "abcde"]
+    market = line_market([5.0] * 5 + [0.0] * 5, opportunities=asked)
+    rate = winning.deals_a_year(market, Settings())
+    # Five are prospects on two of the four days that are looked at, and customers on the other two.
+    assert rate["prospect"] == pytest.approx((5 + 20 * 0.1) / (5 + 2.5 + 20))
+    assert rate["customer"] == pytest.approx((0 + 20 * 0.1) / (2.5 + 20))
+    assert rate["lost"] == rate["inactive"] == 0.1
+
+
+def test_nothing_born_after_a_deal_tells_who_opened_it(sample):
+    market, asked = sample
+    rng, table = np.random.default_rng(11), market.opportunities.copy()
+    for column in ("amount", "stage", "rep_id"):
+        table[column] = rng.permutation(table[column].to_numpy())
+    opened = table.sort_values("created_date", kind="stable")
+    last = opened.index[~opened["account_id"].duplicated(keep="last")]
+    for column in ("is_closed", "is_won"):
+        table.loc[last, column] = rng.permutation(table.loc[last, column].to_numpy())
+    # A deal cannot close before it begins, nor tell of one that began before it closed.
+    table.loc[last, "close_date"] = table.loc[last, "created_date"] + pd.to_timedelta(
+        rng.integers(1, 300, len(last)), unit="D"
+    )
+    accounts = market.accounts.copy()
+    dated = winning.first_purchase(market).index.intersection(accounts.index)
+    accounts.loc[dated, "status"] = rng.permutation(accounts.loc[dated, "status"].to_numpy())
+    for column in ("revenue", "potential"):
+        accounts[column] = rng.permutation(accounts[column].to_numpy())
+    after = replace(market, opportunities=table, accounts=accounts)
+    when = market.opportunities.rename(columns={"created_date": "date"})[["account_id", "date"]]
+    one, two = (winning.status_before(m, asked, when) for m in (market, after))
+    pd.testing.assert_series_equal(one, two)
+    only = replace(market, accounts=accounts, opportunities=table.assign(
+        **{c: market.opportunities[c] for c in ("is_closed", "is_won", "close_date")}
+    ))  # fmt: skip
+    pd.testing.assert_series_equal(*(winning.deals_a_year(m, asked) for m in (market, only)))
+
+
+def test_the_median_cycle_has_a_range_that_holds_it():
+    market = replace(
+        line_market([1.0]), opportunities=simulated(np.random.default_rng(5), 300, 0.3)
+    )
+    rates = winning.win_rates(market, pd.Series({"A-a": "x"}), Settings())
+    assert (rates["cycle_low"] < rates["cycle_median_m"]).all()
+    assert (rates["cycle_median_m"] < rates["cycle_high"]).all()
+    assert rates["cycle_low"].gt(rates["cycle_median_m"] - 3).all()
+    lost = line_market([1.0], opportunities=[deal("L", "2026-01-01", "2026-02-01")])
+    assert np.isnan(winning.win_rates(lost, WHOLE, Settings())["cycle_low"]).all()
+
+
+def test_open_deals_by_stage_and_age_add_up():
+    market = replace(
+        line_market([1.0]), opportunities=simulated(np.random.default_rng(6), 300, 0.3)
+    )
+    table = market.opportunities.assign(stage=np.where(np.arange(300) % 2, "offer", ""))
+    market = replace(market, opportunities=table)
+    found, odds = winning.open_by_stage(market, Settings()), winning.open_deals(market, Settings())
+    assert found["n"].sum() == len(odds) and found["amount"].sum() == odds["amount"].sum()
+    assert found["expected"].sum() == pytest.approx((odds["p_win"] * odds["amount"]).sum())
+    assert set(found["stage"]) == {"", "offer"} and set(found["age"]) <= set(winning.AGES)
+    won, closed = table["is_won"].sum(), table["is_closed"].sum()
+    assert found["naive"].tolist() == pytest.approx([won / closed] * len(found))
+    young = odds[odds["age_m"] < 3]
+    assert found.loc[found["age"] == "0-3", "n"].sum() == len(young)
+    none = line_market([1.0], opportunities=[deal("L", "2026-01-01", "2026-02-01")])
+    assert winning.open_by_stage(none, Settings()).empty

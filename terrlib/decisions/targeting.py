@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.customers import two_years
-from terrlib.measures.facts import planning_year
+from terrlib.measures.facts import planning_year, wins_a_year
 from terrlib.measures.profile import partner_coverage
 from terrlib.measures.workload import capacity_h
 from terrlib.money import to_minor
@@ -108,8 +108,9 @@ def area_scores(
     -------
     DataFrame, a row for each territory and area, sorted
         territory, area_id
-        from_prospects     deals x p_win x (value x margin - cost to serve), times the share
-                           of prospects there are hours for                    currency a year
+        from_prospects     wins x (value x margin - cost to serve), wins being deals times the
+                           share of prospects there are hours for times p_win, at most what fills
+                           the white space                                     currency a year
         from_customers     the same of customers, whose hours are spent anyway   currency a year
         expected_contribution, low, high   their sum; 10% and 90% of draws       currency a year
         prob_top           chance of being among the best quarter              share
@@ -146,9 +147,10 @@ def area_scores(
     reached = np.where(new & ~rows["indirect"], rows["territory"].map(contact), 1.0)
     start = rows["p_opp"].to_numpy(float) * reached
 
-    def promise(p_win: Floats, value: Floats) -> Floats:
+    def promise(p_win: Floats, value: Floats, white: Floats) -> Floats:
         # An account that costs more than it brings is not pursued.
-        return start * p_win * np.maximum(value * settings.workload.margin - cost, 0.0)
+        wins = wins_a_year(start, p_win, value, white)
+        return wins * np.maximum(value * settings.workload.margin - cost, 0.0)
 
     keys = rows[KEYS].drop_duplicates().sort_values(KEYS).reset_index(drop=True)
     at = pd.MultiIndex.from_frame(keys).get_indexer(pd.MultiIndex.from_frame(rows[KEYS]))
@@ -157,7 +159,7 @@ def area_scores(
         weights = np.asarray(values, float)
         return np.bincount(at, weights=weights, minlength=len(keys)).astype(float)
 
-    own = promise(rows["p_win"].to_numpy(float), rows["value"].to_numpy(float))
+    own = promise(*rows[["p_win", "value", "white_space"]].to_numpy(float).T)
     table = keys.assign(from_prospects=sums(own * new), from_customers=sums(own * ~new))
     mean = table["from_prospects"] + table["from_customers"]
     draws: Floats = np.stack([sums(promise(*drawn)) for drawn in _draws(market, rows, settings)])
@@ -205,8 +207,8 @@ def _hours_left(
 
 def _draws(
     market: Market, rows: pd.DataFrame, settings: Settings
-) -> Iterator[tuple[Floats, Floats]]:
-    """Win rates and values of all accounts, as often as there are draws."""
+) -> Iterator[tuple[Floats, Floats, Floats]]:
+    """Win rates, values and white space of all accounts, as often as there are draws."""
     rng = np.random.default_rng([settings.seed, DRAWS])
     group = rows["segment"].where(rows["segment"] != "", "all")
     names, place = np.unique(group.to_numpy(str), return_inverse=True)
@@ -233,9 +235,9 @@ def _draws(
     value = rows["value"].to_numpy(float)
     for shift, times in zip(luck, worth, strict=True):
         z = rng.standard_normal(len(rows)) / Z80
-        white = mid * np.exp(z * np.where(z > 0, up, down)) - revenue
+        white = np.maximum(mid * np.exp(z * np.where(z > 0, up, down)) - revenue, 0.0)
         chance = expit(p + shift[place] * (high - low) / (2 * Z80))
-        yield chance, np.minimum(value * times[place], np.maximum(white, 0.0))
+        yield chance, np.minimum(value * times[place], white), white
 
 
 def _chance_of_top(draws: Floats, mean: Floats) -> Floats:

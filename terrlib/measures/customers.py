@@ -12,6 +12,7 @@ from terrlib.measures.winning import DAYS_PER_MONTH
 
 TIERS = ((0.50, "A"), (0.80, "B"), (0.95, "C"))
 CLASSES = ["A", "B", "C", ""]
+SPREAD = ["top1_share", "top5_share", "top20_share", "effective_number", "gini"]
 FEW_CUSTOMERS = 25
 FEWEST_PURCHASES = 3
 TOP_OF_A_GROUP = 0.25
@@ -68,6 +69,33 @@ def tiers(ev: pd.Series) -> pd.Series:
     before = ((ranked.cumsum() - ranked) / total).round(9)
     label = np.select([before < limit for limit, _ in TIERS], [name for _, name in TIERS], "D")
     return pd.Series(label, index=ranked.index).reindex(ev.index)
+
+
+def pareto(facts: pd.DataFrame) -> pd.DataFrame:
+    """Add up the revenue of customers, the largest first.
+
+    Parameters
+    ----------
+    facts
+        Indexed by account_id: revenue (currency a year), abc.
+
+    Returns
+    -------
+    DataFrame, one row for each account with revenue, the largest first; ties go by id
+        place    1, 2, ...                                   count
+        share    of all revenue, down to this account        share
+        abc      A, B, C
+
+    Examples
+    --------
+    >>> facts = pd.DataFrame({"revenue": [1.0, 3.0, 0.0], "abc": ["B", "A", ""]}, index=list("xyz"))
+    >>> pareto(facts)[["place", "share"]].values.tolist()
+    [[1.0, 0.75], [2.0, 1.0]]
+    """
+    rows = facts[facts["revenue"] > 0].sort_index()
+    rows = rows.sort_values("revenue", ascending=False, kind="stable")
+    share = rows["revenue"].cumsum() / rows["revenue"].sum()
+    return pd.DataFrame({"place": np.arange(1, len(rows) + 1), "share": share, "abc": rows["abc"]})
 
 
 def concentration(revenue: pd.Series, limit: float = 0.10) -> dict[str, float]:
@@ -129,8 +157,8 @@ def concentration_by(
         n, customers      accounts; those of them with revenue              count
         revenue           net                                               currency a year
         share             of all revenue; NaN where there is none           share
-        top1_share        of the largest customer in the group's revenue; NaN without revenue
-        effective_number  of equal customers that would count as much; NaN without revenue
+        top1_share, top5_share, top20_share, effective_number, gini
+                          as of `concentration`, inside the group; NaN without revenue
         depends_on_one    whether the largest customer holds more than `limit`
 
     Examples
@@ -145,11 +173,9 @@ def concentration_by(
     by = money.groupby(group.fillna("").astype(str).rename(group.name or "group"))
     table = pd.DataFrame({"n": by.size(), "customers": by.agg(lambda v: int((v > 0).sum()))})
     table["revenue"] = by.sum()
-    sold = table["revenue"].where(table["revenue"] > 0)
     table["share"] = table["revenue"] / (money.sum() or np.nan)
-    table["top1_share"] = by.max() / sold
-    squares = by.agg(lambda v: float((v**2).sum()))
-    table["effective_number"] = sold**2 / squares.where(squares > 0)
+    inside = {name: concentration(v[v > 0], limit) for name, v in by if (v > 0).any()}
+    table[SPREAD] = pd.DataFrame(inside, index=SPREAD).T.reindex(table.index).astype(float)
     table["depends_on_one"] = table["top1_share"] > limit
     return table.sort_index().sort_values("revenue", ascending=False, kind="stable").reset_index()
 

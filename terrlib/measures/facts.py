@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.customers import abc, size_class, tiers
 from terrlib.measures.ideal import Ideal, ideal_customers
 from terrlib.measures.potential import Potential, account_potential
-from terrlib.measures.winning import DAYS_PER_MONTH, assumed_chance
+from terrlib.measures.winning import DAYS_PER_MONTH, assumed_chance, deals_a_year
 from terrlib.measures.workload import account_workload, as_recorded, field_days
 
 PLACE = ["site_id", "lat", "lon", "x_km", "y_km"]
@@ -96,11 +99,12 @@ def account_facts(
         revenue, potential, potential_low, potential_high, white_space, pipeline   currency a year
         potential_src   given, quantile, cell, segment or revenue
         wallet_share    revenue over potential, 0 where neither is known          share
-        p_opp           deals the account starts in a year                        count
+        p_opp           deals an account of its status starts in a year           count
         p_win, p_win_low, p_win_high   chance that a deal is won; the assumption of the settings
                      where losses are not recorded                                 share
         value        mean sales of the first year if a deal is won, not above white space  currency
-        ev           expected contribution of new sales within a year              currency
+        ev           expected contribution of new sales within a year, `wins_a_year` times
+                     value times margin: its sales are never above white space     currency
         visits, visit_h, call_h, travel_h, workload_h                              a year, hours
         count        1
     """
@@ -147,25 +151,41 @@ def _chances(market: Market, facts: pd.DataFrame, settings: Settings, ideal: Ide
     deals = market.opportunities
     still = deals[~deals["is_closed"].astype(bool)]
     facts["pipeline"] = still.groupby("account_id")["amount"].sum().reindex(facts.index).fillna(0.0)
-    facts["p_opp"] = _deals_a_year(market, facts, settings)
-    facts["ev"] = facts["p_opp"] * facts["p_win"] * facts["value"] * settings.workload.margin
+    facts["p_opp"] = facts["status"].map(deals_a_year(market, settings))
+    wins = wins_a_year(facts["p_opp"], facts["p_win"], facts["value"], facts["white_space"])
+    facts["ev"] = wins * facts["value"] * settings.workload.margin
     return facts
 
 
-def _deals_a_year(market: Market, facts: pd.DataFrame, settings: Settings) -> pd.Series:
-    """Deals that an account starts in a year: by status from history, shrunk to the default."""
-    assumed, kappa = settings.customers.opportunity_rate, settings.customers.kappa
-    deals, status = market.opportunities, facts["status"]
-    seen = pd.Series(0.0, index=sorted(status.unique()))
-    if len(deals) and market.as_of is not None:
-        recent = deals[deals["created_date"] > market.as_of - pd.DateOffset(years=1)]
-        seen = recent["account_id"].map(status).value_counts().reindex(seen.index).fillna(0.0)
-    size = status.value_counts()
-    known = kappa if market.has("opportunities") else np.inf
-    rate = assumed if np.isinf(known) else (seen + kappa * assumed) / (size + kappa)
-    return (
-        status.map(rate) if isinstance(rate, pd.Series) else pd.Series(assumed, index=facts.index)
+def wins_a_year(deals: Any, p_win: Any, value: Any, white_space: Any) -> NDArray[np.float64]:
+    """Expected number of deals won in a year, no more than fill the white space.
+
+    Parameters
+    ----------
+    deals
+        Deals that an account starts in a year, count, >= 0.
+    p_win
+        Chance that one is won.
+    value, white_space
+        Sales of a won deal, and what could still be bought in a year: currency, >= 0.
+
+    Returns
+    -------
+    array
+        deals * p_win, at most white_space / value: whoever starts many deals a year does not buy more
+        than there is left to buy.
+
+    Examples
+    --------
+    Six deals a year, half of them won, 10 each; 12 are left to buy, so 1.2 of them can be won:
+
+    >>> wins_a_year([6.0, 1.0], [0.5, 0.5], [10.0, 10.0], [12.0, 12.0]).tolist()
+    [1.2, 0.5]
+    """
+    wins, one, space = (
+        np.asarray(x, float) for x in (np.multiply(deals, p_win), value, white_space)
     )
+    return np.divide(space, one, out=wins.copy(), where=wins * one > space)
 
 
 def unit_measures(facts: pd.DataFrame, units: pd.Index) -> pd.DataFrame:

@@ -14,15 +14,18 @@ from numpy.typing import NDArray
 
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
-from terrlib.measures.customers import size_class, tiers
+from terrlib.measures.customers import size_class
 from terrlib.measures.geometry import nearest_km
 from terrlib.measures.winning import (
     DAYS_PER_MONTH,
+    HORIZON_M,
     LOST,
     OPEN,
     WON,
     assumed_chance,
     deals,
+    ends_won,
+    first_purchase,
     incidence,
     months_to_win,
     pooled_draws,
@@ -87,10 +90,11 @@ class Ideal:
     metrics
         n_won, n_lost; base (win rate, open deals counted) and anchor (added to every logit so that
         all deals have this rate on average). Where a model was tried: n_train, n_calibrate, n_test,
-        n_features, immature_m (deals younger are left out), challenger_gain and challenger_se
-        (log-loss, 0 where boosting was not tried); of the test: base_rate, auc, log_loss, brier,
-        brier_skill (against the rate of the test itself), slope and its standard error
-        slope_se, ece, lift_10; brier_cells (what cells would have had).
+        n_open (deals as old as those of the test, and open still), n_features, immature_m (deals
+        younger are left out), challenger_gain and challenger_se (log-loss, 0 where boosting was not
+        tried); of the test: base_rate, auc, log_loss, brier, brier_skill (against the rate of the
+        test itself), slope and its standard error slope_se, ece, lift_10; brier_cells (what cells
+        would have had).
     calibration
         bin, n, won, expected, observed, low, high (95%, Wilson) of the test, lowest chance first.
     levels
@@ -101,7 +105,7 @@ class Ideal:
     score
         Indexed by account_id, sorted: p_win, p_win_low, p_win_high (80%), value (a won deal,
         currency), icp_ev (p_win * value * margin, currency), percentile (0 to 1, of icp_ev or of
-        likeness), tier (A, B, C, D of those that are no customers, "" for customers).
+        likeness).
     """
 
     kind: str
@@ -133,10 +137,14 @@ def ideal_customers(market: Market, settings: Settings, segment: pd.Series | Non
     Notes
     -----
     Only what is known when a deal begins is used: never its amount, stage, dates of closing or
-    owner, and nothing of persons. The oldest 60% of the closed deals train, the next 20% calibrate,
-    the youngest 20% test; boosting replaces L2-logistic regression only if its log-loss on rolling
-    origins is better by more than a standard error. Fewer than ten wins or losses for a feature
-    leave that feature out.
+    owner, and nothing of persons. The youngest fifth of the deals that are old enough tests; the
+    deals that had ended before the first of them was opened teach: the first three quarters to end
+    train, the others calibrate and anchor. So no slice knows an outcome that was not known on the
+    day it ends. Deals open on that day teach nothing but the rate to which scores are anchored, and
+    deals of the test that are open still are left out of it (`n_open`): few at an age by which four
+    fifths of the wins have come. Boosting replaces L2-logistic regression only if its log-loss on
+    rolling origins is better by more than a standard error. Fewer than ten wins or losses for a
+    feature leave that feature out.
 
     Closed deals are not all deals: slow wins are still open. Weights by the chance of being closed
     cannot give back wins slower than the record of a slice is long, so scores are anchored: all
@@ -237,7 +245,7 @@ def known_at_start(
         away = nearest_km(accounts[["lat", "lon"]], homes)
         table["distance_km"] = np.nan_to_num(away, nan=0.0)
     found = table.reindex(owner).set_axis(starts.index)
-    first = _first_purchase(market).reindex(owner).to_numpy("datetime64[s]")
+    first = first_purchase(market).reindex(owner).to_numpy("datetime64[s]")
     begun = starts["created_date"].to_numpy("datetime64[s]")
     found["prior_customer"] = (first < begun).astype(float)
     found[["type", "lead_source"]] = starts[["type", "lead_source"]]
@@ -246,30 +254,13 @@ def known_at_start(
     return found[list(FEATURES)]
 
 
-def _first_purchase(market: Market) -> pd.Series:
-    """account_id -> day of the first sale or won deal, or since when it is a customer."""
-    done = deals(market)
-    won = done.index[done["outcome"] == WON]
-    days = [
-        market.sales.loc[market.sales["amount"] > 0].groupby("account_id")["date"].min(),
-        market.opportunities.loc[won].groupby("account_id")["close_date"].min(),
-    ]
-    if "customer_since" in market.accounts:
-        days.append(market.accounts["customer_since"].dropna())
-    given = [pd.to_datetime(d) for d in days if len(d)]
-    if not given:
-        return pd.Series(dtype="datetime64[us]", index=pd.Index([], dtype=object))
-    every = pd.concat(given)
-    return every.groupby(every.index).min()
-
-
 @dataclass(frozen=True)
 class _Past:
     """Everything that scores are made of: deals and accounts with what is known of them."""
 
     market: Market
     settings: Settings
-    deals: pd.DataFrame  # indexed by opp_id, oldest first: outcome, months, amount, created
+    deals: pd.DataFrame  # indexed by opp_id, oldest first: outcome, months, amount, created, ended
     x: pd.DataFrame  # the same rows: what was known
     accounts: pd.DataFrame  # indexed by account_id, sorted: what is known today
     base: float  # win rate of all deals, open ones counted
@@ -279,6 +270,7 @@ class _Past:
         starts = market.opportunities
         table = deals(market)
         table["created"] = pd.to_datetime(starts["created_date"])
+        table["ended"] = pd.to_datetime(starts["close_date"]).where(table["outcome"] != OPEN)
         order = table.rename_axis("opp_id").sort_values(["created", "opp_id"], kind="stable").index
         table = table.loc[order]
         x = known_at_start(market, starts.loc[order], segment)
@@ -345,10 +337,6 @@ def _score(past: _Past, p: Array, low: Array, high: Array) -> pd.DataFrame:
     score["value"] = _values(past)
     score["icp_ev"] = score["p_win"] * score["value"] * past.settings.workload.margin
     score["percentile"] = score["icp_ev"].rank(pct=True)
-    score["tier"] = ""
-    other = past.market.accounts["status"].reindex(score.index) != "customer"
-    if score["icp_ev"].notna().any():
-        score.loc[other, "tier"] = tiers(score.loc[other, "icp_ev"])
     return score
 
 
@@ -400,22 +388,30 @@ class _Tried:
 
 
 def _try_model(past: _Past) -> _Tried:
-    done = past.deals[past.closed]
-    curve = incidence(past.deals["months"].to_numpy(), past.deals["outcome"].to_numpy())
+    table = past.deals
+    curve = incidence(table["months"].to_numpy(), table["outcome"].to_numpy())
     immature_m = months_to_win(curve, MATURE)
     # Of the youngest deals only the quick ones are closed, and those are mostly lost.
     last = past.market.as_of - pd.Timedelta(days=immature_m * DAYS_PER_MONTH)
-    done = done[done["created"] <= last]
+    mature = table[table["created"] <= last]
     metrics = {"immature_m": immature_m}
     empty = pd.DataFrame(columns=CALIBRATION)
-    if not len(done):
-        return _Tried("", "few_mature", metrics, empty)
-    first, second = (done["created"].iloc[int(q * len(done))] for q in SLICES)
-    train = done.index[done["created"] < first]
-    hold = done.index[(done["created"] >= first) & (done["created"] < second)]
-    test = done.index[done["created"] >= second]
+    few = _Tried("", "few_mature", metrics, empty)
+    closed = mature[mature["outcome"] != OPEN]
+    if not len(closed):
+        return few
+    second = closed["created"].iloc[int(SLICES[1] * len(closed))]
+    # On the day of the first deal of the test this is all that is known: what had ended by then.
+    known = table[table["ended"] < second].sort_values("ended", kind="stable")
+    if not len(known):
+        return few
+    first = known["ended"].iloc[int(SLICES[0] / SLICES[1] * len(known))]
+    train, hold = known.index[known["ended"] < first], known.index[known["ended"] >= first]
+    asked = mature[mature["created"] >= second]
+    test = asked.index[asked["outcome"] != OPEN]
     slices = {"n_train": train, "n_calibrate": hold, "n_test": test}
     metrics |= {name: float(len(rows)) for name, rows in slices.items()}
+    metrics["n_open"] = float(len(asked) - len(test))
     won = past.won
     if any(len(i) < FEWEST_TESTED or won[i].nunique() < 2 for i in slices.values()):  # noqa: PLR2004
         return _Tried("", "few_mature", metrics, empty)
@@ -429,9 +425,12 @@ def _try_model(past: _Past) -> _Tried:
     seen, held, new = (encode.transform(past.x.loc[i]) for i in slices.values())
     metrics["n_features"] = float(seen.shape[1])
     model = _fitted(kind, past.settings.seed, (seen, y), (held, won[hold].to_numpy()))
-    p, outcome = _chance(model, new), won[test].to_numpy()
+    base, opened = _base_on(past, second)
+    move = _anchor(_chance(model, encode.transform(past.x.loc[opened])), base)
+    p, outcome = _moved(_chance(model, new), move), won[test].to_numpy()
     found, calibration = _tested(p, outcome)
-    plain = _rates_of_cells(past, train.append(hold))[2].loc[test].to_numpy()
+    cells = _rates_of_cells(past, known.index)[2]
+    plain = _moved(cells[test].to_numpy(), _anchor(cells[opened].to_numpy(), base))
     metrics["brier_cells"] = float(((plain - outcome) ** 2).mean())
     verdict = "tested"
     if not found["brier_skill"] > 0:
@@ -441,6 +440,17 @@ def _try_model(past: _Past) -> _Tried:
     elif found["brier"] >= metrics["brier_cells"]:
         verdict = "no_better"
     return _Tried(kind, verdict, metrics | found, calibration, columns, (train, hold))
+
+
+def _base_on(past: _Past, day: pd.Timestamp) -> tuple[float, pd.Index]:
+    """Win rate of the deals opened before a day, by what was known on it; and those deals."""
+    rows = past.deals[past.deals["created"] < day]
+    ended = (rows["ended"] < day).to_numpy()
+    age = ((day - rows["created"]).dt.days / DAYS_PER_MONTH).clip(0.01, HORIZON_M)
+    curve = incidence(
+        np.where(ended, rows["months"], age), np.where(ended, rows["outcome"].to_numpy(), OPEN)
+    )
+    return float(ends_won(curve)), rows.index
 
 
 def _affordable(x: pd.DataFrame, events: int, without: Sequence[str] = ()) -> list[str]:

@@ -21,6 +21,7 @@ Places = NDArray[np.int64]
 FEWEST_CUSTOMERS = 40
 FEWEST_BOOSTED = 100
 FEWEST_ALIKE = 5
+FEWEST_TOLD = 20
 COMMON = 20
 SHRINK = 20.0
 TENURE_M = 12
@@ -52,6 +53,10 @@ class Basis:
         and shares, not as money.
     factor
         What modelled potentials were multiplied by; 1 where relative.
+    told
+        Accounts with a given potential that set the ranges of the others; 0 where there were too few.
+    above
+        Their given potentials over what a model says of them, on average; 1 where there were too few.
     """
 
     kind: str
@@ -61,6 +66,8 @@ class Basis:
     pinball: Mapping[str, float] = field(default_factory=dict)
     calibrated: bool = False
     factor: float = 1.0
+    told: int = 0
+    above: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -81,11 +88,15 @@ class Potential:
 
 @dataclass(frozen=True)
 class _Estimate:
-    """Wallets by one way of estimating; NaN where it cannot speak."""
+    """Wallets by one way of estimating; NaN where it cannot speak.
+
+    `above` is the mean wallet of accounts that are estimated alike, over the estimate.
+    """
 
     mid: Floats
     low: Floats
     high: Floats
+    above: float
     basis: Basis
 
 
@@ -130,11 +141,21 @@ def account_potential(
     Notes
     -----
     The wallet as a high conditional quantile follows Perlich, Rosset, Lawrence and Zadrozny (2007).
-    Its range is of the wallet of one account, not of the mean of its like. It supposes that customers
-    above the quantile buy all they need from us, and that wallets of firms alike scatter as far below
-    it, in ratio, as above; the error of the model comes on top, by refits on customers drawn again.
-    Where even the best-served buy elsewhere, potentials and ranges are too low by one factor: ranks
-    stand, and a market size sets the level right.
+    Its range is of the wallet of one account, not of the mean of its like. Where 20 accounts or more
+    have a given potential beside a modelled one, these calibrate it (split conformal prediction,
+    Lei and others 2018): it reaches from the 10% to the 90% quantile of given over modelled, and
+    holds four wallets of five if those who told theirs are like the others. Else it supposes that
+    customers above the quantile buy all they need from us, and that wallets of firms alike scatter
+    as far below it, in ratio, as above; the error of the model comes on top, by refits on customers
+    drawn again. Where even the best-served buy elsewhere, such ranges, and all potentials, are too low
+    by one factor, which no data on our own sales can tell: ranks stand, and a market size sets the
+    level right. A market size is a mean, so ranges are then put about the mean; and where it says
+    that even the best-served buy only 1 / factor of their wallets, these shares differ too: half the
+    logarithm of the factor widens the range, as an error independent of the others.
+
+    References
+    ----------
+    Lei, G'Sell, Rinaldo, Tibshirani and Wasserman (2018), doi:10.1080/01621459.2017.1307116.
 
     Examples
     --------
@@ -152,10 +173,12 @@ def account_potential(
     given = ~np.isnan(told)
     mid, low, high = revenue.copy(), revenue.copy(), revenue.copy()
     src = np.full(len(rows), "revenue", dtype=object)
+    above = np.ones(len(rows))
     basis = Basis("given" if given.all() else "revenue", settings.customers.potential_quantile, 0)
     if not given.all():
         for name, found in _estimates(rows, settings):
             speaks = ~np.isnan(found.mid) & (src == "revenue")
+            above[speaks] = found.above
             mid, low, high = (
                 np.where(speaks, new, old)
                 for new, old in ((found.mid, mid), (found.low, low), (found.high, high))
@@ -169,7 +192,20 @@ def account_potential(
     factor = _factor(rows, table, revenue, settings, structure)
     if factor is not None:
         basis = replace(basis, calibrated=True, factor=factor)
+        table = _about_the_mean(table, above, 1.0 if basis.told else max(factor, 1.0))
     return Potential(_floored(table, revenue, basis.factor).reindex(facts.index), basis)
+
+
+def _about_the_mean(table: pd.DataFrame, above: Floats, factor: float) -> pd.DataFrame:
+    """Put ranges about the mean, wider by what a factor says of customers who buy elsewhere too."""
+    modelled = ~table["potential_src"].isin(["given", "revenue"]) & (table["potential"] > 0)
+    for column, sign in (("potential_low", -1), ("potential_high", 1)):
+        apart = np.log((table[column] / table["potential"]).where(modelled, 1.0))
+        if factor > 1:
+            apart = sign * np.hypot(apart, np.log(factor) / 2)
+        around = table["potential"] * np.exp(apart) / above
+        table[column] = around.where(modelled, table[column])
+    return table
 
 
 def _floored(table: pd.DataFrame, revenue: Floats, factor: float) -> pd.DataFrame:
@@ -241,26 +277,41 @@ def _estimates(rows: pd.DataFrame, settings: Settings) -> list[tuple[str, _Estim
             wallet = revenue.to_numpy(float)
             if found:
                 wallet = np.fmax(found[0][1].mid, wallet)
-            found.append(("segment", _by_segment(rows["segment"], wallet, who, settings)))
+            found.append(("segment", _by_segment(rows, wallet, who, settings)))
     return found
 
 
 def _ranged(
-    fit: Callable[[NDArray[np.int64]], Floats], y: Floats, who: Places, refits: int, basis: Basis
+    fit: Callable[[NDArray[np.int64]], Floats],
+    y: Floats,
+    who: Places,
+    told: Floats,
+    refits: int,
+    basis: Basis,
 ) -> _Estimate:
-    """Fit, and fit again on customers drawn again, each time with a wallet of its own about the fit.
+    """Fit, and see how far the wallets of single accounts lie from the fit.
 
     `fit` takes places in `who` and returns the log wallet of every account; `y` is the log money of
-    `who`.
+    `who`, `told` the log potential that an account has given, NaN where none.
     """
-    rng, n, tau = np.random.default_rng(len(y)), len(y), basis.tau
+    n, tau = len(y), basis.tau
     mid = fit(np.arange(n))
+    off = np.sort((told - mid)[~np.isnan(told - mid)])
+    if len(off) >= FEWEST_TOLD:
+        # The next account is as likely to come before, between or after any of those that told.
+        tail = max(int(RANGE[0] * (len(off) + 1)), 1)
+        low, high = mid + off[tail - 1], mid + off[-tail]
+        above = float(np.exp(off).mean())
+        basis = replace(basis, told=len(off), above=above)
+        return _Estimate(np.exp(mid), np.exp(low), np.exp(high), above, basis)
+    # Fit again on customers drawn again, each time with a wallet of its own about the fit.
+    rng = np.random.default_rng(n)
     off = y - mid[who]
     side = 2 * (rng.permutation(refits) + 0.5) / refits - 1
     own = np.sign(side) * (np.quantile(off, tau + (1 - tau) * np.abs(side)) - np.quantile(off, tau))
     draws = np.stack([fit(np.sort(rng.integers(n, size=n))) + shift for shift in own])
     low, high = np.quantile(draws, RANGE, axis=0)
-    return _Estimate(np.exp(mid), np.exp(low), np.exp(high), basis)
+    return _Estimate(np.exp(mid), np.exp(low), np.exp(high), float(np.exp(own).mean()), basis)
 
 
 def _by_regression(
@@ -319,7 +370,12 @@ def _by_regression(
 
     if kind == "boosted":
         refits = max(int(refits * BOOSTED_REFITS), 20)
-    return _ranged(fit, y, who, refits, basis)
+    return _ranged(fit, y, who, _told(rows), refits, basis)
+
+
+def _told(rows: pd.DataFrame) -> Floats:
+    """Log potentials that were given; NaN where none was, or nothing."""
+    return np.log(rows["potential"].where(rows["potential"] > 0).to_numpy(float))
 
 
 def _common(names: pd.Series, who: Places) -> list[Floats]:
@@ -346,18 +402,20 @@ def _by_cells(rows: pd.DataFrame, size: pd.Series, who: Places, settings: Settin
 
     basis = Basis("cell", CELL_TAU, len(who), str(size.name))
     y = np.log(rows["revenue"].to_numpy(float)[who])
-    return _ranged(fit, y, who, settings.customers.potential_refits, basis)
+    return _ranged(fit, y, who, _told(rows), settings.customers.potential_refits, basis)
 
 
-def _by_segment(segment: pd.Series, wallet: Floats, who: Places, settings: Settings) -> _Estimate:
+def _by_segment(rows: pd.DataFrame, wallet: Floats, who: Places, settings: Settings) -> _Estimate:
     """Middle of what is modelled, or bought, in the segment."""
+    segment = rows["segment"]
 
     def fit(drawn: Places) -> Floats:
         base = np.full(len(segment), np.median(wallet[who[drawn]]))
         return np.log(_shrunk(segment, who[drawn], wallet[who[drawn]], SEGMENT_TAU, base))
 
     basis = Basis("segment", SEGMENT_TAU, len(who))
-    return _ranged(fit, np.log(wallet[who]), who, settings.customers.potential_refits, basis)
+    refits = settings.customers.potential_refits
+    return _ranged(fit, np.log(wallet[who]), who, _told(rows), refits, basis)
 
 
 def _shrunk(names: pd.Series, who: Places, values: Floats, tau: float, base: Floats) -> Floats:
@@ -448,6 +506,7 @@ def area_potential(market: Market, facts: pd.DataFrame, settings: Settings) -> p
         total       both                                                    currency a year
         low, high   sums of the ranges of each: as if all erred alike, the safe side, since an
                     error of the model's level is shared by all             currency a year
+        n_outside   firms that are not accounts                             count
 
     Examples
     --------
@@ -458,7 +517,7 @@ def area_potential(market: Market, facts: pd.DataFrame, settings: Settings) -> p
     ...     "n_firms": [12]})
     >>> market = SimpleNamespace(areas=pd.DataFrame(index=["P"]), market_structure=structure)
     >>> area_potential(market, facts, Settings()).set_index("area_id").loc["P"].tolist()
-    [200.0, 300.0, 500.0, 400.0, 750.0]
+    [200.0, 300.0, 500.0, 400.0, 750.0, 10.0]
     """
     unseen = outside(market, facts, settings).set_index("area_id")
     own = facts.groupby("area_id")[["potential", "potential_low", "potential_high"]].sum()
@@ -470,4 +529,5 @@ def area_potential(market: Market, facts: pd.DataFrame, settings: Settings) -> p
     table["total"] = table["crm"] + table["outside"]
     table["low"] = own["potential_low"] + unseen["low"]
     table["high"] = own["potential_high"] + unseen["high"]
+    table["n_outside"] = unseen["n_outside"]
     return table.reset_index()

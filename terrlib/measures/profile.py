@@ -109,7 +109,6 @@ def next_best_product(market: Market, facts: pd.DataFrame) -> pd.DataFrame:
                       shrunken to the whole base; "" where nothing is known or nothing is left
         lift          P(bought | another line the account buys) / P(bought), shrunken; of the line
                       with which it is greatest; NaN below 20 customers who buy both
-        support       customers who buy both; NaN as lift
 
     Notes
     -----
@@ -118,7 +117,7 @@ def next_best_product(market: Market, facts: pd.DataFrame) -> pd.DataFrame:
     customers is shrunken with the weight of 20 of the whole base.
     """
     owned, expected = _penetration(market, facts)
-    empty = pd.DataFrame({"product_line": "", "lift": np.nan, "support": np.nan}, index=facts.index)
+    empty = pd.DataFrame({"product_line": "", "lift": np.nan}, index=facts.index)
     if owned.empty:
         return empty
     mine = owned.reindex(facts.index, fill_value=False)
@@ -131,9 +130,7 @@ def next_best_product(market: Market, facts: pd.DataFrame) -> pd.DataFrame:
     for account_id, line in best[(best != "") & mine.any(axis=1)].items():
         with_line = usable.loc[mine.columns[mine.loc[account_id]], line].dropna()
         if len(with_line):
-            other = with_line.round(9).idxmax()
-            empty.loc[account_id, "lift"] = with_line[other]
-            empty.loc[account_id, "support"] = together.loc[other, line]
+            empty.loc[account_id, "lift"] = with_line.max()
     return empty.assign(product_line=best)
 
 

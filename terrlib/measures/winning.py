@@ -16,6 +16,8 @@ HORIZON_M = 36
 DAYS_PER_MONTH = 30.4375
 OPEN, WON, LOST = 0, 1, 2
 DRAWS = 200
+LOOKS = 4
+AGES = {"0-3": 0.0, "3-6": 3.0, "6-12": 6.0, "12+": 12.0}
 
 
 def deals(market: Market) -> pd.DataFrame:
@@ -44,6 +46,143 @@ def deals(market: Market) -> pd.DataFrame:
             "amount": table["amount"],
         }
     )
+
+
+def first_purchase(market: Market) -> pd.Series:
+    """Day of the first sale or won deal of every account, or since when it is a customer.
+
+    Returns
+    -------
+    Series, account_id -> day
+        The earliest that any table tells; accounts without one are left out.
+    """
+    every = _bought(market)
+    if "customer_since" in market.accounts:
+        since = pd.to_datetime(market.accounts["customer_since"].dropna())
+        since = since.rename_axis("account_id").rename("date").reset_index()
+        every = pd.concat([every, since.astype(every.dtypes)], ignore_index=True)
+    return every.groupby("account_id")["date"].min()
+
+
+def _bought(market: Market) -> pd.DataFrame:
+    """Account and day of everything known to have been bought: sales, and deals won."""
+    done = deals(market)
+    won = market.opportunities.loc[done.index[done["outcome"] == WON]]
+    sold = market.sales.loc[market.sales["amount"] > 0, ["account_id", "date"]]
+    ended = won[["account_id", "close_date"]].set_axis(["account_id", "date"], axis=1)
+    kinds = {"account_id": str, "date": "datetime64[us]"}
+    return pd.concat([d.astype(kinds) for d in (sold, ended)], ignore_index=True)
+
+
+def status_before(market: Market, settings: Settings, when: pd.DataFrame) -> pd.Series:
+    """What an account was on the eve of a day, whatever it is today.
+
+    Parameters
+    ----------
+    market
+        Its sales, won deals and `customer_since`.
+    settings
+        `customers.rfm_months`: who has bought nothing for so long is lost.
+    when
+        account_id and date of each question.
+
+    Returns
+    -------
+    Series, indexed like `when`
+        prospect    has bought nothing before that day
+        customer    has bought, or is no prospect today and nobody tells since when
+        lost        has bought, but not lately; needs sales that reach back so far, or an account that
+                    is lost or inactive today and of which no purchase is known
+
+    Examples
+    --------
+    A deal that was won makes a customer, but it was opened with a prospect:
+
+    >>> from types import SimpleNamespace
+    >>> deal = pd.DataFrame({"account_id": ["a"], "amount": 1.0, "is_closed": True, "is_won": True,
+    ...     "created_date": pd.to_datetime(["2026-01-01"]), "close_date": pd.to_datetime(["2026-03-01"])})
+    >>> none = pd.DataFrame(columns=["account_id", "date", "amount"])
+    >>> market = SimpleNamespace(accounts=pd.DataFrame({"status": ["customer"]}, index=["a"]),
+    ...     opportunities=deal, sales=none, as_of=pd.Timestamp("2026-09-30"),
+    ...     has=lambda table: False)
+    >>> days = pd.DataFrame({"account_id": "a", "date": pd.to_datetime(["2026-01-01", "2026-03-02"])})
+    >>> status_before(market, Settings(), days).tolist()
+    ['prospect', 'customer']
+    """
+    asked = when.reset_index(drop=True)
+    asked = asked.astype({"account_id": str, "date": "datetime64[us]"})
+    first = asked["account_id"].map(first_purchase(market)).astype("datetime64[us]")
+    today = asked["account_id"].map(market.accounts["status"])
+    bought = first < asked["date"]
+    lost = first.isna() & today.isin(["lost", "inactive"])
+    if market.has("sales"):
+        every = _bought(market).sort_values("date", kind="stable")
+        last = pd.merge_asof(
+            asked.reset_index().sort_values("date", kind="stable"),
+            every.assign(last=every["date"]),
+            on="date",
+            by="account_id",
+            allow_exact_matches=False,
+        ).set_index("index")["last"]
+        since = asked["date"] - pd.DateOffset(months=settings.customers.rfm_months)
+        told = market.sales["date"].min() <= since
+        lost |= told & (first < since) & ~(last.reindex(asked.index) >= since)
+    unknown = first.isna() & (today == "customer")
+    named = np.select([lost, bought | unknown], ["lost", "customer"], "prospect")
+    return pd.Series(named, index=when.index)
+
+
+def deals_a_year(market: Market, settings: Settings) -> pd.Series:
+    """How many deals an account starts in a year, by what it was before they were opened.
+
+    Parameters
+    ----------
+    market
+        With or without opportunities.
+    settings
+        `customers.opportunity_rate` counts as `customers.kappa` accounts that were watched for a
+        year; it stands alone where there are no opportunities.
+
+    Returns
+    -------
+    Series, status -> deals in a year
+        Of prospect, customer, lost and inactive; the last two are alike.
+
+    Notes
+    -----
+    Deals of the last twelve months, by the status of their accounts on the eve (`status_before`),
+    over the years that all accounts were of this status, as seen on four days of the twelve months.
+    A deal that made a customer is one of a prospect: what an account is today would say that no
+    prospect ever asks, since those who did have become customers.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> none = pd.DataFrame({"account_id": [], "amount": []})
+    >>> market = SimpleNamespace(opportunities=none, as_of=None)
+    >>> deals_a_year(market, Settings()).unique().tolist()
+    [0.1]
+    """
+    assumed, kappa = settings.customers.opportunity_rate, settings.customers.kappa
+    names = ["prospect", "customer", "lost", "inactive"]
+    table, end = market.opportunities, market.as_of
+    if not len(table) or end is None:
+        return pd.Series(assumed, index=names)
+    opened = table.rename(columns={"created_date": "date"})[["account_id", "date"]]
+    opened = opened[(opened["date"] > end - pd.DateOffset(years=1)) & (opened["date"] <= end)]
+    seen = status_before(market, settings, opened).value_counts()
+    ago = (np.arange(LOOKS) + 0.5) / LOOKS * 365
+    watched = pd.DataFrame(
+        {
+            "account_id": np.tile(market.accounts.index, LOOKS),
+            "date": np.repeat(end - pd.to_timedelta(ago, unit="D"), len(market.accounts)),
+        }
+    )
+    years = status_before(market, settings, watched).value_counts() / LOOKS
+    seen, years = (s.reindex(names).fillna(0.0).rename(None) for s in (seen, years))
+    rate = (seen + kappa * assumed) / (years + kappa)
+    rate["inactive"] = rate["lost"]
+    return rate
 
 
 def incidence(
@@ -108,8 +247,10 @@ def win_rates(market: Market, groups: pd.Series, settings: Settings) -> pd.DataF
         p_win                   share of deals that are won in the end        share
         low, high               80% interval of p_win                         share
         naive_cycle_m           mean time to the wins so far, NaN without     months
+        naive_median_m          median of the same                            months
         cycle_m                 mean time to a win, open deals counted        months
         cycle_median_m          median of the same                            months
+        cycle_low, cycle_high   its 80% interval; NaN without a win           months
         tail                    deals of unknown end where the record stops   share
 
     Without one closed deal `p_win` and the cycle are those of the settings.
@@ -284,6 +425,7 @@ def _rate(c: _Curve, settings: Settings) -> dict[str, float | str | int]:
         "naive_low": naive_low,
         "naive_high": naive_high,
         "naive_cycle_m": float(won_in.mean()),
+        "naive_median_m": float(won_in.median()),
     }
     months = settings.timeline.cycle_months
     if not c.curve[-1].sum():
@@ -294,18 +436,26 @@ def _rate(c: _Curve, settings: Settings) -> dict[str, float | str | int]:
             "high": high,
             "cycle_m": months,
             "cycle_median_m": months,
+            "cycle_low": np.nan,
+            "cycle_high": np.nan,
             "tail": 1.0,
         }
     p = float(ends_won(c.curve))
     low, high = _interval(p, float(ends_won(c.draws).std()), max(c.closed, 1))
     steps = np.diff(c.curve[:, 0])
     middle = np.arange(HORIZON_M) + 0.5
+    # A draw without a win has no median.
+    drawn = [months_to_win(curve, 0.5) for curve in c.draws if curve[-1, 0] > 0]
+    soon, late = np.quantile(drawn, [0.1, 0.9]) if steps.sum() and drawn else (np.nan, np.nan)
+    median = months_to_win(c.curve, 0.5) if steps.sum() else months
     return row | {
         "p_win": p,
         "low": low,
         "high": high,
         "cycle_m": float(steps @ middle / steps.sum()) if steps.sum() else months,
-        "cycle_median_m": months_to_win(c.curve, 0.5) if steps.sum() else months,
+        "cycle_median_m": median,
+        "cycle_low": float(np.fmin(soon, median)) if steps.sum() else np.nan,
+        "cycle_high": float(np.fmax(late, median)) if steps.sum() else np.nan,
         "tail": float(max(0.0, 1 - c.curve[-1].sum())),
     }
 
@@ -375,6 +525,58 @@ def open_deals(market: Market, settings: Settings) -> pd.DataFrame:
         },
         index=still.index,
     )
+
+
+def open_by_stage(market: Market, settings: Settings) -> pd.DataFrame:
+    """Chance of the open deals by stage and age, beside what a count of closed deals would say.
+
+    Parameters
+    ----------
+    market, settings
+        As for `open_deals`.
+
+    Returns
+    -------
+    DataFrame, one row for each stage and age that has open deals, sorted; stages as written
+        stage      "" where none is given
+        age        0-3, 3-6, 6-12, 12+                                     months
+        n          deals                                                   count
+        amount     their value                                             currency
+        p_win      mean chance of a win, given the age of each             share
+        expected   sum of chance times value                               currency
+        naive      won over closed, of all deals; NaN where none closed    share
+
+    Notes
+    -----
+    The chance is by age only. What stage a closed deal was in at the same age no table tells, so a
+    stage may not change it.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> none = pd.DataFrame({"account_id": [], "amount": [], "stage": []})
+    >>> open_by_stage(SimpleNamespace(opportunities=none, as_of=None), Settings()).empty
+    True
+    """
+    columns = ["stage", "age", "n", "amount", "p_win", "expected", "naive"]
+    table = deals(market)
+    closed = int((table["outcome"] != OPEN).sum())
+    if len(table) == closed:
+        return pd.DataFrame(columns=columns)
+    still = open_deals(market, settings)
+    still["stage"] = market.opportunities["stage"].reindex(still.index).fillna("").astype(str)
+    edges = [*AGES.values(), np.inf]
+    still["age"] = pd.cut(still["age_m"], edges, labels=list(AGES), right=False)
+    still["expected"] = still["p_win"] * still["amount"].fillna(0.0)
+    by = still.groupby(["stage", "age"], observed=True)
+    found = by.agg(
+        n=("p_win", "size"),
+        amount=("amount", "sum"),
+        p_win=("p_win", "mean"),
+        expected=("expected", "sum"),
+    ).reset_index()
+    won = int((table["outcome"] == WON).sum())
+    return found.assign(age=found["age"].astype(str), naive=won / closed if closed else np.nan)
 
 
 def lag_pmf(mean_m: float, cv: float, last_m: int) -> NDArray[np.float64]:

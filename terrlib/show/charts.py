@@ -83,18 +83,14 @@ def quality_bars(findings: pd.DataFrame, words: Words) -> go.Figure:
     return figure
 
 
-def pareto(facts: pd.DataFrame, words: Words) -> go.Figure:
-    """Cumulative share of sales, the largest customer first, coloured by class."""
-    rows = facts[facts["revenue"] > 0].sort_values("revenue", ascending=False)
-    share = rows["revenue"].cumsum() / rows["revenue"].sum()
+def pareto(rows: pd.DataFrame, words: Words) -> go.Figure:
+    """Cumulative share of sales, the largest customer first, coloured by class: place, share, abc."""
     figure = _figure(words, x="pareto_x", y="pareto_y", percent=True)
-    place = range(1, len(rows) + 1)
     for name, color in zip(("A", "B", "C"), (BLUE, ORANGE, GREY), strict=True):
-        mine = (rows["abc"] == name).to_numpy()
-        x = [p for p, here in zip(place, mine, strict=True) if here]
+        mine = rows[rows["abc"] == name]
         figure.add_scatter(
-            x=x,
-            y=share[mine],
+            x=mine["place"],
+            y=mine["share"],
             mode="lines",
             fill="tozeroy",
             name=name,
@@ -255,6 +251,8 @@ def ideal(levels: pd.DataFrame, tested: pd.DataFrame, words: Words) -> go.Figure
         x=levels["base"].iloc[0],
         line_dash="dot",
         line_color=ORANGE,
+        annotation={"text": words.say("chart.base", base=levels["base"].iloc[0])},
+        annotation_position="bottom right",
         row=1,
         col=1,
     )
@@ -272,7 +270,7 @@ def _calibration(figure: go.Figure, rows: pd.DataFrame, words: Words) -> None:
         x=[0, most],
         y=[0, most],
         mode="lines",
-        line={"color": ORANGE, "dash": "dot"},
+        line={"color": GREY, "dash": "dot"},
         name=words.say("chart.as_told"),
         hoverinfo="skip",
         row=1,
@@ -319,7 +317,10 @@ def _range(middle: pd.Series, low: pd.Series, high: pd.Series) -> dict[str, obje
 
 
 def attractiveness(rows: pd.DataFrame, words: Words) -> go.Figure:
-    """Areas by ability to win and attractiveness: area, ability, attractiveness, potential, decision."""
+    """Areas by ability to win and attractiveness.
+
+    rows: area, ability, attractiveness, potential, decision, label, above (where the label stands).
+    """
     figure = _figure(words, x="ability_x", y="attractive_y", height=520)
     largest = max(float(rows["potential"].max()), 1.0)
     # What is not now lies below, and what is attacked on top.
@@ -340,7 +341,7 @@ def attractiveness(rows: pd.DataFrame, words: Words) -> go.Figure:
                     "sizeref": largest / 40**2,
                 },
                 text=mine["label"].map(_text),
-                textposition="top center",
+                textposition=mine["above"].map({True: "top center", False: "bottom center"}),
                 textfont={"size": 11},
                 customdata=mine["area"].map(_text),
                 hovertemplate="%{customdata}<extra></extra>",
