@@ -9,6 +9,7 @@ import nbformat
 import pandas as pd
 
 from terrlib import steps, tables, tell
+from terrlib.decisions.staffing import owner_of
 from terrlib.inputs.settings import assumptions
 from terrlib.runs import NOTEBOOKS, Run, read_notes
 from terrlib.show import maps, report
@@ -203,7 +204,7 @@ def warnings(run: Run) -> list[str]:
 
 def _territory_table(run: Run) -> str:
     card = steps.territories(run).card.reset_index()
-    rep = steps.reps(run).drop_duplicates("territory").set_index("territory")["rep_id"]
+    rep = owner_of(steps.reps(run))
     names = run.market.reps["name"] if len(run.market.reps) else pd.Series(dtype=str)
     card["rep"] = card["territory"].map(rep).map(names).fillna(run.words.label("VACANT"))
     kinds = {

@@ -9,6 +9,7 @@ import pandas as pd
 
 from terrlib.checks import Check
 from terrlib.decisions.spending import Spending
+from terrlib.decisions.staffing import owner_of
 from terrlib.decisions.targeting import TARGETED
 from terrlib.decisions.timeline import Forecast, next_quarters
 from terrlib.inputs.market import Market
@@ -271,7 +272,7 @@ def accounts(
 ) -> pd.DataFrame:
     """What a CRM imports: every account with its territory, rep and channel, from the first day on."""
     name = facts["unit_id"].map(territory)
-    owner = rep.drop_duplicates("territory").set_index("territory")["rep_id"]
+    owner = owner_of(rep)
     sold = channel.set_index("territory")["channel"]
     dated = market.quarter[:4].isdigit()
     start = pd.Period(market.quarter, freq="Q").start_time if dated else pd.NaT

@@ -517,7 +517,7 @@ def fairness(run: Run) -> Fairness:
     """Measure work and opportunity of every rep, today and in the plan (notebook 03)."""
     market, facts, asked = run.market, account_facts(run), run.settings
     territory = facts["unit_id"].map(territories(run).territory)
-    owner = reps(run).drop_duplicates("territory").set_index("territory")["rep_id"]
+    owner = staffing.owner_of(reps(run))
     planned = rep_fairness(market, facts, territory.map(owner), asked)
     held = relations.owners(market)
     today = rep_fairness(market, facts, held, asked) if (held != "").any() else pd.DataFrame()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from terrlib.decisions.staffing import owner_of
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.geometry import great_circle_km
@@ -66,7 +67,7 @@ def handover(
     if not len(market.assignments):
         kinds = dict.fromkeys(money, float) | {"warm_by": "datetime64[s]"}
         return pd.DataFrame({c: pd.Series(dtype=kinds.get(c, str)) for c in columns})
-    owner = rep.drop_duplicates("territory").set_index("territory")["rep_id"]
+    owner = owner_of(rep)
     rows = pd.DataFrame(
         {
             "account_id": facts.index,

@@ -134,6 +134,27 @@ def assign_reps(
     )
 
 
+def owner_of(rep: pd.DataFrame) -> pd.Series:
+    """Rep of every territory, the first where it has several.
+
+    Parameters
+    ----------
+    rep
+        territory, rep_id, as in `decisions/rep.csv`.
+
+    Returns
+    -------
+    Series
+        territory -> rep_id; `VACANT` where nobody.
+
+    Examples
+    --------
+    >>> owner_of(pd.DataFrame({"territory": ["T1", "T1"], "rep_id": ["R1", "R2"]})).to_dict()
+    {'T1': 'R1'}
+    """
+    return rep.drop_duplicates("territory").set_index("territory")["rep_id"]
+
+
 @dataclass(frozen=True)
 class _Problem:
     """The assignment as arrays: territories in rows, reps in columns."""
@@ -343,7 +364,7 @@ def _holder(facts: pd.DataFrame, label: pd.Series, owner: pd.Series) -> dict[str
         rows[rows["rep_id"] != ""].groupby(["territory", "rep_id"], as_index=False)["revenue"].sum()
     )
     rows = rows.sort_values(["revenue", "rep_id"], ascending=[False, True], kind="stable")
-    return dict(rows.drop_duplicates("territory")[["territory", "rep_id"]].itertuples(index=False))
+    return owner_of(rows).to_dict()
 
 
 def _nobody(costs: pd.DataFrame) -> pd.DataFrame:
