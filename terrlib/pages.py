@@ -148,7 +148,10 @@ def _tiles(run: Run) -> list[tuple[str, str]]:
             (words.write(len(steps.hand_over(run)), "number"), words.label("moved_accounts"))
         )
     tiles.append(
-        (words.write(float(drawn.card["white_space"].sum()), "short"), words.label("white_space"))
+        (
+            words.write(float(steps.account_facts(run)["white_space"].sum()), "short"),
+            words.label("white_space"),
+        )
     )
     return tiles
 
@@ -170,7 +173,9 @@ def decisions(run: Run) -> list[str]:
     if gap > 1:
         found.append(say("decide.goal", gap=gap))
     channel = steps.selling(run)
-    partners = channel.loc[channel["channel"] != "direct", "territory"].tolist()
+    bound = steps.bound_by_contract(run)
+    talk = (channel["channel"] != "direct") & ~channel["territory"].isin(bound)
+    partners = channel.loc[talk, "territory"].tolist()
     if partners:
         found.append(say("decide.partners", names=", ".join(partners)))
     consent = run.market.accounts[["consent_email", "consent_phone", "consent_sms"]].any(axis=1)

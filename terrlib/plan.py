@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -60,6 +60,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     "accounts": _columns(
         "account_id key, territory id, rep_id id, channel id, effective_date date, segment id"
     ),
+    "region": _columns("territory key, region id, rep_id id"),
     "quality": _columns(
         "table key, key key, rule key, severity id, field id, value text, message text, money "
         "number"
@@ -269,8 +270,12 @@ def accounts(
     territory: pd.Series,
     rep: pd.DataFrame,
     channel: pd.DataFrame,
+    left: Collection[str] = (),
 ) -> pd.DataFrame:
-    """What a CRM imports: every account with its territory, rep and channel, from the first day on."""
+    """What a CRM imports: every account with its territory, rep and channel, from the first day on.
+
+    `left` are accounts that a contract leaves to a partner: indirect, whatever their territory.
+    """
     name = facts["unit_id"].map(territory)
     owner = owner_of(rep)
     sold = channel.set_index("territory")["channel"]
@@ -281,7 +286,7 @@ def accounts(
             "account_id": facts.index,
             "territory": name.to_numpy(),
             "rep_id": name.map(owner).to_numpy(),
-            "channel": name.map(sold).to_numpy(),
+            "channel": np.where(facts.index.isin(list(left)), "indirect", name.map(sold)),
             "effective_date": start,
             "segment": facts["segment"].to_numpy(),
         }
@@ -377,6 +382,66 @@ def check_plan(tables: Mapping[str, pd.DataFrame]) -> list[Check]:
         found.append(
             _equal("moves_lead_to_the_plan", int((now == moved["to_territory"]).sum()), len(moved))
         )
+    return found
+
+
+def once_each(name: str, inside: pd.Index, crm: pd.DataFrame, territories: set[str]) -> Check:
+    """Check that an overlay holds each account in its scope once, and none else.
+
+    Parameters
+    ----------
+    name
+        The overlay.
+    inside
+        account_id in scope.
+    crm
+        Its written `accounts.csv`.
+    territories
+        Its territories.
+
+    Examples
+    --------
+    >>> crm = pd.DataFrame({"account_id": ["a", "a"], "territory": ["K1", "K2"]})
+    >>> once_each("key", pd.Index(["a"]), crm, {"K1", "K2"}).ok
+    False
+    """
+    placed = crm.loc[crm["territory"].isin(territories), "account_id"]
+    ok = placed.is_unique and len(placed) == len(crm) and set(placed) == set(inside)
+    return Check("overlay.each_account_once", ok, f"{name}: {len(placed)}", str(len(inside)))
+
+
+def counted_once(
+    facts: pd.DataFrame,
+    left: pd.DataFrame,
+    cards: Mapping[str, pd.DataFrame],
+    by_overlay: Mapping[str, list[str]],
+) -> list[Check]:
+    """Check that what every overlay is credited with, and what partners take, add up to the whole.
+
+    Parameters
+    ----------
+    facts
+        Of every account: workload_h, potential, revenue.
+    left
+        The rows of accounts that are left to partners.
+    cards
+        field and every overlay -> its written scorecard.
+    by_overlay
+        Overlay -> the measures it is credited with; the run's own territories count all that no
+        other does.
+
+    Returns
+    -------
+    list of Check
+        One for each of workload_h, potential and revenue, to six digits of the whole.
+    """
+    found = []
+    for measure in ("workload_h", "potential", "revenue"):
+        count = [n for n in cards if n not in by_overlay or measure in by_overlay[n]]
+        sums = sum(pd.to_numeric(cards[n][measure]).sum() for n in count) + left[measure].sum()
+        whole = float(facts[measure].sum())
+        ok = abs(float(sums) - whole) <= 1e-6 * max(abs(whole), 1.0)
+        found.append(Check(f"counted_once.{measure}", ok, f"{float(sums):.2f}", f"{whole:.2f}"))
     return found
 
 

@@ -10,7 +10,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from terrlib import steps, tell
+from terrlib.decisions.overlays import PARTNER
 from terrlib.decisions.territories import Design
+from terrlib.inputs.settings import FIELD
 from terrlib.measures import customers
 from terrlib.measures.fairness import by_group
 from terrlib.runs import Run
@@ -53,7 +55,7 @@ def headline_numbers(run: Run) -> Shown:
         },
         territories=len(drawn.card),
         accounts=int(drawn.card["accounts"].sum()),
-        revenue=float(drawn.card["revenue"].sum()),
+        revenue=float(steps.account_facts(run)["revenue"].sum()),
         goal=int(steps.set_goals(run).table["amount"].sum()) / 100,
         expected=year["mean"],
         budget=steps.split_budget(run).total / 100,
@@ -433,7 +435,7 @@ def _priced(run: Run, rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
 
 def workload_by_class(run: Run) -> pd.DataFrame:
     """Hours a year by class of account: class, accounts, visit_h, call_h, travel_h."""
-    facts = steps.account_facts(run)
+    facts = steps.counted(run)
     return facts.groupby("class", as_index=False).agg(
         accounts=("count", "size"),
         visit_h=("visit_h", "sum"),
@@ -607,6 +609,39 @@ def rep_table(run: Run) -> Shown:
     return table(rows, run.words, kinds)
 
 
+def coverage_table(run: Run) -> Shown:
+    """Show what counts where: in the territories, in each overlay, with partners; each once."""
+    facts, where = steps.account_facts(run), steps.credit(run)
+    rows = []
+    for name in [FIELD, *run.settings.overlays, PARTNER]:
+        mine = where == name
+        if name == FIELD or mine.any(axis=None):
+            sums = {m: float(facts.loc[mine[m], m].sum()) for m in ("workload_h", "revenue")}
+            there = int(mine.any(axis=1).sum())
+            rows.append({"overlay": tell.overlay_name(run, name), "accounts": there} | sums)
+    kinds = {"overlay": "text", "accounts": "number", "workload_h": "hours", "revenue": "money0"}
+    return table(pd.DataFrame(rows), run.words, kinds)
+
+
+def region_table(run: Run) -> Shown | Sentence:
+    """Show every region with its manager, its territories and what they hold."""
+    rows = steps.regions(run)
+    if rows.empty:
+        return NOTHING
+    card = steps.territories(run).card
+    joined = rows.join(card[["accounts", "revenue", "potential", "workload_h"]], on="territory")
+    names = run.market.specialists.get("name", pd.Series(dtype=str))
+    by = joined.groupby(["region", "rep_id"], as_index=False).agg(
+        territories=("territory", ", ".join),
+        accounts=("accounts", "sum"),
+        workload_h=("workload_h", "sum"),
+        revenue=("revenue", "sum"),
+    )
+    by["manager"] = by["rep_id"].map(names).fillna(run.words.label("VACANT"))
+    kinds = {"region": "text", "manager": "text", "territories": "text", "accounts": "number"}
+    return table(by, run.words, kinds | {"workload_h": "hours", "revenue": "money0"})
+
+
 def fairness_chart(run: Run) -> go.Figure | Sentence:
     """Draw load and opportunity of every rep, today's beside the plan's."""
     found = steps.fairness(run)
@@ -720,13 +755,22 @@ def repair_table(run: Run, last_run: str = "") -> Shown:
 def checks_table(run: Run, checks: pd.DataFrame) -> Shown:
     """Show every check with its value and limit."""
     rows = checks.assign(
-        check=[run.words.label(f"check.{name}") for name in checks["check"]],
+        check=[_check_name(run, str(name)) for name in checks["check"]],
         ok=["yes" if ok else "no" for ok in checks["ok"]],
         **{c: [_decimals(run, str(text)) for text in checks[c]] for c in ("value", "limit")},
     )
     return table(
         rows, run.words, {"check": "text", "ok": "label", "value": "text", "limit": "text"}
     )
+
+
+def _check_name(run: Run, name: str) -> str:
+    """Name of a check; of one that regions or overlays have to pass as territories do, both."""
+    what, _, rule = name.partition(".")
+    whole = run.words.label(f"check.{name}")
+    if what in ("regions", "overlay"):
+        return f"{run.words.label(f'check.{what}')}: {run.words.label(f'check.{rule}')}"
+    return whole
 
 
 def _decimals(run: Run, text: str) -> str:

@@ -32,7 +32,7 @@ def headline(run: Run) -> Sentence:
         "headline.territories",
         n=len(card),
         accounts=int(card["accounts"].sum()),
-        revenue=float(card["revenue"].sum()),
+        revenue=float(steps.account_facts(run)["revenue"].sum()),
     )
     year = steps.forecast_sales(run).year
     if year["mean"] <= 0:
@@ -373,7 +373,7 @@ def units(run: Run) -> Sentence:
 
 def workload(run: Run) -> Sentence:
     """Say how many hours the market needs and how many full-time reps that is."""
-    hours = float(steps.account_facts(run)["workload_h"].sum())
+    hours = float(steps.counted(run)["workload_h"].sum())
     capacity = steps.capacity(run)
     say = run.words.say
     said = [say("workload.total", hours=hours, capacity=capacity, reps=hours / capacity)]
@@ -618,6 +618,53 @@ def rep_fairness(run: Run) -> Sentence:
                 gain=float(first["gain"]))
         )  # fmt: skip
     return _join(*said)
+
+
+def overlays(run: Run) -> Sentence:
+    """Say who serves accounts beside the territories, what counts there, what partners were left."""
+    say, said, teams = run.words.say, [], steps.overlay_runs(run)
+    for name, team in teams.items():
+        card, named = steps.territories(team).card, overlay_name(run, name)
+        credited = run.settings.overlays[name].credits
+        said.append(
+            say(
+                "overlays.team" if credited else "overlays.shadow",
+                name=named,
+                territories=len(card),
+                accounts=int(card["accounts"].sum()),
+                revenue=float(
+                    steps.account_facts(run)["revenue"][team.market.accounts.index].sum()
+                ),
+                hours=float(card["workload_h"].sum()),
+                **({"measures": ", ".join(map(run.words.label, credited))} if credited else {}),
+            )
+        )
+    left = steps.account_facts(run).loc[steps.left_to_partners(run).index]
+    if len(left):
+        said.append(
+            say("overlays.partner", accounts=len(left), revenue=float(left["revenue"].sum()))
+        )
+    return _join(*said) if said else say("overlays.none")
+
+
+def overlay_name(run: Run, name: str) -> str:
+    """Name of an overlay for readers: its label, else as the settings call it."""
+    label = run.words.label(f"overlay.{name}")
+    return name.replace("_", " ") if label == f"overlay.{name}" else label
+
+
+def regions(run: Run) -> Sentence:
+    """Say which regions the territories make up, and who leads each."""
+    say, rows = run.words.say, steps.regions(run)
+    if rows.empty:
+        return say("regions.none")
+    names, said = run.market.specialists.get("name", pd.Series(dtype=str)), []
+    for region, mine in rows.groupby("region"):
+        first = mine["rep_id"].iloc[0]
+        lead = {"manager": str(names[first])} if first in names.index else {}
+        key = "regions.region" if lead else "regions.nobody"
+        said.append(say(key, region=str(region), territories=len(mine), **lead))
+    return _join(say("regions.made", n=rows["region"].nunique()), *said)
 
 
 def load(run: Run) -> Sentence:
