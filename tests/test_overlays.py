@@ -154,7 +154,7 @@ def test_an_overlay_that_is_credited_with_nothing_changes_nothing_in_the_field()
 def test_what_does_not_exist_is_refused_by_name(who, said):
     market = line_market([9.0])
     wanted = make_settings({"overlays": {"key": {"who": who}}})
-    with pytest.raises(SettingsError, match="overlays.key.who") as told:
+    with pytest.raises(SettingsError, match=r"overlays\.key\.who") as told:
         overlays.credit(market, facts_of(market), wanted)
     assert said in str(told.value)
 
