@@ -9,7 +9,6 @@ import pandas as pd
 
 from terrlib.checks import Check
 from terrlib.decisions.spending import Spending
-from terrlib.decisions.staffing import owner_of
 from terrlib.decisions.targeting import TARGETED
 from terrlib.decisions.timeline import Forecast, next_quarters
 from terrlib.inputs.market import Market
@@ -268,16 +267,16 @@ def accounts(
     market: Market,
     facts: pd.DataFrame,
     territory: pd.Series,
-    rep: pd.DataFrame,
+    owner: pd.Series,
     channel: pd.DataFrame,
     left: Collection[str] = (),
 ) -> pd.DataFrame:
     """What a CRM imports: every account with its territory, rep and channel, from the first day on.
 
-    `left` are accounts that a contract leaves to a partner: indirect, whatever their territory.
+    `owner` is account_id -> rep_id; `left` are accounts that a contract leaves to a partner:
+    indirect, whatever their territory.
     """
     name = facts["unit_id"].map(territory)
-    owner = owner_of(rep)
     sold = channel.set_index("territory")["channel"]
     dated = market.quarter[:4].isdigit()
     start = pd.Period(market.quarter, freq="Q").start_time if dated else pd.NaT
@@ -285,7 +284,7 @@ def accounts(
         {
             "account_id": facts.index,
             "territory": name.to_numpy(),
-            "rep_id": name.map(owner).to_numpy(),
+            "rep_id": owner.reindex(facts.index).to_numpy(),
             "channel": np.where(facts.index.isin(list(left)), "indirect", name.map(sold)),
             "effective_date": start,
             "segment": facts["segment"].to_numpy(),

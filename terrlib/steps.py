@@ -481,7 +481,7 @@ def _measured(
     present = pd.DataFrame()
     if market.has("assignments"):
         held = market.held("territory").reindex(facts.index).dropna()
-        present = judging.scorecard(market, facts, held, None, None)
+        present = judging.scorecard(market, account_facts(run), held, None, None)
     shapes = judging.territory_shapes(market, territory).merge(
         card.reset_index(), on="territory", validate="one_to_one"
     )
@@ -669,13 +669,17 @@ class Fairness(NamedTuple):
 
 @cache
 def fairness(run: Run) -> Fairness:
-    """Measure work and opportunity of every rep, today and in the plan (notebook 03)."""
+    """Measure work and opportunity of every rep, today and in the plan (notebook 03).
+
+    Those who leave before the quarter planned for are not in the plan's.
+    """
     market, facts, asked = run.market, counted(run), run.settings
     territory = facts["unit_id"].map(territories(run).territory)
     owner = staffing.owner_of(reps(run))
-    planned = rep_fairness(market, facts, territory.map(owner), asked)
-    held = relations.owners(market)
-    today = rep_fairness(market, facts, held, asked) if (held != "").any() else pd.DataFrame()
+    # Who is gone has no work to be unfair about; today's reps still hold what overlays will take.
+    planned = rep_fairness(market, facts, territory.map(owner), asked)[~staffing.away(market)]
+    held, whole = relations.owners(market), account_facts(run)
+    today = rep_fairness(market, whole, held, asked) if (held != "").any() else pd.DataFrame()
     found = envy(assign_reps(run).costs, reps(run), facts["ev"].groupby(territory).sum())
     return Fairness(planned, today, found)
 
@@ -711,8 +715,29 @@ def selling(run: Run) -> pd.DataFrame:
 def hand_over(run: Run) -> pd.DataFrame:
     """Every account that changes hands against the present alignment, with what is at risk."""
     return moves.handover(
-        run.market, account_facts(run), territories(run).territory, reps(run), run.settings
+        run.market,
+        account_facts(run),
+        territories(run).territory,
+        reps(run),
+        run.settings,
+        taken_by_overlays(run),
     )
+
+
+@cache
+def account_owner(run: Run) -> pd.Series:
+    """Rep of every account: the territory's, or the overlay's where that is credited with the work."""
+    label, rep = territories(run).territory, reps(run)
+    return staffing.account_owner(account_facts(run), label, rep, taken_by_overlays(run))
+
+
+def taken_by_overlays(run: Run) -> pd.Series | None:
+    """account_id -> rep of the overlay that is credited with its work; None without overlays."""
+    taken = []
+    for name, one in overlay_runs(run).items():
+        owner = account_owner(one)
+        taken.append(owner[credit(run).loc[owner.index, "workload_h"] == name])
+    return pd.concat(taken) if taken else None
 
 
 def write_reps(run: Run) -> pd.DataFrame:
@@ -721,7 +746,7 @@ def write_reps(run: Run) -> pd.DataFrame:
         write_reps(one)
         channel = pd.DataFrame({"territory": reps(one)["territory"].unique(), "channel": "direct"})
         crm = plan.accounts(
-            one.market, account_facts(one), territories(one).territory, reps(one), channel
+            one.market, account_facts(one), territories(one).territory, account_owner(one), channel
         )
         one.write("accounts", crm)
     if run.field is None:
@@ -795,7 +820,7 @@ def assemble_plan(run: Run) -> dict[str, pd.DataFrame]:
         ),
         "plan/timeline": plan.timeline(set_goals(run).table, forecast_sales(run)),
         "accounts": plan.accounts(
-            run.market, facts, territory, reps(run), sold, left_to_partners(run).index
+            run.market, facts, territory, account_owner(run), sold, left_to_partners(run).index
         ),
     }
 

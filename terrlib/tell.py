@@ -9,7 +9,7 @@ from terrlib.decisions.targeting import CERTAIN, SOUGHT
 from terrlib.decisions.territories import Design
 from terrlib.inputs.settings import TABLES
 from terrlib.measures import customers
-from terrlib.measures.fairness import spread
+from terrlib.measures.fairness import BAND, ENVY, by_group, spread
 from terrlib.review import Review
 from terrlib.runs import Run
 from terrlib.show import briefs
@@ -595,29 +595,45 @@ def staffing(run: Run) -> Sentence:
 
 
 def rep_fairness(run: Run) -> Sentence:
-    """Say how unequal work and opportunity are, today and in the plan, and who would rather swap."""
+    """Say how evenly work and opportunity are shared, before and after, and who would rather swap.
+
+    About territories and groups, never about a person: no name, and nobody is ranked.
+    """
     if not run.market.has("reps"):
         return run.words.say("missing.reps")
     say, found = run.words.say, steps.fairness(run)
     said = []
     for measure in ("load", "per_hour"):
-        now = spread(found.plan[measure])
-        if now["ratio"] == float("inf"):
-            said.append(say(f"fair.{measure}_none", n=int((found.plan[measure] <= 0).sum())))
-        else:
-            said.append(say(f"fair.{measure}", gini=now["gini"], ratio=now["ratio"]))
-        if len(found.today):
-            said.append(say("fair.today", gini=spread(found.today[measure])["gini"]))
-    if found.envy.empty:
-        said.append(say("fair.no_envy"))
-    else:
-        first = found.envy.iloc[0]
-        name = str(run.market.reps["name"].get(first["rep_id"], first["rep_id"]))
-        said.append(
-            say("fair.envy", n=len(found.envy), rep=name, wanted=str(first["wanted"]),
-                gain=float(first["gain"]))
-        )  # fmt: skip
-    return _join(*said)
+        parts = []
+        for rows, when in ((found.plan, measure), (found.today, "today")):
+            if len(rows):
+                now = spread(rows[measure])
+                some = {"near": int(now["near"]), "of": len(rows), "band": BAND}
+                if now["ratio"] == float("inf"):
+                    nothing = int((rows[measure] <= 0).sum())
+                    parts.append(say(f"fair.{when}_none", **some, n=nothing))
+                else:
+                    parts.append(say(f"fair.{when}", **some, ratio=now["ratio"]))
+        said.append(_join(*parts))
+    envious = say("fair.no_envy", limit=ENVY)
+    if len(found.envy):
+        gain = float(found.envy["gain"].max())
+        envious = say("fair.envy", n=len(found.envy), limit=ENVY, gain=gain)
+    said += [_widest_gap(run, found), envious]
+    return Sentence("\n".join([f"{say('fair.what')}\n", *(f"- {s}" for s in said if s)]))
+
+
+def _widest_gap(run: Run, found: steps.Fairness) -> Sentence:
+    """Say between which two groups of one kind loads differ most."""
+    rows = by_group(found.plan, found.today)
+    if rows.empty:
+        return Sentence("")
+    ends = rows.groupby("trait")["load"].agg(["min", "max", "idxmin", "idxmax"])
+    widest = ends.loc[(ends["max"] - ends["min"]).idxmax()]
+    high, low = rows.loc[int(widest["idxmax"])], rows.loc[int(widest["idxmin"])]
+    names = [run.words.label(f"{row['trait']}.{row['value']}") for row in (high, low)]
+    most, least = float(high["load"]), float(low["load"])
+    return run.words.say("fair.groups", high=names[0], low=names[1], most=most, least=least)
 
 
 def overlays(run: Run) -> Sentence:
@@ -688,9 +704,10 @@ def costs(run: Run) -> Sentence:
     found = steps.assign_reps(run)
     if not run.market.has("reps"):
         return run.words.say("missing.reps")
-    return run.words.say(
-        "costs.total", total=float(found.total), present=float(found.present_total)
-    )
+    if not run.market.has("assignments"):
+        return run.words.say("costs.no_present", total=float(found.total))
+    key = "costs.same" if abs(found.total - found.present_total) < 1 else "costs.total"
+    return run.words.say(key, total=float(found.total), present=float(found.present_total))
 
 
 def channels(run: Run) -> Sentence:

@@ -226,6 +226,9 @@ def test_two_overlays_at_once_are_drawn_staffed_and_written(tmp_path, monkeypatc
         whole["workload_h"].drop(["A1", "A4"]).sum()
     )
     assert steps.counted(run)["potential"].equals(whole["potential"])
+    crm = read_table(run.folder, "accounts").set_index("account_id")["rep_id"]
+    assert crm[["A1", "A4"]].tolist() == ["K1", "K1"]
+    assert set(crm.drop(["A1", "A4"])) == {"R1", "R2"}
     # The finished files read back as they were decided.
     again = open_run(str(tmp_path / "s.yml"))
     assert steps.reps(steps.overlay_runs(again)["key"])["rep_id"].tolist() == ["K1"]
