@@ -220,19 +220,18 @@ def regions(run: Run) -> pd.DataFrame:
     """Territories rolled up to regions, each with a manager: territory, region, rep_id.
 
     Drawn as territories are, with the territories as units; empty where no regions are asked for.
+    Where they are, an overlay is a region of its own, led by the manager of that name.
 
     Raises
     ------
     InfeasibleError
         If there are no such regions.
     """
-    columns = ["territory", "region", "rep_id"]
-    leads = overlays.managers((run.field or run).market)
-    others = set((run.field or run).settings.overlays)
-    leads = leads[leads["region"] == run.overlay if run.overlay else ~leads["region"].isin(others)]
-    count = run.settings.regions.count or len(leads)
+    if run.field is not None:
+        return _overlay_region(run, run.field)
+    count = _region_count(run)
     if not count:
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=["territory", "region", "rep_id"])
     if run.has("region"):
         kept = run.read("region")
         if set(kept["territory"]) == set(territories(run).territory):
@@ -240,7 +239,25 @@ def regions(run: Run) -> pd.DataFrame:
     market, measures, asked = _region_rules(run, count)
     how, seed = run.settings.territories, run.settings.seed
     label = drawing.draw(market, measures, asked, how, seed).territory
-    return overlays.lead_regions(label, market.units, leads, run.settings)
+    return overlays.lead_regions(label, market.units, _leads(run), run.settings)
+
+
+def _leads(run: Run) -> pd.DataFrame:
+    """Managers of the run's own regions."""
+    leads = overlays.managers(run.market)
+    return leads[~leads["region"].isin(list(run.settings.overlays))] if len(leads) else leads
+
+
+def _region_count(run: Run) -> int:
+    return run.settings.regions.count or len(_leads(run))
+
+
+def _overlay_region(run: Run, field: Run) -> pd.DataFrame:
+    names = sorted(territories(run).territory.unique()) if _region_count(field) else []
+    leads = overlays.managers(field.market)
+    lead = list(leads.index[leads["region"] == run.overlay]) if len(leads) else []
+    manager = lead[0] if lead else staffing.VACANT
+    return pd.DataFrame({"territory": names, "region": run.overlay, "rep_id": manager})
 
 
 def _region_rules(run: Run, count: int) -> tuple[Market, pd.DataFrame, drawing.Rules]:
@@ -506,7 +523,7 @@ def write_territories(run: Run) -> pd.DataFrame:
     if len(drawn.present):
         run.write("scorecard_present", drawn.present.reset_index())
     if len(region := regions(run)):
-        require(region_checks(run, region))
+        require(region_checks(run, region) if run.field is None else [])
         run.write("region", region)
     label = drawn.territory
     return run.write(

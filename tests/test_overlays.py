@@ -302,6 +302,8 @@ def test_a_manager_makes_one_region_of_all_and_it_is_written(tmp_path, monkeypat
     assert rows["region"].unique().tolist() == ["Centrum"]
     assert rows["rep_id"].unique().tolist() == ["M1"]
     assert set(rows["territory"]) == set(steps.territories(run).territory)
+    own = read_table(run.folder / "overlays" / "key", "region")
+    assert own.to_numpy().tolist() == [["K1", "key", "VACANT"]]
 
 
 def test_more_regions_than_territories_are_refused(tmp_path, monkeypatch):

@@ -307,8 +307,7 @@ def overlay_settings(settings: Settings, name: str) -> Settings:
             ).upper(),
         }
     )
-    regions = Regions(count=1) if settings.regions.count else Regions()
-    changes = {"territories": territories, "overlays": {}, "regions": regions}
+    changes = {"territories": territories, "overlays": {}, "regions": Regions()}
     return settings.model_copy(update=changes)
 
 
