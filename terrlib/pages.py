@@ -10,7 +10,7 @@ import pandas as pd
 
 from terrlib import steps, tables, tell
 from terrlib.decisions.staffing import owner_of
-from terrlib.inputs.settings import assumptions
+from terrlib.inputs.settings import FIELD, assumptions
 from terrlib.runs import NOTEBOOKS, Run, read_notes
 from terrlib.show import maps, report
 from terrlib.show.report import Page, bullets, plain
@@ -163,6 +163,12 @@ def decisions(run: Run) -> list[str]:
     vacant = rep.loc[rep["rep_id"] == "VACANT", "territory"].tolist()
     if vacant and run.market.has("reps"):
         found.append(say("decide.vacant", n=len(vacant), names=", ".join(vacant)))
+    for name, team in steps.overlay_runs(run).items():
+        rows = steps.reps(team)
+        empty = rows.loc[rows["rep_id"] == "VACANT", "territory"].tolist()
+        if empty:
+            called = f"{tell.overlay_name(run, name)}: {', '.join(empty)}"
+            found.append(say("decide.vacant", n=len(empty), names=called))
     moves = steps.hand_over(run)
     if len(moves):
         found.append(say("decide.moves", n=len(moves), risk=float(moves["risk"].sum())))
@@ -204,7 +210,8 @@ def warnings(run: Run) -> list[str]:
         f"{run.words.label(f'rule.{rule}')}: {run.words.write(row.n, 'account')}, {run.words.write(row.money, 'money0')}"
         for rule, row in zip(by.index, by.itertuples(index=False), strict=True)
     ]
-    return [*proof, str(tell.quality(run)), *lines, *absent]
+    beside = [str(tell.overlays(run))] if (steps.credit(run) != FIELD).any(axis=None) else []
+    return [*proof, *beside, str(tell.quality(run)), *lines, *absent]
 
 
 def _territory_table(run: Run) -> str:

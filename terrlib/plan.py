@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -165,7 +166,7 @@ def budget(
     market: Market,
     facts: pd.DataFrame,
     territory: pd.Series,
-    rep: pd.DataFrame,
+    teams: Sequence[Team],
     channel: pd.DataFrame,
     areas: pd.DataFrame,
     spent: Spending,
@@ -175,7 +176,8 @@ def budget(
     """Put every cost of the plan on its area and quarter: as `COLUMNS["plan/budget"]`.
 
     Categories: marketing (the budget by channel), sales_people and travel (reps, by workload),
-    partner_support, contingency. Each amount is split exactly over areas and quarters.
+    partner_support, contingency. The people are those of the run's own territories and of every
+    overlay. Each amount is split exactly over areas and quarters.
     """
     quarters = next_quarters(market.quarter, settings.timeline.quarters)
     cost: list[tuple[str, str, str, str, int]] = [
@@ -183,7 +185,8 @@ def budget(
         for r in reached.itertuples(index=False)
         if r.spend
     ]
-    cost += _people(market, facts, territory, rep, settings)
+    for team in teams:
+        cost += people(team, facts, territory, settings)
     cost += _partners(market, channel, areas)
     if spent.contingency:
         names = sorted(territory.unique())
@@ -210,28 +213,79 @@ def budget(
     return table.groupby(keys, as_index=False)["amount"].sum() if len(table) else table
 
 
-def _people(
-    market: Market, facts: pd.DataFrame, territory: pd.Series, rep: pd.DataFrame, settings: Settings
+class Team(NamedTuple):
+    """People who serve accounts: those of the run's own territories, or of an overlay.
+
+    Attributes
+    ----------
+    reps
+        Indexed by rep_id: cost_year.
+    rep
+        territory, rep_id.
+    served
+        account_id -> territory of this team.
+    hours
+        Indexed by account_id: workload_h, travel_h that this team spends.
+    """
+
+    reps: pd.DataFrame
+    rep: pd.DataFrame
+    served: pd.Series
+    hours: pd.DataFrame
+
+
+def people(
+    team: Team, facts: pd.DataFrame, territory: pd.Series, settings: Settings
 ) -> list[tuple[str, str, str, str, int]]:
-    """Reps and their travel, split over the areas of their territory by hours."""
-    if not len(market.reps):
-        return []
-    rows = _areas_of(facts, territory)
-    found = []
-    for name, rep_id in rep[["territory", "rep_id"]].itertuples(index=False):
-        if rep_id not in market.reps.index:
+    """Reps and their travel, split by hours over the areas they work in.
+
+    Parameters
+    ----------
+    team
+        Who serves which accounts. A rep of several territories costs once.
+    facts, territory
+        Indexed by account_id: unit_id, area_id; unit_id -> the run's own territory.
+    settings
+        `workload`.
+
+    Returns
+    -------
+    list of (territory, area_id, "", sales_people or travel, minor units a year)
+
+    Examples
+    --------
+    >>> team = Team(
+    ...     pd.DataFrame({"cost_year": [100.0]}, index=["K1"]),
+    ...     pd.DataFrame({"territory": ["KA1", "KA2"], "rep_id": ["K1", "K1"]}),
+    ...     pd.Series({"a": "KA1", "b": "KA2"}),
+    ...     pd.DataFrame({"workload_h": [3.0, 1.0], "travel_h": 0.0}, index=["a", "b"]),
+    ... )
+    >>> facts = pd.DataFrame({"unit_id": ["u", "v"], "area_id": ""}, index=["a", "b"])
+    >>> found = people(team, facts, pd.Series({"u": "T1", "v": "T2"}), Settings())
+    >>> [(row[0], row[-1]) for row in found if row[3] == "sales_people"]
+    [('T1', 7500), ('T2', 2500)]
+    """
+    rows = _areas_of(facts, territory)[["territory", "area_id"]].join(
+        team.hours[["workload_h", "travel_h"]], how="inner"
+    )
+    served, found = team.served.reindex(rows.index), []
+    for rep_id, mine in team.rep.groupby("rep_id", sort=False)["territory"]:
+        if rep_id not in team.reps.index:
             continue
-        year = market.reps.loc[rep_id, "cost_year"]
+        year = team.reps.loc[rep_id, "cost_year"]
         year = settings.workload.rep_cost_year if pd.isna(year) else float(year)
-        here = rows[rows["territory"] == name].groupby("area_id")[["workload_h", "travel_h"]].sum()
+        here = rows[served.isin(mine)].groupby(["territory", "area_id"]).sum()
         if here.empty:
             continue
-        ids = here.index.tolist()
-        people = split_exact(round(year * 100), here["workload_h"].tolist(), ids)
+        ids = ["\t".join(key) for key in here.index]
+        cost = split_exact(round(year * 100), here["workload_h"].tolist(), ids)
         km = here["travel_h"].sum() * settings.workload.speeds_kmh[1] * settings.workload.km_rate
         travel = split_exact(round(km * 100), here["travel_h"].tolist(), ids)
-        found += [(name, a, "", "sales_people", x) for a, x in zip(ids, people, strict=True)]
-        found += [(name, a, "", "travel", x) for a, x in zip(ids, travel, strict=True)]
+        for category, amounts in (("sales_people", cost), ("travel", travel)):
+            found += [
+                (name, area, "", category, x)
+                for (name, area), x in zip(here.index, amounts, strict=True)
+            ]
     return found
 
 

@@ -196,6 +196,19 @@ def _overlay_facts(run: Run, field: Run) -> pd.DataFrame:
     return overlays.counted(mine, credit(field), run.overlay, asked)
 
 
+def teams(run: Run) -> list[plan.Team]:
+    """Everybody who serves accounts: the reps of the territories and those of every overlay."""
+    return [
+        plan.Team(
+            one.market.reps,
+            reps(one),
+            counted(one)["unit_id"].map(territories(one).territory),
+            counted(one),
+        )
+        for one in (run, *overlay_runs(run).values())
+    ]
+
+
 def left_to_partners(run: Run) -> pd.DataFrame:
     """Accounts that an exclusive contract leaves to a partner: distributor_id, sales a year."""
     facts = account_facts(run)
@@ -833,7 +846,7 @@ def assemble_plan(run: Run) -> dict[str, pd.DataFrame]:
         "plan/customers": plan.customer_base(run.market, facts, territory),
         "plan/reach": reached,
         "plan/budget": plan.budget(
-            run.market, facts, territory, reps(run), sold, areas, spent, reached, run.settings
+            run.market, facts, territory, teams(run), sold, areas, spent, reached, run.settings
         ),
         "plan/timeline": plan.timeline(set_goals(run).table, forecast_sales(run)),
         "accounts": plan.accounts(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from terrlib import steps
+from terrlib.decisions.staffing import VACANT
 from terrlib.decisions.targeting import CERTAIN, SOUGHT
 from terrlib.decisions.territories import Design
 from terrlib.inputs.settings import TABLES
@@ -377,6 +378,9 @@ def workload(run: Run) -> Sentence:
     capacity = steps.capacity(run)
     say = run.words.say
     said = [say("workload.total", hours=hours, capacity=capacity, reps=hours / capacity)]
+    elsewhere = float(steps.account_facts(run)["workload_h"].sum()) - hours
+    if elsewhere > 0.5:  # noqa: PLR2004
+        said.append(say("workload.elsewhere", hours=elsewhere))
     planned = run.settings.workload.classes
     for name, done in steps.recorded_visits(run).items():
         now, was = done.visits, planned[name].visits
@@ -576,8 +580,13 @@ def staffing(run: Run) -> Sentence:
     if not run.market.has("reps"):
         return run.words.say("missing.reps")
     say, found, moves = run.words.say, steps.assign_reps(run), steps.hand_over(run)
-    vacant = found.rep.loc[found.rep["rep_id"] == "VACANT", "territory"]
+    vacant = found.rep.loc[found.rep["rep_id"] == VACANT, "territory"]
     said = [say("staffing.done", n=len(found.rep) - len(vacant), vacant=len(vacant))]
+    only = found.load.loc[
+        found.load["regret"].isna() & (found.load["rep_id"] != VACANT), "territory"
+    ]
+    if len(only):
+        said.append(say("staffing.only", names=", ".join(only)))
     said += [
         say("staffing.nobody", territory=name, why=run.words.label(f"why.{why}"))
         for name, why in found.nobody.itertuples(index=False)
@@ -655,6 +664,9 @@ def overlays(run: Run) -> Sentence:
                 **({"measures": ", ".join(map(run.words.label, credited))} if credited else {}),
             )
         )
+        empty = int((steps.reps(team)["rep_id"] == VACANT).sum())
+        if empty:
+            said.append(say("overlays.vacant", name=named, n=empty))
     left = steps.account_facts(run).loc[steps.left_to_partners(run).index]
     if len(left):
         said.append(
