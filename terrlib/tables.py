@@ -628,7 +628,29 @@ def coverage_table(run: Run) -> Shown:
             there = int(mine.any(axis=1).sum())
             rows.append({"overlay": tell.overlay_name(run, name), "accounts": there} | sums)
     kinds = {"overlay": "text", "accounts": "number", "workload_h": "hours", "revenue": "money0"}
-    return table(pd.DataFrame(rows), run.words, kinds)
+    shown = table(pd.DataFrame(rows), run.words, kinds)
+    return Shown(shown + _team_table(run)) if run.settings.overlays else shown
+
+
+def _team_table(run: Run) -> Shown:
+    """Show who serves each territory of every overlay, and how full that rep's year is."""
+    parts, names = [], rep_names(run)
+    for name, team in steps.overlay_runs(run).items():
+        card = steps.territories(team).card["accounts"]
+        load = steps.assign_reps(team).load.join(card, on="territory")
+        parts.append(load.assign(overlay=tell.overlay_name(run, name)))
+    rows = pd.concat(parts)
+    rows = rows.assign(rep=rows["rep_id"].map(names).fillna(run.words.label(VACANT)))
+    kinds = {
+        "overlay": "text",
+        "territory": "text",
+        "rep": "text",
+        "accounts": "number",
+        "workload_h": "hours",
+        "capacity_h": "hours",
+        "utilisation": "percent",
+    }
+    return table(rows, run.words, kinds)
 
 
 def region_table(run: Run) -> Shown | Sentence:

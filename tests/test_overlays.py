@@ -330,6 +330,18 @@ def test_an_exclusive_area_is_left_to_the_partner_but_for_its_large_customers():
     assert measuring.unit_measures(own, market.units.index).loc["b"].tolist() == [0, 0, 0, 0]
 
 
+def test_named_accounts_stay_direct_in_an_exclusive_area_and_other_teams_do_not():
+    market = exclusive(market_of([5.0, 5.0], [PARTNER]), ["a", "b"])
+    facts = facts_of(market, abc="B")
+    teams = {
+        "key": {"by": "named", "who": ["A-a"]},
+        "all": {"by": "geography", "credits": ["revenue"]},
+    }
+    where = overlays.credit(market, facts, make_settings({"overlays": teams}))
+    assert where.loc["A-a"].to_dict() == dict.fromkeys(MEASURES, "field") | {"revenue": "all"}
+    assert set(where.loc["A-b"]) == {"partner"}
+
+
 def test_a_contract_that_has_ended_and_an_area_to_be_sold_directly_leave_nothing():
     ended = PARTNER | {"contract_end": pd.Timestamp("2026-06-30")}
     for market in (

@@ -143,7 +143,7 @@ def credit(market: Market, facts: pd.DataFrame, settings: Settings) -> pd.DataFr
     -------
     DataFrame indexed by account_id, one column for each of workload_h, potential, revenue, count
         field (the run's own territories), the overlay's name, or partner: left to the partner
-        whose contract is exclusive there, but for A customers and what an overlay counts.
+        whose contract is exclusive there, but for A customers and named accounts.
 
     Raises
     ------
@@ -151,13 +151,14 @@ def credit(market: Market, facts: pd.DataFrame, settings: Settings) -> pd.DataFr
         If the scope of an overlay is empty or asks for what does not exist.
     """
     table = pd.DataFrame(FIELD, index=facts.index, columns=MEASURES)
+    left = exclusive_partner(market, facts) != ""
     for name in reversed(ordered(settings.overlays)):
         asked = settings.overlays[name]
         inside = scope(market, facts, name, asked)
         table.loc[inside, list(asked.credits)] = name
-    left = exclusive_partner(market, facts)
-    free = (left != "") & (table == FIELD).all(axis=1)
-    table.loc[free] = PARTNER
+        if asked.by == "named":
+            left[inside] = False
+    table.loc[left] = PARTNER
     return table
 
 
