@@ -629,7 +629,9 @@ def coverage_table(run: Run) -> Shown:
             rows.append({"overlay": tell.overlay_name(run, name), "accounts": there} | sums)
     kinds = {"overlay": "text", "accounts": "number", "workload_h": "hours", "revenue": "money0"}
     shown = table(pd.DataFrame(rows), run.words, kinds)
-    return Shown(shown + _team_table(run)) if run.settings.overlays else shown
+    if not run.settings.overlays:
+        return shown
+    return Shown(f"{shown}<h4>{run.words.say('overlays.who')}</h4>{_team_table(run)}")
 
 
 def _team_table(run: Run) -> Shown:
