@@ -374,3 +374,15 @@ def test_areas_exclusive_to_two_partners_are_refused(tmp_path):
     )
     with pytest.raises(DataError, match="exclusive to several partners, such as x"):
         _distributor_areas(rows)
+
+
+def test_next_quarter_nothing_changes_hands_where_nothing_has_changed(tmp_path, monkeypatch):
+    run = run_of(tmp_path, monkeypatch)
+    steps.write_plan(run)
+    today = (run.folder / "accounts.csv").read_text(encoding="utf-8")
+    (tmp_path / "assignments.csv").write_text(today, encoding="utf-8")
+    with_today = ASKED["tables"] | {"assignments": "assignments.csv"}
+    again = run_of(tmp_path, monkeypatch, tables=with_today)
+    assert not (again.market.quality["rule"] == "rep_unknown").any()
+    assert steps.hand_over(again).empty
+    assert steps.reps(steps.overlay_runs(again)["key"])["rep_id"].tolist() == ["K1"]

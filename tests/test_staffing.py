@@ -298,6 +298,17 @@ def test_what_would_leave_one_more_vacant_is_no_amount_of_money():
     assert found.load["regret"].isna().all()
 
 
+def test_a_rep_is_not_taken_from_its_customers_to_fill_a_vacancy():
+    # One rep for two alike: to vacate the territory with its own customers loses them.
+    held = [
+        {"account_id": "A-a", "territory": "T1", "rep_id": "R1"},
+        {"account_id": "A-b", "territory": "T2", "rep_id": VACANT},
+    ]
+    market = line_market([1e6, 1e6], reps=reps({"home_lon": 19.1}), assignments=held)
+    assert holder(staffed(market)) == {"T1": "R1", "T2": VACANT}
+    assert relations.owners(market).tolist() == ["R1", ""]
+
+
 def test_today_is_compared_without_those_who_are_gone():
     held = [
         {"account_id": f"A-{u}", "territory": t, "rep_id": r}

@@ -21,7 +21,7 @@ import shapely
 from terrlib.errors import InfeasibleError, SettingsError
 from terrlib.inputs import units as shaping
 from terrlib.inputs.load import MANAGER, overlay_reps
-from terrlib.inputs.market import Market
+from terrlib.inputs.market import VACANT, Market
 from terrlib.inputs.settings import FIELD, Change, Overlay, Regions, Settings
 from terrlib.measures.facts import MEASURES
 from terrlib.measures.geometry import great_circle_km, road_km
@@ -422,7 +422,7 @@ def lead_regions(
     """
     names = sorted(regions.unique())
     table = pd.DataFrame({"territory": regions.index, "region": regions.to_numpy()})
-    table["rep_id"] = "VACANT"
+    table["rep_id"] = VACANT
     if not len(leads):
         return table
     at = units.loc[regions.index]
@@ -440,7 +440,7 @@ def lead_regions(
         for name, j in zip(names, chosen, strict=True)
         if j != EMPTY
     }
-    both = [called.get(name, (name, "VACANT")) for name in table["region"]]
+    both = [called.get(name, (name, VACANT)) for name in table["region"]]
     return table.assign(region=[b[0] for b in both], rep_id=[b[1] for b in both])
 
 

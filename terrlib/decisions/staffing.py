@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from terrlib.errors import SettingsError
-from terrlib.inputs.market import Market
+from terrlib.inputs.market import VACANT, Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.facts import planning_year
 from terrlib.measures.geometry import drive_h, great_circle_km, road_km
@@ -17,7 +17,6 @@ from terrlib.measures.relations import new_hires, owners, share_lost
 from terrlib.measures.workload import capacity_h, field_days, local_hop_km, nights, tour_share
 from terrlib.solve.assign import EMPTY, assign, assign_many, regret
 
-VACANT = "VACANT"
 COMPONENTS = [
     "travel", "relationship", "skill", "seniority", "ramp", "capacity", "relocation", "change",
 ]  # fmt: skip
@@ -215,7 +214,9 @@ class _Problem:
         # Dearer than all else together: a territory is vacant only where it has to be.
         # Twice the sum, so that a vacancy saved or made is told from money, whatever pairs go with it.
         wall = 2 * float(pairs.groupby("territory")["total"].max().abs().sum()) + 1
-        empty = settings.staffing.vacancy_loss * ev.to_numpy() + wall
+        # Who had a rep and has none loses what a stranger would lose, and new sales beside.
+        broken = _left_alone(market, facts, territory, settings).reindex(names).fillna(0.0)
+        empty = settings.staffing.vacancy_loss * ev.to_numpy() + broken.to_numpy() + wall
         full = capacity_h(settings, planning_year(market), market.country)
         fte = market.reps["fte"].to_numpy(float)
         return cls(
@@ -313,6 +314,16 @@ def _pairs(
     pairs["forbidden"] = pairs[WHY].any(axis=1)
     pairs["why"] = pairs[WHY].astype(bool).idxmax(axis=1).where(pairs["forbidden"], "")
     return pairs
+
+
+def _left_alone(
+    market: Market, facts: pd.DataFrame, territory: pd.Series, settings: Settings
+) -> pd.Series:
+    """Contribution lost where a territory with reps today gets none: territory -> currency a year."""
+    owner = owners(market)[facts.index]
+    lost = owner.map(share_lost(market, facts, settings)[""]).where(owner != "", 0.0)
+    money = settings.workload.margin * facts["revenue"].clip(lower=0) * lost
+    return money.groupby(facts["unit_id"].map(territory)).sum()
 
 
 def _way(

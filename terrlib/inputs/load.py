@@ -14,7 +14,7 @@ from pyproj import CRS
 
 from terrlib.errors import DataError, SettingsError
 from terrlib.inputs import duplicates, mapping, places, quality, read, trust, units
-from terrlib.inputs.market import Market
+from terrlib.inputs.market import VACANT, Market
 from terrlib.inputs.quality import Ledger
 from terrlib.inputs.settings import Overlay, Settings, TableFile, make_settings
 from terrlib.inputs.tables import COLUMNS
@@ -381,7 +381,7 @@ def _one_territory(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
 def _note_owners(ledger: Ledger, rows: dict[str, pd.DataFrame]) -> None:
     known = set(rows["reps"]["rep_id"])
     held = rows["assignments"]
-    strangers = held[(held["rep_id"] != "") & ~held["rep_id"].isin(known)]
+    strangers = held[~held["rep_id"].isin(["", VACANT, *known])]
     if known:
         ledger.find(
             "assignments", "rep_unknown", strangers, "rep_id", "held by somebody not among the reps"

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import geopandas as gpd
 import pandas as pd
 
+VACANT = "VACANT"  # in place of a rep: nobody
+
 
 @dataclass(frozen=True)
 class Market:
