@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
 from typing import NamedTuple
@@ -432,16 +434,25 @@ def refuse_impossible(market: Market, settings: Settings) -> None:
     if any("segment" in one.who for one in settings.overlays.values()):
         label = segments.find_segments(market, settings, market.held("segment")).label
     facts = measuring.account_facts(market, settings, label)
-    own = overlays.counted(facts, overlays.credit(market, facts, settings))
+    where = overlays.credit(market, facts, settings)
     for name, one in settings.overlays.items():
         part = overlays.overlay_market(market, facts, settings, name)
-        mine = overlays.counted(facts, overlays.credit(market, facts, settings), name, one)
-        mine = mine.loc[part.accounts.index].assign(unit_id=part.accounts["unit_id"])
-        try:
+        mine = overlays.counted(facts, where, name, one).loc[part.accounts.index]
+        mine = mine.assign(unit_id=part.accounts["unit_id"])
+        with _under_its_name(name):
             _refuse(part, overlays.overlay_settings(settings, name), mine)
-        except InfeasibleError as none:
-            raise InfeasibleError(f"overlays.{name}: {none}") from none
-    _refuse(market, settings, own)
+    _refuse(market, settings, overlays.counted(facts, where))
+    most = max(one.n_territories for one in range_of(market, settings))
+    overlays.refuse_few_territories(settings.regions.count or 0, most)
+
+
+@contextmanager
+def _under_its_name(overlay: str) -> Iterator[None]:
+    """Say of which overlay a refusal speaks."""
+    try:
+        yield
+    except InfeasibleError as none:
+        raise InfeasibleError(f"overlays.{overlay}: {none}" if overlay else str(none)) from none
 
 
 def _refuse(market: Market, settings: Settings, facts: pd.DataFrame) -> None:
@@ -469,14 +480,15 @@ def draw_territories(run: Run) -> Territories:
     if picked is not None and asked.n_territories == picked.picked:
         design = picked.designs[picked.picked]
         return _measured(run, design, design.territory, asked)
-    design = drawing.draw(
-        market,
-        unit_measures(run),
-        asked,
-        run.settings.territories,
-        run.settings.seed,
-        fixed(market),
-    )
+    with _under_its_name(run.overlay):
+        design = drawing.draw(
+            market,
+            unit_measures(run),
+            asked,
+            run.settings.territories,
+            run.settings.seed,
+            fixed(market),
+        )
     return _measured(run, design, design.territory, asked)
 
 

@@ -256,11 +256,15 @@ def test_what_is_counted_twice_is_seen_by_the_gate(tmp_path, monkeypatch):
         steps.check_run(run)
 
 
-def test_an_overlay_that_cannot_be_drawn_is_refused_under_its_name(tmp_path):
+def test_an_overlay_that_cannot_be_drawn_is_refused_under_its_name(tmp_path, monkeypatch):
     settings_ = asked(overlays={"key": {"by": "named", "count": 2, "balance": {"revenue": 0.01}}})
     market = load_market(settings_, folder_of(tmp_path))
     with pytest.raises(InfeasibleError, match=r"^overlays.key: "):
         steps.refuse_impossible(market, settings_)
+    # What arithmetic does not see is refused in the same way when it is drawn.
+    run = run_of(tmp_path, monkeypatch, overlays=settings_.model_dump(mode="json")["overlays"])
+    with pytest.raises(InfeasibleError, match=r"^overlays.key: "):
+        steps.draw_territories(steps.overlay_runs(run)["key"])
 
 
 def test_a_named_account_may_be_given_its_territory(tmp_path, monkeypatch):
@@ -310,6 +314,8 @@ def test_more_regions_than_territories_are_refused(tmp_path, monkeypatch):
     run = run_of(tmp_path, monkeypatch, regions={"count": 3})
     with pytest.raises(InfeasibleError, match="3 regions cannot be made of 2 territories"):
         steps.regions(run)
+    with pytest.raises(InfeasibleError, match="3 regions cannot be made of 2 territories"):
+        steps.refuse_impossible(run.market, run.settings)
 
 
 # ---------------------------------------------------------------------------- exclusive partners
