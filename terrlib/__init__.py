@@ -76,6 +76,7 @@ from terrlib.tables import (
     staff_map,
     staffing_numbers,
     target_table,
+    team_map,
     top_areas,
     trust_tables,
     unit_table,

@@ -821,6 +821,16 @@ def staff_map(run: Run) -> folium.Map:
     return maps.territory_map(shapes, run.words, homes, lines)
 
 
+def team_map(run: Run) -> folium.Map | Sentence:
+    """Draw the accounts that overlays serve, and from whose home; nothing where there are none."""
+    teams = [t for t in steps.overlay_runs(run).values() if len(t.market.reps)]
+    if not teams or not run.market.places:
+        return NOTHING
+    lines = pd.concat([spider(team) for team in teams])
+    homes = pd.concat([t.market.reps[["name", "home_lat", "home_lon"]] for t in teams])
+    return maps.team_map(steps.territories(run).map, lines, homes, run.words)
+
+
 SPIDER_CELLS = 40  # squares along the longer side of the map whose accounts share a line
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terrlib import steps
+from terrlib import steps, tables, tell
 from terrlib.decisions import overlays
 from terrlib.decisions.channels import choose_channels
 from terrlib.decisions.territories import draw
@@ -229,6 +229,11 @@ def test_two_overlays_at_once_are_drawn_staffed_and_written(tmp_path, monkeypatc
     crm = read_table(run.folder, "accounts").set_index("account_id")["rep_id"]
     assert crm[["A1", "A4"]].tolist() == ["K1", "K1"]
     assert set(crm.drop(["A1", "A4"])) == {"R1", "R2"}
+    html = tables.team_map(run).get_root().render()
+    assert html.count('"className": "spider"') == 2 and "Iga" in html and "Ala" not in html
+    assert "Iga" in tables.coverage_table(run)
+    assert tables.region_table(run).count("<tr>") == 2
+    assert "2,100" not in tell.overlays(run) and "1,700" in tell.overlays(run)
     # The finished files read back as they were decided.
     again = open_run(str(tmp_path / "s.yml"))
     assert steps.reps(steps.overlay_runs(again)["key"])["rep_id"].tolist() == ["K1"]

@@ -156,18 +156,47 @@ def territory_map(
         marks = [("#1d2733", "chart.home_mark"), (GREY, "chart.home_line")]
         Legend([(color, words.say(text)) for color, text in marks]).add_to(m)
     if homes is not None:
-        for home in homes.itertuples(index=False):
-            folium.CircleMarker(
-                (home.home_lat, home.home_lon),
-                radius=4,
-                color="#1d2733",
-                weight=2,
-                fill=True,
-                fill_color="#ffffff",
-                fill_opacity=1,
-                tooltip=escape(str(home.name)),
-            ).add_to(m)
+        _homes(m, homes)
     return m
+
+
+def team_map(
+    territories: gpd.GeoDataFrame, lines: pd.DataFrame, homes: pd.DataFrame, words: Words
+) -> folium.Map:
+    """Draw who serves whom beside the territories, which are grey.
+
+    Parameters
+    ----------
+    territories
+        territory, geometry: the run's own.
+    lines
+        As in `territory_map`, but of the territories of overlays; a colour for each.
+    homes
+        name, home_lat, home_lon of those who serve them.
+    words
+        Language of the legend.
+    """
+    m = territory_map(territories, words, only="")
+    names = sorted(lines["territory"].unique())
+    colors = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
+    _spider(m, lines, colors, words)
+    _homes(m, homes)
+    Legend([(DARKER[color], name) for name, color in colors.items()]).add_to(m)
+    return m
+
+
+def _homes(m: folium.Map, homes: pd.DataFrame) -> None:
+    for home in homes.itertuples(index=False):
+        folium.CircleMarker(
+            (home.home_lat, home.home_lon),
+            radius=4,
+            color="#1d2733",
+            weight=2,
+            fill=True,
+            fill_color="#ffffff",
+            fill_opacity=1,
+            tooltip=escape(str(home.name)),
+        ).add_to(m)
 
 
 def _spider(m: folium.Map, lines: pd.DataFrame, colors: Mapping[str, str], words: Words) -> None:
