@@ -282,6 +282,15 @@ def test_a_named_account_may_be_given_its_territory(tmp_path, monkeypatch):
     assert label.to_dict() == {"A1": "K2", "A4": "K1"}
 
 
+def test_named_accounts_of_one_unit_in_two_territories_are_refused():
+    market = line_market([5.0, 5.0], accounts=[{}, {"unit_id": "a"}])
+    rows = pd.DataFrame({"overlay": "key", "account_id": ["A-a", "A-b"], "territory": ["K1", "K2"]})
+    market = type(market)(**{**vars(market), "named_accounts": rows})
+    wanted = make_settings({"overlays": {"key": {"who": ["A-a", "A-b"]}}})
+    with pytest.raises(DataError, match="such as a, are placed in several territories"):
+        overlays.overlay_market(market, facts_of(market), wanted, "key")
+
+
 # ---------------------------------------------------------------------------- regions
 
 

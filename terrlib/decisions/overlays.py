@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from terrlib.errors import InfeasibleError, SettingsError
+from terrlib.errors import DataError, InfeasibleError, SettingsError
 from terrlib.inputs import units as shaping
 from terrlib.inputs.load import MANAGER, overlay_reps
 from terrlib.inputs.market import VACANT, Market
@@ -239,6 +239,13 @@ def overlay_market(market: Market, facts: pd.DataFrame, settings: Settings, name
         Accounts in scope, on the units that `by` asks for; its reps; its named accounts with a
         territory as overrides. Who holds what today, locks on units and prices of change speak of
         the run's own territories and are left out.
+
+    Raises
+    ------
+    DataError
+        If accounts of one unit are placed in several territories.
+    SettingsError
+        As `scope`.
     """
     asked = settings.overlays[name]
     accounts = market.accounts.loc[scope(market, facts, name, asked)].assign(protected=False)
@@ -249,7 +256,13 @@ def overlay_market(market: Market, facts: pd.DataFrame, settings: Settings, name
     held = held[(held["overlay"] == name) & (held["territory"].fillna("") != "")]
     held = held[held["account_id"].isin(accounts.index)]
     unit_id = held["account_id"].map(accounts["unit_id"])
-    overrides = pd.DataFrame({"unit_id": unit_id, "territory": held["territory"]})
+    overrides = pd.DataFrame({"unit_id": unit_id, "territory": held["territory"]}).drop_duplicates()
+    if (torn := overrides["unit_id"].duplicated()).any():
+        where = overrides.loc[torn, "unit_id"].iloc[0]
+        raise DataError(
+            f"named_accounts: accounts of {name} that lie on one point or in one unit, such as "
+            f"{where}, are placed in several territories: leave one"
+        )
     locks = market.rep_locks
     return replace(
         market,
@@ -259,7 +272,7 @@ def overlay_market(market: Market, facts: pd.DataFrame, settings: Settings, name
         places=places,
         reps=reps,
         rep_locks=locks[locks["rep_id"].isin(reps.index)].reset_index(drop=True),
-        overrides=overrides.reindex(columns=market.overrides.columns).drop_duplicates(),
+        overrides=overrides.reindex(columns=market.overrides.columns),
         travel=market.travel if asked.by == "geography" else market.travel.iloc[:0],
         given=market.given | {"reps"} if len(reps) else market.given - {"reps"},
         **_without_today(market),
