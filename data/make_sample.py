@@ -146,6 +146,17 @@ REPS = """
 30 1 senior Poznań: Magdalena Sójka
 32 1 mid Szczecin: Adam Rybitwa
 """
+LEAVES = {"R04": "2026-09-30"}  # and nobody is hired yet: a vacant territory
+# Key account managers serve the largest customers wherever they are; managers lead regions.
+SPECIALISTS = """
+rep_id,name,home_lat,home_lon,role,fte,seniority,skills,cost_year,leaves,region
+K1,Irena Bielik,52.2298,21.0118,kam,1,senior,,260000,,
+K2,Marcin Sokół,50.0614,19.9366,kam,1,senior,,260000,,
+M1,Zofia Łabędź,52.4069,16.9299,manager,1,senior,,300000,,Zachód
+M2,Jerzy Orlik,52.2298,21.0118,manager,1,senior,,300000,,Wschód
+M3,Hanna Kruk,50.2584,19.0275,manager,1,senior,,300000,,Południe
+"""
+KEY_ACCOUNTS = 20  # the largest by sales of the last year
 PAY = {"junior": 150_000, "mid": 180_000, "senior": 215_000}
 CHANNELS = """
 channel,label_pl,label_en,consent_needed,fixed_cost,cost_per_contact,max_contacts,response_rate,\
@@ -167,6 +178,7 @@ D4,Hurt Zielona Miedza,0.25,0.7,12000,2500000
 """
 COVERED = {"D1": ["06", "18", "20"], "D2": ["22", "28", "32"], "D3": ["12", "24", "26"],
            "D4": ["02", "08", "16"]}  # fmt: skip
+EXCLUSIVE = {"D2": ["3208", "3213", "3261"]}  # areas that a contract leaves to one partner
 OVERRIDES = """
 unit_id,territory,reason,who,date
 1465,T07,Umowy ramowe w Warszawie prowadzi dotychczasowa opiekunka,dyrektor sprzedaży,2026-09-15
@@ -187,16 +199,18 @@ def main(folder: Path, truth: Path) -> None:
     say(f"{len(accounts)} accounts; inventing deals and sales")
     deals = make_deals(accounts)
     accounts["customer_since"] = first_days(accounts, deals)
+    sales = make_sales(accounts)
     tables = {
         "accounts": lay_out(accounts),
         "assignments": make_assignments(accounts),
         "channels": literal(CHANNELS),
         "distributor_areas": make_coverage(areas),
         "distributors": literal(DISTRIBUTORS),
+        "named_accounts": make_named(sales),
         "opportunities": deals,
         "overrides": literal(OVERRIDES),
         "reps": make_reps(accounts, places),
-        "sales": make_sales(accounts),
+        "sales": sales,
         "targets": make_targets(deals),
         "areas": areas.drop(columns=["geometry", "weight"]),
     }
@@ -521,7 +535,8 @@ def make_reps(accounts: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
         skills = sorted({*met.index[:3], *rng.choice(met.index, 2)})
         lat, lon = home.loc[town, ["lat", "lon"]] + rng.normal(0, 0.02, 2)
         rows.append(("R" + territory[code][1:], name, round(lat, 4), round(lon, 4), "field", fte,
-                     seniority, "|".join(skills), round(PAY[seniority] * float(fte))))  # fmt: skip
+                     seniority, "|".join(skills), round(PAY[seniority] * float(fte)),
+                     LEAVES.get("R" + territory[code][1:], ""), ""))  # fmt: skip
     columns = [
         "rep_id",
         "name",
@@ -532,8 +547,10 @@ def make_reps(accounts: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
         "seniority",
         "skills",
         "cost_year",
+        "leaves",
+        "region",
     ]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.concat([pd.DataFrame(rows, columns=columns), literal(SPECIALISTS).fillna("")])
 
 
 def make_coverage(areas: gpd.GeoDataFrame) -> pd.DataFrame:
@@ -542,8 +559,9 @@ def make_coverage(areas: gpd.GeoDataFrame) -> pd.DataFrame:
     for partner, codes in COVERED.items():
         for area_id in areas.loc[areas["area_id"].str[:2].isin(codes), "area_id"]:
             rate, reached = rng.uniform(0.4, 0.95), rng.random() < 0.8  # noqa: PLR2004
-            rows += [(partner, area_id, round(rate, 2))] if reached else []
-    return pd.DataFrame(rows, columns=["distributor_id", "area_id", "coverage_rate"])
+            alone = "true" if area_id in EXCLUSIVE.get(partner, []) else ""
+            rows += [(partner, area_id, round(rate, 2), alone)] if reached else []
+    return pd.DataFrame(rows, columns=["distributor_id", "area_id", "coverage_rate", "exclusive"])
 
 
 # Deals and sales ----------------------------------------------------------------------------------
@@ -696,6 +714,14 @@ def draw_lines(
             "product_line": LINES[rng.permutation(items)],
         }
     )
+
+
+def make_named(sales: pd.DataFrame) -> pd.DataFrame:
+    """Name the largest customers of the last year as key accounts."""
+    year = sales[sales["date"] > LAST - pd.DateOffset(years=1)]
+    largest = year.groupby("account_id")["amount"].sum().sort_index()
+    largest = largest.sort_values(ascending=False, kind="stable").index[:KEY_ACCOUNTS]
+    return pd.DataFrame({"overlay": "key_accounts", "account_id": sorted(largest)})
 
 
 def make_targets(deals: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,8 @@ import nbformat
 import pandas as pd
 
 from terrlib import steps, tables, tell
-from terrlib.inputs.settings import assumptions
+from terrlib.decisions.staffing import owner_of
+from terrlib.inputs.settings import FIELD, assumptions
 from terrlib.runs import NOTEBOOKS, Run, read_notes
 from terrlib.show import maps, report
 from terrlib.show.report import Page, bullets, plain
@@ -147,7 +148,10 @@ def _tiles(run: Run) -> list[tuple[str, str]]:
             (words.write(len(steps.hand_over(run)), "number"), words.label("moved_accounts"))
         )
     tiles.append(
-        (words.write(float(drawn.card["white_space"].sum()), "short"), words.label("white_space"))
+        (
+            words.write(float(steps.account_facts(run)["white_space"].sum()), "short"),
+            words.label("white_space"),
+        )
     )
     return tiles
 
@@ -159,6 +163,12 @@ def decisions(run: Run) -> list[str]:
     vacant = rep.loc[rep["rep_id"] == "VACANT", "territory"].tolist()
     if vacant and run.market.has("reps"):
         found.append(say("decide.vacant", n=len(vacant), names=", ".join(vacant)))
+    for name, team in steps.overlay_runs(run).items():
+        rows = steps.reps(team)
+        empty = rows.loc[rows["rep_id"] == "VACANT", "territory"].tolist()
+        if empty:
+            called = f"{tell.overlay_name(run, name)}: {', '.join(empty)}"
+            found.append(say("decide.vacant", n=len(empty), names=called))
     moves = steps.hand_over(run)
     if len(moves):
         found.append(say("decide.moves", n=len(moves), risk=float(moves["risk"].sum())))
@@ -169,7 +179,9 @@ def decisions(run: Run) -> list[str]:
     if gap > 1:
         found.append(say("decide.goal", gap=gap))
     channel = steps.selling(run)
-    partners = channel.loc[channel["channel"] != "direct", "territory"].tolist()
+    bound = steps.bound_by_contract(run)
+    talk = (channel["channel"] != "direct") & ~channel["territory"].isin(bound)
+    partners = channel.loc[talk, "territory"].tolist()
     if partners:
         found.append(say("decide.partners", names=", ".join(partners)))
     consent = run.market.accounts[["consent_email", "consent_phone", "consent_sms"]].any(axis=1)
@@ -198,12 +210,13 @@ def warnings(run: Run) -> list[str]:
         f"{run.words.label(f'rule.{rule}')}: {run.words.write(row.n, 'account')}, {run.words.write(row.money, 'money0')}"
         for rule, row in zip(by.index, by.itertuples(index=False), strict=True)
     ]
-    return [*proof, str(tell.quality(run)), *lines, *absent]
+    beside = [str(tell.overlays(run))] if (steps.credit(run) != FIELD).any(axis=None) else []
+    return [*proof, *beside, str(tell.quality(run)), *lines, *absent]
 
 
 def _territory_table(run: Run) -> str:
     card = steps.territories(run).card.reset_index()
-    rep = steps.reps(run).drop_duplicates("territory").set_index("territory")["rep_id"]
+    rep = owner_of(steps.reps(run))
     names = run.market.reps["name"] if len(run.market.reps) else pd.Series(dtype=str)
     card["rep"] = card["territory"].map(rep).map(names).fillna(run.words.label("VACANT"))
     kinds = {

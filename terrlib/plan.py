@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -59,6 +60,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     "accounts": _columns(
         "account_id key, territory id, rep_id id, channel id, effective_date date, segment id"
     ),
+    "region": _columns("territory key, region id, rep_id id"),
     "quality": _columns(
         "table key, key key, rule key, severity id, field id, value text, message text, money "
         "number"
@@ -164,7 +166,7 @@ def budget(
     market: Market,
     facts: pd.DataFrame,
     territory: pd.Series,
-    rep: pd.DataFrame,
+    teams: Sequence[Team],
     channel: pd.DataFrame,
     areas: pd.DataFrame,
     spent: Spending,
@@ -174,7 +176,8 @@ def budget(
     """Put every cost of the plan on its area and quarter: as `COLUMNS["plan/budget"]`.
 
     Categories: marketing (the budget by channel), sales_people and travel (reps, by workload),
-    partner_support, contingency. Each amount is split exactly over areas and quarters.
+    partner_support, contingency. The people are those of the run's own territories and of every
+    overlay. Each amount is split exactly over areas and quarters.
     """
     quarters = next_quarters(market.quarter, settings.timeline.quarters)
     cost: list[tuple[str, str, str, str, int]] = [
@@ -182,7 +185,8 @@ def budget(
         for r in reached.itertuples(index=False)
         if r.spend
     ]
-    cost += _people(market, facts, territory, rep, settings)
+    for team in teams:
+        cost += people(team, facts, territory, settings)
     cost += _partners(market, channel, areas)
     if spent.contingency:
         names = sorted(territory.unique())
@@ -209,28 +213,79 @@ def budget(
     return table.groupby(keys, as_index=False)["amount"].sum() if len(table) else table
 
 
-def _people(
-    market: Market, facts: pd.DataFrame, territory: pd.Series, rep: pd.DataFrame, settings: Settings
+class Team(NamedTuple):
+    """People who serve accounts: those of the run's own territories, or of an overlay.
+
+    Attributes
+    ----------
+    reps
+        Indexed by rep_id: cost_year.
+    rep
+        territory, rep_id.
+    served
+        account_id -> territory of this team.
+    hours
+        Indexed by account_id: workload_h, travel_h that this team spends.
+    """
+
+    reps: pd.DataFrame
+    rep: pd.DataFrame
+    served: pd.Series
+    hours: pd.DataFrame
+
+
+def people(
+    team: Team, facts: pd.DataFrame, territory: pd.Series, settings: Settings
 ) -> list[tuple[str, str, str, str, int]]:
-    """Reps and their travel, split over the areas of their territory by hours."""
-    if not len(market.reps):
-        return []
-    rows = _areas_of(facts, territory)
-    found = []
-    for name, rep_id in rep[["territory", "rep_id"]].itertuples(index=False):
-        if rep_id not in market.reps.index:
+    """Reps and their travel, split by hours over the areas they work in.
+
+    Parameters
+    ----------
+    team
+        Who serves which accounts. A rep of several territories costs once.
+    facts, territory
+        Indexed by account_id: unit_id, area_id; unit_id -> the run's own territory.
+    settings
+        `workload`.
+
+    Returns
+    -------
+    list of (territory, area_id, "", sales_people or travel, minor units a year)
+
+    Examples
+    --------
+    >>> team = Team(
+    ...     pd.DataFrame({"cost_year": [100.0]}, index=["K1"]),
+    ...     pd.DataFrame({"territory": ["KA1", "KA2"], "rep_id": ["K1", "K1"]}),
+    ...     pd.Series({"a": "KA1", "b": "KA2"}),
+    ...     pd.DataFrame({"workload_h": [3.0, 1.0], "travel_h": 0.0}, index=["a", "b"]),
+    ... )
+    >>> facts = pd.DataFrame({"unit_id": ["u", "v"], "area_id": ""}, index=["a", "b"])
+    >>> found = people(team, facts, pd.Series({"u": "T1", "v": "T2"}), Settings())
+    >>> [(row[0], row[-1]) for row in found if row[3] == "sales_people"]
+    [('T1', 7500), ('T2', 2500)]
+    """
+    rows = _areas_of(facts, territory)[["territory", "area_id"]].join(
+        team.hours[["workload_h", "travel_h"]], how="inner"
+    )
+    served, found = team.served.reindex(rows.index), []
+    for rep_id, mine in team.rep.groupby("rep_id", sort=False)["territory"]:
+        if rep_id not in team.reps.index:
             continue
-        year = market.reps.loc[rep_id, "cost_year"]
+        year = team.reps.loc[rep_id, "cost_year"]
         year = settings.workload.rep_cost_year if pd.isna(year) else float(year)
-        here = rows[rows["territory"] == name].groupby("area_id")[["workload_h", "travel_h"]].sum()
+        here = rows[served.isin(mine)].groupby(["territory", "area_id"]).sum()
         if here.empty:
             continue
-        ids = here.index.tolist()
-        people = split_exact(round(year * 100), here["workload_h"].tolist(), ids)
+        ids = ["\t".join(key) for key in here.index]
+        cost = split_exact(round(year * 100), here["workload_h"].tolist(), ids)
         km = here["travel_h"].sum() * settings.workload.speeds_kmh[1] * settings.workload.km_rate
         travel = split_exact(round(km * 100), here["travel_h"].tolist(), ids)
-        found += [(name, a, "", "sales_people", x) for a, x in zip(ids, people, strict=True)]
-        found += [(name, a, "", "travel", x) for a, x in zip(ids, travel, strict=True)]
+        for category, amounts in (("sales_people", cost), ("travel", travel)):
+            found += [
+                (name, area, "", category, x)
+                for (name, area), x in zip(here.index, amounts, strict=True)
+            ]
     return found
 
 
@@ -266,12 +321,16 @@ def accounts(
     market: Market,
     facts: pd.DataFrame,
     territory: pd.Series,
-    rep: pd.DataFrame,
+    owner: pd.Series,
     channel: pd.DataFrame,
+    left: Collection[str] = (),
 ) -> pd.DataFrame:
-    """What a CRM imports: every account with its territory, rep and channel, from the first day on."""
+    """What a CRM imports: every account with its territory, rep and channel, from the first day on.
+
+    `owner` is account_id -> rep_id; `left` are accounts that a contract leaves to a partner:
+    indirect, whatever their territory.
+    """
     name = facts["unit_id"].map(territory)
-    owner = rep.drop_duplicates("territory").set_index("territory")["rep_id"]
     sold = channel.set_index("territory")["channel"]
     dated = market.quarter[:4].isdigit()
     start = pd.Period(market.quarter, freq="Q").start_time if dated else pd.NaT
@@ -279,8 +338,8 @@ def accounts(
         {
             "account_id": facts.index,
             "territory": name.to_numpy(),
-            "rep_id": name.map(owner).to_numpy(),
-            "channel": name.map(sold).to_numpy(),
+            "rep_id": owner.reindex(facts.index).to_numpy(),
+            "channel": np.where(facts.index.isin(list(left)), "indirect", name.map(sold)),
             "effective_date": start,
             "segment": facts["segment"].to_numpy(),
         }
@@ -376,6 +435,66 @@ def check_plan(tables: Mapping[str, pd.DataFrame]) -> list[Check]:
         found.append(
             _equal("moves_lead_to_the_plan", int((now == moved["to_territory"]).sum()), len(moved))
         )
+    return found
+
+
+def once_each(name: str, inside: pd.Index, crm: pd.DataFrame, territories: set[str]) -> Check:
+    """Check that an overlay holds each account in its scope once, and none else.
+
+    Parameters
+    ----------
+    name
+        The overlay.
+    inside
+        account_id in scope.
+    crm
+        Its written `accounts.csv`.
+    territories
+        Its territories.
+
+    Examples
+    --------
+    >>> crm = pd.DataFrame({"account_id": ["a", "a"], "territory": ["K1", "K2"]})
+    >>> once_each("key", pd.Index(["a"]), crm, {"K1", "K2"}).ok
+    False
+    """
+    placed = crm.loc[crm["territory"].isin(territories), "account_id"]
+    ok = placed.is_unique and len(placed) == len(crm) and set(placed) == set(inside)
+    return Check("overlay.each_account_once", ok, f"{name}: {len(placed)}", str(len(inside)))
+
+
+def counted_once(
+    facts: pd.DataFrame,
+    left: pd.DataFrame,
+    cards: Mapping[str, pd.DataFrame],
+    by_overlay: Mapping[str, list[str]],
+) -> list[Check]:
+    """Check that what every overlay is credited with, and what partners take, add up to the whole.
+
+    Parameters
+    ----------
+    facts
+        Of every account: workload_h, potential, revenue.
+    left
+        The rows of accounts that are left to partners.
+    cards
+        field and every overlay -> its written scorecard.
+    by_overlay
+        Overlay -> the measures it is credited with; the run's own territories count all that no
+        other does.
+
+    Returns
+    -------
+    list of Check
+        One for each of workload_h, potential and revenue, to six digits of the whole.
+    """
+    found = []
+    for measure in ("workload_h", "potential", "revenue"):
+        count = [n for n in cards if n not in by_overlay or measure in by_overlay[n]]
+        sums = sum(pd.to_numeric(cards[n][measure]).sum() for n in count) + left[measure].sum()
+        whole = float(facts[measure].sum())
+        ok = abs(float(sums) - whole) <= 1e-6 * max(abs(whole), 1.0)
+        found.append(Check(f"counted_once.{measure}", ok, f"{float(sums):.2f}", f"{whole:.2f}"))
     return found
 
 

@@ -65,6 +65,8 @@ class Run:
         A finished run whose decisions are read where this folder has none, or None.
     settings, market, words
         What was asked, the trusted tables, and the language to speak.
+    overlay, field
+        Name of the overlay that this is, and the run that it belongs to; "" and None for a run.
     """
 
     name: str
@@ -73,6 +75,8 @@ class Run:
     settings: Settings
     market: Market
     words: Words
+    overlay: str = ""
+    field: Run | None = None
 
     def has(self, table: str) -> bool:
         """Tell whether a file of this run, like `decisions/territory`, is there with rows."""
@@ -97,6 +101,13 @@ class Run:
 
     def _roots(self) -> list[Path]:
         return [self.folder] + ([self.base] if self.base else [])
+
+
+def overlay_run(run: Run, name: str, settings: Settings, market: Market) -> Run:
+    """Open an overlay of a run, which writes and reads in `overlays/<name>/` of its folder."""
+    base = run.base / "overlays" / name if run.base else None
+    folder = run.folder / "overlays" / name
+    return Run(f"{run.name}/{name}", folder, base, settings, market, run.words, name, run)
 
 
 # ---------------------------------------------------------------------------- tables on disk

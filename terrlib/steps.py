@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
 from typing import NamedTuple
@@ -16,6 +18,7 @@ from terrlib.decisions import (
     channels,
     goals,
     moves,
+    overlays,
     segments,
     spending,
     staffing,
@@ -24,7 +27,7 @@ from terrlib.decisions import (
 )
 from terrlib.decisions import rules as asking
 from terrlib.decisions import territories as drawing
-from terrlib.errors import SettingsError
+from terrlib.errors import InfeasibleError, SettingsError
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings, VisitClass
 from terrlib.inputs.settings import Territories as Asked
@@ -39,6 +42,7 @@ from terrlib.runs import (
     Run,
     note,
     open_run,
+    overlay_run,
     read_facts,
     read_notes,
     read_table,
@@ -121,6 +125,8 @@ def rfm(run: Run) -> pd.DataFrame:
 @cache
 def account_facts(run: Run) -> pd.DataFrame:
     """Everything that is measured of an account; segments as decided, else found here."""
+    if run.field is not None:
+        return _overlay_facts(run, run.field)
     kept = read_facts(run) if run.has("decisions/segment") else None
     if kept is not None and kept.index.equals(run.market.accounts.index):
         return kept
@@ -151,6 +157,165 @@ def _segment(run: Run) -> pd.Series:
     return find_segments(run).label
 
 
+# ---------------------------------------------------------------------------- overlays
+
+
+@cache
+def credit(run: Run) -> pd.DataFrame:
+    """Where each measure of each account counts: see `decisions.overlays.credit`."""
+    return overlays.credit(run.market, account_facts(run), run.settings)
+
+
+@cache
+def counted(run: Run) -> pd.DataFrame:
+    """Facts of the accounts with 0 in what counts in an overlay or is left to a partner.
+
+    What territories are balanced, staffed and judged by; the plan tables speak of every account.
+    """
+    if run.field is not None:
+        return account_facts(run)
+    return overlays.counted(account_facts(run), credit(run))
+
+
+@cache
+def overlay_runs(run: Run) -> dict[str, Run]:
+    """Every overlay of a run, as a run of its own: drawn, staffed and written by the same steps."""
+    market, facts, asked = run.market, account_facts(run), run.settings
+    return {
+        name: overlay_run(
+            run,
+            name,
+            overlays.overlay_settings(asked, name),
+            overlays.overlay_market(market, facts, asked, name),
+        )
+        for name in asked.overlays
+    }
+
+
+def _overlay_facts(run: Run, field: Run) -> pd.DataFrame:
+    accounts, asked = run.market.accounts, field.settings.overlays[run.overlay]
+    mine = account_facts(field).loc[accounts.index].assign(unit_id=accounts["unit_id"])
+    return overlays.counted(mine, credit(field), run.overlay, asked)
+
+
+def teams(run: Run) -> list[plan.Team]:
+    """Everybody who serves accounts: the reps of the territories and those of every overlay."""
+    return [
+        plan.Team(
+            one.market.reps,
+            reps(one),
+            counted(one)["unit_id"].map(territories(one).territory),
+            counted(one),
+        )
+        for one in (run, *overlay_runs(run).values())
+    ]
+
+
+def left_to_partners(run: Run) -> pd.DataFrame:
+    """Accounts that an exclusive contract leaves to a partner: distributor_id, sales a year."""
+    facts = account_facts(run)
+    left = facts[(credit(run) == overlays.PARTNER).any(axis=1)]
+    margin = max(run.settings.workload.margin, 1e-9)
+    return pd.DataFrame(
+        {
+            "distributor_id": overlays.exclusive_partner(run.market, facts)[left.index],
+            "sales": left["revenue"].clip(lower=0) + left["ev"] / margin,
+        }
+    )
+
+
+def bound_by_contract(run: Run) -> set[str]:
+    """Territories with accounts that a contract leaves to a partner, whatever pays more."""
+    left = account_facts(run).loc[left_to_partners(run).index, "unit_id"]
+    return set(left.map(territories(run).territory))
+
+
+@cache
+def regions(run: Run) -> pd.DataFrame:
+    """Territories rolled up to regions, each with a manager: territory, region, rep_id.
+
+    Drawn as territories are, with the territories as units; empty where no regions are asked for.
+    Where they are, an overlay is a region of its own, led by the manager of that name.
+
+    Raises
+    ------
+    InfeasibleError
+        If there are no such regions.
+    """
+    if run.field is not None:
+        return _overlay_region(run, run.field)
+    count = _region_count(run)
+    if not count:
+        return pd.DataFrame(columns=["territory", "region", "rep_id"])
+    if run.has("region"):
+        kept = run.read("region")
+        if set(kept["territory"]) == set(territories(run).territory):
+            return kept
+    market, measures, asked = _region_rules(run, count)
+    how, seed = run.settings.territories, run.settings.seed
+    label = drawing.draw(market, measures, asked, how, seed).territory
+    return overlays.lead_regions(label, market.units, _leads(run), run.settings)
+
+
+def _leads(run: Run) -> pd.DataFrame:
+    """Managers of the run's own regions."""
+    leads = overlays.managers(run.market)
+    return leads[~leads["region"].isin(list(run.settings.overlays))] if len(leads) else leads
+
+
+def _region_count(run: Run) -> int:
+    return run.settings.regions.count or len(_leads(run))
+
+
+def _overlay_region(run: Run, field: Run) -> pd.DataFrame:
+    names = sorted(territories(run).territory.unique()) if _region_count(field) else []
+    leads = overlays.managers(field.market)
+    lead = list(leads.index[leads["region"] == run.overlay]) if len(leads) else []
+    manager = lead[0] if lead else staffing.VACANT
+    return pd.DataFrame({"territory": names, "region": run.overlay, "rep_id": manager})
+
+
+def _region_rules(run: Run, count: int) -> tuple[Market, pd.DataFrame, drawing.Rules]:
+    territory = territories(run).territory
+    overlays.refuse_few_territories(count, territory.nunique())
+    market = overlays.region_market(run.market, territory, unit_measures(run))
+    measures = unit_measures(run).groupby(territory).sum().rename_axis("unit_id")
+    return market, measures, rules_of(market, overlays.region_settings(run.settings, count))
+
+
+def region_checks(run: Run, rows: pd.DataFrame) -> list[Check]:
+    """Recompute from the labels that regions are whole and as balanced as asked."""
+    if rows.empty:
+        return []
+    market, measures, asked = _region_rules(run, rows["region"].nunique())
+    label = rows.set_index("territory")["region"].reindex(measures.index)
+    found = drawing.checks(market, measures, label, asked)
+    kept = [c for c in found if c.check != "overrides_kept"]
+    return [replace(c, check=f"regions.{c.check}") for c in kept]
+
+
+def overlay_checks(run: Run) -> list[Check]:
+    """Recompute from the written files that overlays cover their scope once and count nothing twice."""
+    facts, asked = account_facts(run), run.settings.overlays
+    cards = {overlays.FIELD: read_table(run.folder, "scorecard")}
+    found: list[Check] = []
+    for name, one in overlay_runs(run).items():
+        crm = read_table(one.folder, "accounts")
+        label = read_table(one.folder, "decisions/territory").set_index("unit_id")["territory"]
+        label = label.reindex(one.market.units.index)
+        inside = overlays.scope(run.market, facts, name, asked[name])
+        found += [
+            replace(c, check=f"overlay.{c.check}", value=f"{name}: {c.value}")
+            for c in drawing.checks(one.market, unit_measures(one), label, rules(one))
+            if c.check != "overrides_kept" or len(one.market.overrides)
+        ]
+        found.append(plan.once_each(name, inside, crm, set(label.dropna())))
+        cards[name] = read_table(one.folder, "scorecard")
+    left = facts[(credit(run) == overlays.PARTNER).any(axis=1)]
+    by_overlay = {name: [str(m) for m in one.credits] for name, one in asked.items()}
+    return found + plan.counted_once(facts, left, cards, by_overlay) if asked else found
+
+
 # ---------------------------------------------------------------------------- 02 territories
 
 
@@ -165,7 +330,7 @@ def recorded_visits(run: Run) -> dict[str, VisitClass]:
 def size_sales_force(run: Run) -> sizing.Sizing:
     """Ask four methods how many reps there should be (notebook 02)."""
     wanted = run.settings.goals.total or float(run.market.targets["amount"].fillna(0.0).sum())
-    return sizing.size_sales_force(run.market, account_facts(run), run.settings, wanted)
+    return sizing.size_sales_force(run.market, counted(run), run.settings, wanted)
 
 
 DEFAULT_TOLERANCE = 0.15
@@ -213,7 +378,8 @@ def range_of(market: Market, settings: Settings) -> list[drawing.Rules]:
             protected=asking.protected_units(market),
             max_accounts=change.max_accounts,
             max_revenue=change.max_revenue,
-            whole=market.places,
+            whole=market.places and settings.territories.whole,
+            prefix=settings.territories.prefix,
             terms=asking.terms_of(market, settings),
         )
         for k in range(low, high + 1)
@@ -265,7 +431,31 @@ def refuse_impossible(market: Market, settings: Settings) -> None:
         Where the matrix of travel lacks a pair, or a territory a rep.
     """
     label = pd.Series("", index=market.accounts.index)
+    if any("segment" in one.who for one in settings.overlays.values()):
+        label = segments.find_segments(market, settings, market.held("segment")).label
     facts = measuring.account_facts(market, settings, label)
+    where = overlays.credit(market, facts, settings)
+    for name, one in settings.overlays.items():
+        part = overlays.overlay_market(market, facts, settings, name)
+        mine = overlays.counted(facts, where, name, one).loc[part.accounts.index]
+        mine = mine.assign(unit_id=part.accounts["unit_id"])
+        with _under_its_name(name):
+            _refuse(part, overlays.overlay_settings(settings, name), mine)
+    _refuse(market, settings, overlays.counted(facts, where))
+    most = max(one.n_territories for one in range_of(market, settings))
+    overlays.refuse_few_territories(settings.regions.count or 0, most)
+
+
+@contextmanager
+def _under_its_name(overlay: str) -> Iterator[None]:
+    """Say of which overlay a refusal speaks."""
+    try:
+        yield
+    except InfeasibleError as none:
+        raise InfeasibleError(f"overlays.{overlay}: {none}" if overlay else str(none)) from none
+
+
+def _refuse(market: Market, settings: Settings, facts: pd.DataFrame) -> None:
     measures = measuring.unit_measures(facts, market.units.index)
     asked, held = range_of(market, settings), fixed(market)
     possible = [one for one in asked if not drawing.impossible(market, measures, one, held)]
@@ -279,7 +469,7 @@ def refuse_impossible(market: Market, settings: Settings) -> None:
 @cache
 def unit_measures(run: Run) -> pd.DataFrame:
     """Workload, potential, revenue and count of every unit."""
-    return measuring.unit_measures(account_facts(run), run.market.units.index)
+    return measuring.unit_measures(counted(run), run.market.units.index)
 
 
 @cache
@@ -290,14 +480,15 @@ def draw_territories(run: Run) -> Territories:
     if picked is not None and asked.n_territories == picked.picked:
         design = picked.designs[picked.picked]
         return _measured(run, design, design.territory, asked)
-    design = drawing.draw(
-        market,
-        unit_measures(run),
-        asked,
-        run.settings.territories,
-        run.settings.seed,
-        fixed(market),
-    )
+    with _under_its_name(run.overlay):
+        design = drawing.draw(
+            market,
+            unit_measures(run),
+            asked,
+            run.settings.territories,
+            run.settings.seed,
+            fixed(market),
+        )
     return _measured(run, design, design.territory, asked)
 
 
@@ -321,7 +512,7 @@ def fixed(market: Market) -> pd.Series:
 def _measured(
     run: Run, design: drawing.Design | None, territory: pd.Series, asked: drawing.Rules
 ) -> Territories:
-    market, facts = run.market, account_facts(run)
+    market, facts = run.market, counted(run)
     of_account = facts["unit_id"].map(territory)
     shares = (
         drawing.fair_shares(territory, unit_measures(run), asked, market)
@@ -332,7 +523,7 @@ def _measured(
     present = pd.DataFrame()
     if market.has("assignments"):
         held = market.held("territory").reindex(facts.index).dropna()
-        present = judging.scorecard(market, facts, held, None, None)
+        present = judging.scorecard(market, account_facts(run), held, None, None)
     shapes = judging.territory_shapes(market, territory).merge(
         card.reset_index(), on="territory", validate="one_to_one"
     )
@@ -341,16 +532,24 @@ def _measured(
 
 
 def write_territories(run: Run) -> pd.DataFrame:
-    """Write the territories, the overrides, the map and both scorecards, if every rule holds."""
+    """Write the territories, the overrides, the map and both scorecards, if every rule holds.
+
+    Regions and the territories of every overlay are written with them.
+    """
+    for one in overlay_runs(run).values():
+        write_territories(one)
     drawn = territories(run)
     require([Check(*row) for row in drawn.checks.itertuples(index=False)])
     run.write("decisions/overrides", run.market.overrides)
     write_map(run, drawn.map)
-    if drawn.design is not None:
+    if drawn.design is not None and run.field is None:
         note(run.folder, proof=proof_of(drawn.design)._asdict())
     run.write("scorecard", drawn.card.reset_index())
     if len(drawn.present):
         run.write("scorecard_present", drawn.present.reset_index())
+    if len(region := regions(run)):
+        require(region_checks(run, region) if run.field is None else [])
+        run.write("region", region)
     label = drawn.territory
     return run.write(
         "decisions/territory", pd.DataFrame({"unit_id": label.index, "territory": label.to_numpy()})
@@ -499,9 +698,7 @@ def _bar(run: Run, what: str) -> drawing.Follow:
 @cache
 def assign_reps(run: Run) -> staffing.Staffing:
     """Give every territory a rep, or say that it is vacant (notebook 03)."""
-    return staffing.assign_reps(
-        run.market, account_facts(run), territories(run).territory, run.settings
-    )
+    return staffing.assign_reps(run.market, counted(run), territories(run).territory, run.settings)
 
 
 class Fairness(NamedTuple):
@@ -514,13 +711,17 @@ class Fairness(NamedTuple):
 
 @cache
 def fairness(run: Run) -> Fairness:
-    """Measure work and opportunity of every rep, today and in the plan (notebook 03)."""
-    market, facts, asked = run.market, account_facts(run), run.settings
+    """Measure work and opportunity of every rep, today and in the plan (notebook 03).
+
+    Those who leave before the quarter planned for are not in the plan's.
+    """
+    market, facts, asked = run.market, counted(run), run.settings
     territory = facts["unit_id"].map(territories(run).territory)
-    owner = reps(run).drop_duplicates("territory").set_index("territory")["rep_id"]
-    planned = rep_fairness(market, facts, territory.map(owner), asked)
-    held = relations.owners(market)
-    today = rep_fairness(market, facts, held, asked) if (held != "").any() else pd.DataFrame()
+    owner = staffing.owner_of(reps(run))
+    # Who is gone has no work to be unfair about; today's reps still hold what overlays will take.
+    planned = rep_fairness(market, facts, territory.map(owner), asked)[~staffing.away(market)]
+    held, whole = relations.owners(market), account_facts(run)
+    today = rep_fairness(market, whole, held, asked) if (held != "").any() else pd.DataFrame()
     found = envy(assign_reps(run).costs, reps(run), facts["ev"].groupby(territory).sum())
     return Fairness(planned, today, found)
 
@@ -529,7 +730,12 @@ def fairness(run: Run) -> Fairness:
 def choose_channels(run: Run) -> pd.DataFrame:
     """Decide for every territory whether a rep or a partner sells (notebook 03)."""
     return channels.choose_channels(
-        run.market, account_facts(run), territories(run).territory, reps(run), run.settings
+        run.market,
+        counted(run),
+        territories(run).territory,
+        reps(run),
+        run.settings,
+        left_to_partners(run),
     )
 
 
@@ -551,13 +757,42 @@ def selling(run: Run) -> pd.DataFrame:
 def hand_over(run: Run) -> pd.DataFrame:
     """Every account that changes hands against the present alignment, with what is at risk."""
     return moves.handover(
-        run.market, account_facts(run), territories(run).territory, reps(run), run.settings
+        run.market,
+        account_facts(run),
+        territories(run).territory,
+        reps(run),
+        run.settings,
+        taken_by_overlays(run),
     )
 
 
+@cache
+def account_owner(run: Run) -> pd.Series:
+    """Rep of every account: the territory's, or the overlay's where that is credited with the work."""
+    label, rep = territories(run).territory, reps(run)
+    return staffing.account_owner(account_facts(run), label, rep, taken_by_overlays(run))
+
+
+def taken_by_overlays(run: Run) -> pd.Series | None:
+    """account_id -> rep of the overlay that is credited with its work; None without overlays."""
+    taken = []
+    for name, one in overlay_runs(run).items():
+        owner = account_owner(one)
+        taken.append(owner[credit(run).loc[owner.index, "workload_h"] == name])
+    return pd.concat(taken) if taken else None
+
+
 def write_reps(run: Run) -> pd.DataFrame:
-    """Write who owns each territory and through which channel it sells."""
-    run.write("decisions/channel", choose_channels(run))
+    """Write who owns each territory and through which channel it sells, in every overlay too."""
+    for one in overlay_runs(run).values():
+        write_reps(one)
+        channel = pd.DataFrame({"territory": reps(one)["territory"].unique(), "channel": "direct"})
+        crm = plan.accounts(
+            one.market, account_facts(one), territories(one).territory, account_owner(one), channel
+        )
+        one.write("accounts", crm)
+    if run.field is None:
+        run.write("decisions/channel", choose_channels(run))
     return run.write("decisions/rep", assign_reps(run).rep)
 
 
@@ -623,10 +858,12 @@ def assemble_plan(run: Run) -> dict[str, pd.DataFrame]:
         "plan/customers": plan.customer_base(run.market, facts, territory),
         "plan/reach": reached,
         "plan/budget": plan.budget(
-            run.market, facts, territory, reps(run), sold, areas, spent, reached, run.settings
+            run.market, facts, territory, teams(run), sold, areas, spent, reached, run.settings
         ),
         "plan/timeline": plan.timeline(set_goals(run).table, forecast_sales(run)),
-        "accounts": plan.accounts(run.market, facts, territory, reps(run), sold),
+        "accounts": plan.accounts(
+            run.market, facts, territory, account_owner(run), sold, left_to_partners(run).index
+        ),
     }
 
 
@@ -666,7 +903,8 @@ def check_run(run: Run) -> pd.DataFrame:
     label = tables["decisions/territory"].set_index("unit_id")["territory"]
     label = label.reindex(run.market.units.index)
     found = drawing.checks(run.market, unit_measures(run), label, rules(run))
-    return require([*found, *plan.check_plan(tables)])
+    rolled = region_checks(run, read_table(run.folder, "region")) if _there(run, "region") else []
+    return require([*found, *rolled, *overlay_checks(run), *plan.check_plan(tables)])
 
 
 def _there(run: Run, name: str) -> bool:

@@ -10,7 +10,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from terrlib import steps, tell
+from terrlib.decisions.overlays import PARTNER
+from terrlib.decisions.staffing import VACANT, away, owner_of
 from terrlib.decisions.territories import Design
+from terrlib.inputs.settings import FIELD
 from terrlib.measures import customers
 from terrlib.measures.fairness import by_group
 from terrlib.runs import Run
@@ -53,7 +56,7 @@ def headline_numbers(run: Run) -> Shown:
         },
         territories=len(drawn.card),
         accounts=int(drawn.card["accounts"].sum()),
-        revenue=float(drawn.card["revenue"].sum()),
+        revenue=float(steps.account_facts(run)["revenue"].sum()),
         goal=int(steps.set_goals(run).table["amount"].sum()) / 100,
         expected=year["mean"],
         budget=steps.split_budget(run).total / 100,
@@ -531,7 +534,7 @@ def _priced(run: Run, rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
 
 def workload_by_class(run: Run) -> pd.DataFrame:
     """Hours a year by class of account: class, accounts, visit_h, call_h, travel_h."""
-    facts = steps.account_facts(run)
+    facts = steps.counted(run)
     return facts.groupby("class", as_index=False).agg(
         accounts=("count", "size"),
         visit_h=("visit_h", "sum"),
@@ -566,10 +569,15 @@ def sizing_table(run: Run) -> Shown:
     return Shown(shown + title + table(moved, run.words, kinds))
 
 
-def staffing_costs(run: Run) -> pd.DataFrame:
-    """Cost components of the chosen pairs only."""
-    staffing = steps.assign_reps(run)
-    return staffing.costs.merge(staffing.rep, on=["territory", "rep_id"])
+def cost_chart(run: Run) -> go.Figure | Sentence:
+    """Draw what the pairs cost, by what it is for, and their sum beside that of today's pairs."""
+    found, keys = steps.assign_reps(run), ["territory", "rep_id"]
+    plan = found.costs.merge(found.rep, on=keys)
+    if plan.empty:
+        return NOTHING
+    today = found.costs.merge(found.present, on=keys)
+    today = today if run.market.has("assignments") else today.iloc[:0]
+    return charts.costs(plan, today, run.words)
 
 
 REACH = {
@@ -680,8 +688,9 @@ def reach_table(run: Run) -> Shown:
 
 
 def rep_names(run: Run) -> pd.Series:
-    """rep_id -> name."""
-    return run.market.reps["name"] if len(run.market.reps) else pd.Series(dtype=str)
+    """rep_id -> name, those of overlays and the managers too."""
+    both = [t["name"] for t in (run.market.reps, run.market.specialists) if len(t)]
+    return pd.concat(both) if both else pd.Series(dtype=str)
 
 
 def rep_table(run: Run) -> Shown:
@@ -691,6 +700,7 @@ def rep_table(run: Run) -> Shown:
     rows = rows.assign(
         rep=rows["rep_id"].map(names).fillna(run.words.label("VACANT")),
         next_rep=rows["next_rep"].map(names).fillna("–"),
+        regret=rows["regret"].where(rows["rep_id"] != VACANT),
     )
     kinds = {
         "territory": "text",
@@ -705,30 +715,85 @@ def rep_table(run: Run) -> Shown:
     return table(rows, run.words, kinds)
 
 
-def fairness_chart(run: Run) -> go.Figure | Sentence:
-    """Draw load and opportunity of every rep, today's beside the plan's."""
-    found = steps.fairness(run)
-    if found.plan.empty:
+def coverage_table(run: Run) -> Shown:
+    """Show what counts where: in the territories, in each overlay, with partners; each once."""
+    facts, where = steps.account_facts(run), steps.credit(run)
+    rows = []
+    for name in [FIELD, *run.settings.overlays, PARTNER]:
+        mine = where == name
+        if name == FIELD or mine.any(axis=None):
+            sums = {m: float(facts.loc[mine[m], m].sum()) for m in ("workload_h", "revenue")}
+            there = int(mine.any(axis=1).sum())
+            rows.append({"overlay": tell.overlay_name(run, name), "accounts": there} | sums)
+    kinds = {"overlay": "text", "accounts": "number", "workload_h": "hours", "revenue": "money0"}
+    shown = table(pd.DataFrame(rows), run.words, kinds)
+    if not run.settings.overlays:
+        return shown
+    return Shown(f"{shown}<h4>{run.words.say('overlays.who')}</h4>{_team_table(run)}")
+
+
+def _team_table(run: Run) -> Shown:
+    """Show who serves each territory of every overlay, and how full that rep's year is."""
+    parts, names = [], rep_names(run)
+    for name, team in steps.overlay_runs(run).items():
+        card = steps.territories(team).card["accounts"]
+        load = steps.assign_reps(team).load.join(card, on="territory")
+        parts.append(load.assign(overlay=tell.overlay_name(run, name)))
+    rows = pd.concat(parts)
+    rows = rows.assign(rep=rows["rep_id"].map(names).fillna(run.words.label(VACANT)))
+    kinds = {
+        "overlay": "text",
+        "territory": "text",
+        "rep": "text",
+        "accounts": "number",
+        "workload_h": "hours",
+        "capacity_h": "hours",
+        "utilisation": "percent",
+    }
+    return table(rows, run.words, kinds)
+
+
+def region_table(run: Run) -> Shown | Sentence:
+    """Show every region with its manager, its territories and what they hold."""
+    rows = steps.regions(run)
+    if rows.empty:
         return NOTHING
+    card = steps.territories(run).card
+    joined = rows.join(card[["accounts", "revenue", "potential", "workload_h"]], on="territory")
     names = rep_names(run)
-    plan, today = (t.assign(rep=names.reindex(t.index)) for t in (found.plan, found.today))
-    return charts.fairness(plan, today if len(found.today) else found.today, run.words)
+    by = joined.groupby(["region", "rep_id"], as_index=False).agg(
+        territories=("territory", ", ".join),
+        accounts=("accounts", "sum"),
+        workload_h=("workload_h", "sum"),
+        revenue=("revenue", "sum"),
+    )
+    by["manager"] = by["rep_id"].map(names).fillna(run.words.label("VACANT"))
+    kinds = {"region": "text", "manager": "text", "territories": "text", "accounts": "number"}
+    return table(by, run.words, kinds | {"workload_h": "hours", "revenue": "money0"})
+
+
+def fairness_chart(run: Run) -> go.Figure | Sentence:
+    """Draw load and opportunity of every rep by id, today's beside the plan's."""
+    found = steps.fairness(run)
+    return charts.fairness(found.plan, found.today, run.words) if len(found.plan) else NOTHING
 
 
 def fairness_table(run: Run) -> Shown | Sentence:
-    """Show means of load and opportunity by full and part time, and by new and senior reps."""
-    found = steps.fairness(run).plan
-    if found.empty:
+    """Show means of groups before and after: full and part time, new and experienced, seniority."""
+    found = steps.fairness(run)
+    rows = by_group(found.plan, found.today) if len(found.plan) else pd.DataFrame()
+    if rows.empty:
         return NOTHING
-    parts = []
-    for column in ("part_time", "new"):
-        rows = by_group(found, column)
-        if len(rows) < 2:  # noqa: PLR2004
-            continue
-        named = [run.words.label(f"{column}.{'yes' if x else 'no'}") for x in rows[column]]
-        parts.append(rows.assign(group=named))
-    kinds = {"group": "text", "reps": "number", "load": "percent", "per_hour": "money0"}
-    return table(pd.concat(parts), run.words, kinds) if parts else NOTHING
+    label = run.words.label
+    rows["group"] = [
+        label(f"{trait}.{value}") for trait, value in zip(rows["trait"], rows["value"], strict=True)
+    ]
+    kinds = {"group": "text", "reps": "number"}
+    for column, kind in (("load", "percent"), ("per_hour", "money0")):
+        kinds |= {f"{column}_today": kind} if len(found.today) else {}
+        kinds |= {f"{column}_plan": kind}
+    rows = rows.rename(columns={"load": "load_plan", "per_hour": "per_hour_plan"})
+    return table(rows, run.words, kinds)
 
 
 def channel_table(run: Run) -> Shown:
@@ -776,7 +841,7 @@ def handover_table(run: Run) -> Shown:
     }
     if rows["warm_by"].isna().all():
         del kinds["warm_by"]
-    names = rep_names(run)
+    names = pd.concat([rep_names(run), pd.Series({VACANT: run.words.label(VACANT)})])
     rows = rows.assign(**{c: rows[c].map(names).fillna(rows[c]) for c in ("from_rep", "to_rep")})
     return table(rows, run.words, kinds, limit=TOP)
 
@@ -818,13 +883,22 @@ def repair_table(run: Run, last_run: str = "") -> Shown:
 def checks_table(run: Run, checks: pd.DataFrame) -> Shown:
     """Show every check with its value and limit."""
     rows = checks.assign(
-        check=[run.words.label(f"check.{name}") for name in checks["check"]],
+        check=[_check_name(run, str(name)) for name in checks["check"]],
         ok=["yes" if ok else "no" for ok in checks["ok"]],
         **{c: [_decimals(run, str(text)) for text in checks[c]] for c in ("value", "limit")},
     )
     return table(
         rows, run.words, {"check": "text", "ok": "label", "value": "text", "limit": "text"}
     )
+
+
+def _check_name(run: Run, name: str) -> str:
+    """Name of a check; of one that regions or overlays have to pass as territories do, both."""
+    what, _, rule = name.partition(".")
+    whole = run.words.label(f"check.{name}")
+    if what in ("regions", "overlay"):
+        return f"{run.words.label(f'check.{what}')}: {run.words.label(f'check.{rule}')}"
+    return whole
 
 
 def _decimals(run: Run, text: str) -> str:
@@ -836,9 +910,48 @@ def _decimals(run: Run, text: str) -> str:
 
 
 def staff_map(run: Run) -> folium.Map:
-    """Draw the territories with the homes of the reps."""
-    homes = run.market.reps[["name", "home_lat", "home_lon"]] if len(run.market.reps) else None
-    return maps.territory_map(steps.territories(run).map, run.words, homes)
+    """Draw the territories with the homes of the reps, and lines to the accounts that each serves."""
+    reps, shapes = run.market.reps, steps.territories(run).map
+    if not len(reps):
+        return maps.territory_map(shapes, run.words)
+    lines = spider(run) if run.market.places else None
+    homes = reps.loc[~away(run.market), ["name", "home_lat", "home_lon"]]
+    return maps.territory_map(shapes, run.words, homes, lines)
+
+
+def team_map(run: Run) -> folium.Map | Sentence:
+    """Draw the accounts that overlays serve, and from whose home; nothing where there are none."""
+    teams = [t for t in steps.overlay_runs(run).values() if len(t.market.reps)]
+    if not teams or not run.market.places:
+        return NOTHING
+    lines = pd.concat([spider(team) for team in teams])
+    homes = pd.concat([t.market.reps[["name", "home_lat", "home_lon"]] for t in teams])
+    return maps.team_map(steps.territories(run).map, lines, homes, run.words)
+
+
+SPIDER_CELLS = 40  # squares along the longer side of the map whose accounts share a line
+
+
+def spider(run: Run) -> pd.DataFrame:
+    """Lines from each rep's home to the accounts of the territory, those that lie together as one.
+
+    Columns: territory, rep_id, home_lat, home_lon, lat, lon (middle of the accounts weighted by
+    hours), accounts, workload_h. Only accounts that need work are counted.
+    """
+    facts, place = steps.counted(run), run.market.accounts[["lat", "lon"]]
+    rows = place.join(facts[["unit_id", "workload_h"]]).query("workload_h > 0")
+    rows["territory"] = rows["unit_id"].map(steps.territories(run).territory)
+    rows["rep_id"] = rows["territory"].map(owner_of(steps.reps(run)))
+    rows = rows[rows["rep_id"].isin(run.market.reps.index)]
+    step = float((place.max() - place.min()).max()) / SPIDER_CELLS or 1.0
+    cell = ((rows[["lat", "lon"]] - place.min()) // step).add_suffix("_cell")
+    weighted = rows[["lat", "lon"]].mul(rows["workload_h"], axis=0)
+    rows = pd.concat([rows.drop(columns=["lat", "lon"]), weighted, cell], axis=1)
+    by = rows.groupby(["territory", "rep_id", "lat_cell", "lon_cell"])
+    lines = by[["lat", "lon", "workload_h"]].sum().assign(accounts=by.size())
+    lines[["lat", "lon"]] = lines[["lat", "lon"]].div(lines["workload_h"], axis=0)
+    homes = run.market.reps[["home_lat", "home_lon"]]
+    return lines.reset_index().drop(columns=["lat_cell", "lon_cell"]).join(homes, on="rep_id")
 
 
 def panel(run: Run) -> TerritoryPanel:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pandas as pd
 
 from terrlib import steps
+from terrlib.decisions.staffing import VACANT
 from terrlib.decisions.targeting import CERTAIN, SOUGHT
 from terrlib.decisions.territories import Design
 from terrlib.inputs.settings import TABLES
 from terrlib.measures import customers
-from terrlib.measures.fairness import spread
+from terrlib.measures.fairness import BAND, ENVY, by_group, spread
 from terrlib.review import Review
 from terrlib.runs import Run
 from terrlib.show import briefs
@@ -32,7 +33,7 @@ def headline(run: Run) -> Sentence:
         "headline.territories",
         n=len(card),
         accounts=int(card["accounts"].sum()),
-        revenue=float(card["revenue"].sum()),
+        revenue=float(steps.account_facts(run)["revenue"].sum()),
     )
     year = steps.forecast_sales(run).year
     if year["mean"] <= 0:
@@ -393,10 +394,13 @@ def units(run: Run) -> Sentence:
 
 def workload(run: Run) -> Sentence:
     """Say how many hours the market needs and how many full-time reps that is."""
-    hours = float(steps.account_facts(run)["workload_h"].sum())
+    hours = float(steps.counted(run)["workload_h"].sum())
     capacity = steps.capacity(run)
     say = run.words.say
     said = [say("workload.total", hours=hours, capacity=capacity, reps=hours / capacity)]
+    elsewhere = float(steps.account_facts(run)["workload_h"].sum()) - hours
+    if elsewhere > 0.5:  # noqa: PLR2004
+        said.append(say("workload.elsewhere", hours=elsewhere))
     planned = run.settings.workload.classes
     for name, done in steps.recorded_visits(run).items():
         now, was = done.visits, planned[name].visits
@@ -596,8 +600,13 @@ def staffing(run: Run) -> Sentence:
     if not run.market.has("reps"):
         return run.words.say("missing.reps")
     say, found, moves = run.words.say, steps.assign_reps(run), steps.hand_over(run)
-    vacant = found.rep.loc[found.rep["rep_id"] == "VACANT", "territory"]
+    vacant = found.rep.loc[found.rep["rep_id"] == VACANT, "territory"]
     said = [say("staffing.done", n=len(found.rep) - len(vacant), vacant=len(vacant))]
+    only = found.load.loc[
+        found.load["regret"].isna() & (found.load["rep_id"] != VACANT), "territory"
+    ]
+    if len(only):
+        said.append(say("staffing.only", names=", ".join(only)))
     said += [
         say("staffing.nobody", territory=name, why=run.words.label(f"why.{why}"))
         for name, why in found.nobody.itertuples(index=False)
@@ -615,29 +624,95 @@ def staffing(run: Run) -> Sentence:
 
 
 def rep_fairness(run: Run) -> Sentence:
-    """Say how unequal work and opportunity are, today and in the plan, and who would rather swap."""
+    """Say how evenly work and opportunity are shared, before and after, and who would rather swap.
+
+    About territories and groups, never about a person: no name, and nobody is ranked.
+    """
     if not run.market.has("reps"):
         return run.words.say("missing.reps")
     say, found = run.words.say, steps.fairness(run)
     said = []
     for measure in ("load", "per_hour"):
-        now = spread(found.plan[measure])
-        if now["ratio"] == float("inf"):
-            said.append(say(f"fair.{measure}_none", n=int((found.plan[measure] <= 0).sum())))
-        else:
-            said.append(say(f"fair.{measure}", gini=now["gini"], ratio=now["ratio"]))
-        if len(found.today):
-            said.append(say("fair.today", gini=spread(found.today[measure])["gini"]))
-    if found.envy.empty:
-        said.append(say("fair.no_envy"))
-    else:
-        first = found.envy.iloc[0]
-        name = str(run.market.reps["name"].get(first["rep_id"], first["rep_id"]))
+        parts = []
+        for rows, when in ((found.plan, measure), (found.today, "today")):
+            if len(rows):
+                now = spread(rows[measure])
+                some = {"near": int(now["near"]), "of": len(rows), "band": BAND}
+                if now["ratio"] == float("inf"):
+                    nothing = int((rows[measure] <= 0).sum())
+                    parts.append(say(f"fair.{when}_none", **some, n=nothing))
+                else:
+                    parts.append(say(f"fair.{when}", **some, ratio=now["ratio"]))
+        said.append(_join(*parts))
+    envious = say("fair.no_envy", limit=ENVY)
+    if len(found.envy):
+        gain = float(found.envy["gain"].max())
+        envious = say("fair.envy", n=len(found.envy), limit=ENVY, gain=gain)
+    said += [_widest_gap(run, found), envious]
+    return Sentence("\n".join([f"{say('fair.what')}\n", *(f"- {s}" for s in said if s)]))
+
+
+def _widest_gap(run: Run, found: steps.Fairness) -> Sentence:
+    """Say between which two groups of one kind loads differ most."""
+    rows = by_group(found.plan, found.today)
+    if rows.empty:
+        return Sentence("")
+    ends = rows.groupby("trait")["load"].agg(["min", "max", "idxmin", "idxmax"])
+    widest = ends.loc[(ends["max"] - ends["min"]).idxmax()]
+    high, low = rows.loc[int(widest["idxmax"])], rows.loc[int(widest["idxmin"])]
+    names = [run.words.label(f"{row['trait']}.{row['value']}") for row in (high, low)]
+    most, least = float(high["load"]), float(low["load"])
+    return run.words.say("fair.groups", high=names[0], low=names[1], most=most, least=least)
+
+
+def overlays(run: Run) -> Sentence:
+    """Say who serves accounts beside the territories, what counts there, what partners were left."""
+    say, said, teams = run.words.say, [], steps.overlay_runs(run)
+    for name, team in teams.items():
+        card, named = steps.territories(team).card, overlay_name(run, name)
+        credited = run.settings.overlays[name].credits
         said.append(
-            say("fair.envy", n=len(found.envy), rep=name, wanted=str(first["wanted"]),
-                gain=float(first["gain"]))
-        )  # fmt: skip
-    return _join(*said)
+            say(
+                "overlays.team" if credited else "overlays.shadow",
+                name=named,
+                territories=len(card),
+                accounts=int(card["accounts"].sum()),
+                revenue=float(
+                    steps.account_facts(run)["revenue"][team.market.accounts.index].sum()
+                ),
+                hours=float(card["workload_h"].sum()),
+                **({"measures": ", ".join(map(run.words.label, credited))} if credited else {}),
+            )
+        )
+        empty = int((steps.reps(team)["rep_id"] == VACANT).sum())
+        if empty:
+            said.append(say("overlays.vacant", name=named, n=empty))
+    left = steps.account_facts(run).loc[steps.left_to_partners(run).index]
+    if len(left):
+        said.append(
+            say("overlays.partner", accounts=len(left), revenue=float(left["revenue"].sum()))
+        )
+    return _join(*said) if said else say("overlays.none")
+
+
+def overlay_name(run: Run, name: str) -> str:
+    """Name of an overlay for readers: its label, else as the settings call it."""
+    label = run.words.label(f"overlay.{name}")
+    return name.replace("_", " ") if label == f"overlay.{name}" else label
+
+
+def regions(run: Run) -> Sentence:
+    """Say which regions the territories make up, and who leads each."""
+    say, rows = run.words.say, steps.regions(run)
+    if rows.empty:
+        return say("regions.none")
+    names, said = run.market.specialists.get("name", pd.Series(dtype=str)), []
+    for region, mine in rows.groupby("region"):
+        first = mine["rep_id"].iloc[0]
+        lead = {"manager": str(names[first])} if first in names.index else {}
+        key = "regions.region" if lead else "regions.nobody"
+        said.append(say(key, region=str(region), territories=len(mine), **lead))
+    return _join(say("regions.made", n=rows["region"].nunique()), *said)
 
 
 def load(run: Run) -> Sentence:
@@ -661,9 +736,10 @@ def costs(run: Run) -> Sentence:
     found = steps.assign_reps(run)
     if not run.market.has("reps"):
         return run.words.say("missing.reps")
-    return run.words.say(
-        "costs.total", total=float(found.total), present=float(found.present_total)
-    )
+    if not run.market.has("assignments"):
+        return run.words.say("costs.no_present", total=float(found.total))
+    key = "costs.same" if abs(found.total - found.present_total) < 1 else "costs.total"
+    return run.words.say(key, total=float(found.total), present=float(found.present_total))
 
 
 def channels(run: Run) -> Sentence:

@@ -77,6 +77,6 @@ def test_excel(plain, tmp_path):
     text = (folder / "settings.yml").read_text(encoding="utf-8")
     for table in ("accounts", "reps", "opportunities"):
         as_excel(folder / f"{table}.csv", table)
-        text = text.replace(f"{table}.csv", f"{table}.xlsx")
+        text = text.replace(f" {table}.csv", f" {table}.xlsx")  # not named_accounts.csv
     (folder / "settings.yml").write_text(text, encoding="utf-8")
     assert_same(plain, load_market(load_settings(folder / "settings.yml"), folder))

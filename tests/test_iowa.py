@@ -1,16 +1,19 @@
 """Real input: the licensed retailers of Iowa with a wholesaler's sales, dirt as exported."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from terrlib.cli import main
 from terrlib.inputs.load import load_market
 from terrlib.inputs.settings import load_settings
+from terrlib.measures.geometry import great_circle_km
 from terrlib.runs import read_table
 from tests.replay import differing, plan_without_notebooks
 
@@ -89,6 +92,60 @@ def test_with_counties_as_units_the_same_request_is_refused_with_the_reason(tmp_
     assert "InfeasibleError" in told
     assert "Polk alone holds 23" in told
     assert not any(tmp_path.iterdir())
+
+
+HOMES = {
+    "R1": ("Des Moines", 41.587, -93.625),
+    "R2": ("Cedar Rapids", 41.978, -91.666),
+    "R3": ("Davenport", 41.524, -90.578),
+    "R4": ("Sioux City", 42.500, -96.400),
+    "R5": ("Waterloo", 42.493, -92.343),
+    "R6": ("Council Bluffs", 41.262, -95.861),
+    "R7": ("Mason City", 43.154, -93.201),
+    "R8": ("Ottumwa", 41.013, -92.411),
+}
+
+
+@pytest.fixture(scope="module")
+def staffed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("homes")
+    for name in ("stores_2022Q3.csv", "counties.geojson"):
+        shutil.copy(IOWA / name, folder / name)
+    rows = [(rep, *home) for rep, home in HOMES.items()]
+    columns = ["rep_id", "name", "home_lat", "home_lon"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "reps.csv", index=False)
+    out = tmp_path_factory.mktemp("staffed")
+    asked = ["plan", str(HERE / "iowa_reps.yml"), "--data", str(folder), "--out", str(out)]
+    assert main(asked) == 0
+    (run,) = [path for path in out.iterdir() if not path.name.startswith(".")]
+    return run
+
+
+def test_eight_reps_at_home_in_iowa_take_a_territory_each(staffed):
+    rep = read_table(staffed, "decisions/rep")
+    assert sorted(rep["rep_id"]) == list(HOMES)
+    assert pd.read_csv(staffed / "checks.csv")["ok"].all()
+    crm = read_table(staffed, "accounts")
+    assert set(crm["rep_id"]) == set(HOMES)
+    stores = pd.read_csv(IOWA / "stores_2022Q3.csv", dtype=str).set_index("Store Number")
+    place = stores.loc[crm["account_id"], ["Latitude", "Longitude"]].astype(float)
+    home = pd.DataFrame(HOMES, ["name", "lat", "lon"]).T.astype({"lat": float, "lon": float})
+    away = {
+        rep_id: great_circle_km(place["Latitude"], place["Longitude"], row.lat, row.lon)
+        for rep_id, row in home.iterrows()
+    }
+    km = pd.DataFrame(away).groupby(crm["territory"].to_numpy()).mean()
+    # Of all ways to give the eight a territory each, none is nearer to home by a tenth.
+    owner = rep.set_index("territory")["rep_id"]
+    own = sum(km.loc[name, owner[name]] for name in km.index)
+    rows, columns = linear_sum_assignment(km.to_numpy())
+    assert own <= 1.1 * km.to_numpy()[rows, columns].sum()
+
+
+def test_the_report_shows_their_ways(staffed):
+    page = (staffed / "03_reps.html").read_text(encoding="utf-8")
+    assert "spider" in page
+    assert all(name in page for name, _, _ in HOMES.values())
 
 
 def test_no_line_of_code_knows_iowa():

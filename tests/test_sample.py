@@ -104,6 +104,10 @@ def test_it_has_the_tables_and_rows_promised(market, settings):
     assert raw("opportunities")["is_closed"].value_counts()["false"] > 500
     assert (len(market.reps), len(market.distributors), len(market.channels)) == (16, 4, 7)
     assert sorted(market.reps["fte"])[:3] == [0.5, 0.5, 1.0]
+    assert market.reps.index[market.reps["leaves"].notna()].tolist() == ["R04"]
+    assert market.specialists["role"].value_counts().to_dict() == {"manager": 3, "kam": 2}
+    assert set(market.named_accounts["account_id"]) <= set(market.accounts.index)
+    assert market.distributor_areas["exclusive"].sum() == 3
     months = market.sales["date"].dt.to_period("M")
     assert (months.nunique(), str(months.max())) == (36, "2026-09")
     assert market.targets["quarter"].tolist() == ["2026Q4", "2027Q1", "2027Q2", "2027Q3"]

@@ -8,13 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from terrlib import steps, tables, tell
 from terrlib.decisions.moves import handover
 from terrlib.decisions.staffing import COMPONENTS, VACANT, assign_reps
 from terrlib.errors import DataError, SettingsError
 from terrlib.inputs.settings import Settings
 from terrlib.measures import facts as measuring
 from terrlib.measures import relations, workload
+from terrlib.measures.fairness import by_group, rep_fairness
 from terrlib.measures.workload import nights, tour_share
+from terrlib.runs import open_run
 from terrlib.solve.assign import EMPTY, assign, assign_many
 from tests.worlds import line_market
 
@@ -284,3 +287,101 @@ def test_one_each_is_the_same_by_both_models(rows):
     free = np.full((5, 5), 1.0), np.full(5, 9.0), np.ones(5, int)
     one, many = assign(cost, none, empty), assign_many(cost, none, empty, *free)
     assert one[1] == pytest.approx(many[1]) and (many[0] != EMPTY).all()
+
+
+def test_what_would_leave_one_more_vacant_is_no_amount_of_money():
+    # Who may not take the other's territory cannot be replaced: the price is a vacancy, not a sum.
+    languages = [{"language": x, "potential": 2e6} for x in ("de", "pl")]
+    people = reps({"languages": "de", "cost_year": 900_000.0}, {"languages": "pl"})
+    found = staffed(line_market([1e6, 1e6], reps=people, accounts=languages))
+    assert holder(found) == {"T1": "R1", "T2": "R2"}
+    assert found.load["regret"].isna().all()
+
+
+def test_a_rep_is_not_taken_from_its_customers_to_fill_a_vacancy():
+    # One rep for two alike: to vacate the territory with its own customers loses them.
+    held = [
+        {"account_id": "A-a", "territory": "T1", "rep_id": "R1"},
+        {"account_id": "A-b", "territory": "T2", "rep_id": VACANT},
+    ]
+    market = line_market([1e6, 1e6], reps=reps({"home_lon": 19.1}), assignments=held)
+    assert holder(staffed(market)) == {"T1": "R1", "T2": VACANT}
+    assert relations.owners(market).tolist() == ["R1", ""]
+
+
+def test_today_is_compared_without_those_who_are_gone():
+    held = [
+        {"account_id": f"A-{u}", "territory": t, "rep_id": r}
+        for u, t, r in (("a", "T1", "R1"), ("b", "T2", "R2"))
+    ]
+    people = reps({"leaves": "2026-06-30"}, {})
+    found = staffed(line_market([10.0, 10.0], reps=people, assignments=held))
+    assert found.present.to_numpy().tolist() == [["T2", "R2"]]
+    pair = found.costs.set_index(["territory", "rep_id"]).loc[("T2", "R2"), "total"]
+    assert found.present_total == pytest.approx(pair)
+
+
+# ------------------------------------------------------------------------------------------ fairness
+
+
+def test_groups_are_compared_before_and_after_and_nobody_alone():
+    market = line_market(
+        [10.0, 10.0, 10.0, 0.0],
+        reps=reps({"seniority": "junior"}, {"fte": 0.5}, {"fte": 0.5}, {"seniority": "senior"}),
+    )
+    facts = facts_of(market)
+    held = pd.Series(["R1", "R2", "R3", "R4"], index=facts.index)
+    plan = rep_fairness(market, facts, held, Settings())
+    rows = by_group(plan, plan)
+    # One junior and one senior would be persons and not groups.
+    assert rows["trait"].tolist() == ["part_time", "part_time"]
+    assert rows["reps"].tolist() == [2, 2]
+    assert rows["load"].tolist() == rows["load_today"].tolist()
+    assert rows["load"][1] == pytest.approx(plan["load"][["R2", "R3"]].mean())
+    assert by_group(plan, plan.iloc[:0])["load_today"].isna().all()
+    assert by_group(plan.iloc[:1], plan).empty
+
+
+def test_the_page_on_fairness_names_nobody(tmp_path, monkeypatch):
+    monkeypatch.setenv("TERRLIB_REPORTS", str(tmp_path / "reports"))
+    lines = [f"A{i},{52 + i / 10},19.0,{100 * i},{'T1' if i < 4 else 'T2'}" for i in range(1, 7)]
+    text = "account_id,lat,lon,revenue,territory\n" + "\n".join(lines)
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    people = "rep_id,name,home_lat,home_lon,fte\nR1,Zenobia,52.1,19,1\nR2,Ambroży,52.6,19,0.5\n"
+    (tmp_path / "r.csv").write_text(people, encoding="utf-8")
+    asked = "territories: {count: 2, balance: {count: 0.5}}\n"
+    for locale in ("pl", "en"):
+        head = f"locale: {locale}\nquarter: 2026Q4\ntables: {{accounts: a.csv, reps: r.csv}}\n"
+        (tmp_path / "s.yml").write_text(head + asked, encoding="utf-8")
+        run = open_run(str(tmp_path / "s.yml"))
+        shown = f"{tell.rep_fairness(run)} {tables.fairness_table(run)}"
+        shown += tables.fairness_chart(run).to_json()
+        assert "Zenobia" not in shown and "Ambro" not in shown
+        assert "R1" in shown
+
+
+# ----------------------------------------------------------------------------------- on the map
+
+
+def test_lines_lead_from_the_home_to_all_hours_of_the_territory(tmp_path, monkeypatch):
+    monkeypatch.setenv("TERRLIB_REPORTS", str(tmp_path / "reports"))
+    rows = [f"A{i},{52 + i / 10},19.0,{100 * i}" for i in range(1, 9)]
+    (tmp_path / "a.csv").write_text("account_id,lat,lon,revenue\n" + "\n".join(rows), "utf-8")
+    people = "rep_id,home_lat,home_lon,leaves\nR1,52.1,19,\nR2,52.7,19,2026-01-01\n"
+    (tmp_path / "r.csv").write_text(people, encoding="utf-8")
+    (tmp_path / "s.yml").write_text(
+        "quarter: 2026Q4\ntables: {accounts: a.csv, reps: r.csv}\n"
+        "territories: {count: 2, balance: {count: 0.3}}\n",
+        encoding="utf-8",
+    )
+    run = open_run(str(tmp_path / "s.yml"))
+    lines = tables.spider(run)
+    assert set(lines["rep_id"]) == {"R1"}
+    assert (lines[["home_lat", "home_lon"]].drop_duplicates().to_numpy() == [[52.1, 19.0]]).all()
+    card = steps.territories(run).card["workload_h"]
+    sums = lines.groupby("territory")["workload_h"].sum()
+    assert sums.to_dict() == pytest.approx(card[sums.index].to_dict())
+    html = tables.staff_map(run).get_root().render()
+    assert html.count('"className": "spider"') == len(lines)
+    # A vacant territory has no lines, and who is gone no home.
+    assert html.count("L.circleMarker(\n                [52.7,") == 0

@@ -15,7 +15,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "reps": (
         "rep_id",
         "name home_lat home_lon role fte seniority skills cost_year languages hired leaves "
-        "max_home_km can_relocate max_territories",
+        "max_home_km can_relocate max_territories region",
     ),
     "sales": ("", "account_id date amount product_line"),
     "opportunities": (
@@ -31,7 +31,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
         "distributor_id",
         "name discount_rate push_factor support_cost_year annual_capacity contract_end",
     ),
-    "distributor_areas": ("", "distributor_id area_id coverage_rate"),
+    "distributor_areas": ("", "distributor_id area_id coverage_rate exclusive"),
     "assignments": ("", "account_id territory rep_id segment"),
     "activities": ("", "account_id date kind minutes"),
     "targets": ("", "quarter amount"),
@@ -40,6 +40,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "groups": ("", "rule group unit_id"),
     "forbidden": ("", "unit_id territory reason"),
     "rep_locks": ("", "territory rep_id rule reason"),
+    "named_accounts": ("", "overlay account_id territory"),
     "travel": ("", "unit_id to km minutes"),
     "quality": ("", "table key rule severity field value message money"),
 }

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from terrlib.decisions.overlays import NAMED_CLASS, has_ended
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.facts import planning_year
@@ -72,7 +73,12 @@ class _Case:
 
 
 def choose_channels(
-    market: Market, facts: pd.DataFrame, territory: pd.Series, rep: pd.DataFrame, settings: Settings
+    market: Market,
+    facts: pd.DataFrame,
+    territory: pd.Series,
+    rep: pd.DataFrame,
+    settings: Settings,
+    left: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Choose for each territory: own rep, partner, or named accounts own and the rest partner.
 
@@ -86,6 +92,9 @@ def choose_channels(
         territory, rep_id; the rep's cost counts where there is one.
     settings
         `channels`, `workload`.
+    left
+        Indexed by account_id: distributor_id, sales (ours, currency a year) of accounts that an
+        exclusive contract leaves to a partner before anything is chosen. In `facts` they count 0.
 
     Returns
     -------
@@ -106,7 +115,11 @@ def choose_channels(
     with no more sales than it can carry; solved to the proof by HiGHS. Where reps sell today, which
     an alignment tells, a change must pay by `channels.hysteresis`; else the larger wins. A territory
     with an area that must be sold directly stays so, and a contract that has ended offers nothing.
+    A territory with accounts left to a partner is hybrid with that partner, or indirect where all of
+    it is left or pays more so; what is left to a partner uses up what that partner can carry.
     """
+    left = _nothing_left(facts) if left is None else left
+    bound = _bound_to(left, facts["unit_id"].map(territory))
     label = facts["unit_id"].map(territory)
     hour = _cost_of_hour(market, rep, settings)
     names = sorted(territory.unique())
@@ -115,17 +128,49 @@ def choose_channels(
     for name in names:
         mine = facts[label == name]
         rows[name], found = _options(market, mine, name, hour.get(name, hour[""]), settings)
-        offers += found
+        offers += [offer for offer in found if bound.get(name) in (None, offer[1].partner)]
     table = pd.DataFrame(rows.values(), columns=COLUMNS).set_index("territory")
-    taken = _best(offers, market.distributors["annual_capacity"].to_dict())
+    for name, partner in bound.items():
+        all_left = facts.index[label == name].isin(left.index).all()
+        row = ["indirect" if all_left else "hybrid", partner, "exclusive_contract"]
+        table.loc[name, ["channel", "distributor_id", "reason"]] = row
+    taken = _best(offers, _room(market, facts, left))
     for name in {name for name, _, _ in offers}:
         case = taken.get(name)
+        if case is None and name in bound:
+            continue
         if case is None:
             table.loc[name, "reason"] = "partner_is_full"
             continue
         columns = ["channel", "distributor_id", "reason"]
         table.loc[name, columns] = [case.kind, case.partner, f"{case.kind}_pays_more"]
     return table.reset_index()
+
+
+def _nothing_left(facts: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({"distributor_id": "", "sales": 0.0}, index=facts.index[:0])
+
+
+def _bound_to(left: pd.DataFrame, label: pd.Series) -> dict[str, str]:
+    """Territory -> partner to whom most of its accounts are left."""
+    rows = left.assign(territory=label.reindex(left.index))
+    by = rows.groupby(["territory", "distributor_id"])["sales"].agg(["sum", "size"]).reset_index()
+    by = by.sort_values(["sum", "size", "distributor_id"], ascending=[False, False, True])
+    return dict(by.drop_duplicates("territory")[["territory", "distributor_id"]].to_numpy())
+
+
+def _room(market: Market, facts: pd.DataFrame, left: pd.DataFrame) -> dict[str, float]:
+    """Sales that each partner can still carry beside what is left to it already."""
+    areas = market.distributor_areas
+    rate = areas.groupby(["distributor_id", "area_id"])["coverage_rate"].max().rename("rate")
+    rows = left.assign(area_id=facts["area_id"].reindex(left.index))
+    rows = rows.join(rate, on=["distributor_id", "area_id"])
+    push = rows["distributor_id"].map(market.distributors["push_factor"]).astype(float)
+    sold = (rows["sales"] * rows["rate"].fillna(0.0).astype(float) * push).groupby(
+        rows["distributor_id"]
+    )
+    room = market.distributors["annual_capacity"].astype(float)
+    return (room - sold.sum().reindex(room.index).fillna(0.0)).clip(lower=0.0).to_dict()
 
 
 def _best(
@@ -204,13 +249,13 @@ def _cases(
 ) -> list[_Case]:
     """Every way a partner could sell here, with its contribution."""
     w, c = settings.workload, settings.channels
-    named = mine[mine["abc"] == "A"]
+    named = mine[mine["abc"] == NAMED_CLASS]
     named_sales = float(named["revenue"].clip(lower=0).sum())
     own = (w.margin - c.direct_cost_rate) * named_sales - float(named["workload_h"].sum()) * hour
     found = []
     for partner in market.distributors.itertuples():
         cover = _coverage(market, mine, partner.Index)
-        if cover <= 0 or _has_ended(market, partner.contract_end):
+        if cover <= 0 or has_ended(market, partner.contract_end):
             continue
         reach = partner.push_factor * cover
         net, support = w.margin - partner.discount_rate, partner.support_cost_year
@@ -222,13 +267,6 @@ def _cases(
                 )
             )
     return found
-
-
-def _has_ended(market: Market, contract_end: object) -> bool:
-    if pd.isna(contract_end) or not market.quarter[:4].isdigit():
-        return False
-    first = pd.Period(market.quarter, freq="Q").start_time
-    return bool(pd.Timestamp(contract_end) < first)
 
 
 def _must_be_direct(market: Market, mine: pd.DataFrame) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from terrlib.decisions.staffing import account_owner
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.geometry import great_circle_km
@@ -28,7 +29,12 @@ REPAIRS = [
 
 
 def handover(
-    market: Market, facts: pd.DataFrame, territory: pd.Series, rep: pd.DataFrame, settings: Settings
+    market: Market,
+    facts: pd.DataFrame,
+    territory: pd.Series,
+    rep: pd.DataFrame,
+    settings: Settings,
+    taken: pd.Series | None = None,
 ) -> pd.DataFrame:
     """List every account whose territory or rep is another than today.
 
@@ -42,6 +48,8 @@ def handover(
         territory, rep_id.
     settings
         `staffing`: what a change of the rep costs.
+    taken
+        account_id -> rep of the overlay that does the work for it, where one does.
 
     Returns
     -------
@@ -66,7 +74,7 @@ def handover(
     if not len(market.assignments):
         kinds = dict.fromkeys(money, float) | {"warm_by": "datetime64[s]"}
         return pd.DataFrame({c: pd.Series(dtype=kinds.get(c, str)) for c in columns})
-    owner = rep.drop_duplicates("territory").set_index("territory")["rep_id"]
+    owner = account_owner(facts, territory, rep, taken)
     rows = pd.DataFrame(
         {
             "account_id": facts.index,
@@ -77,7 +85,7 @@ def handover(
             "pipeline": facts["pipeline"].to_numpy(),
         }
     )
-    rows["to_rep"] = rows["to_territory"].map(owner).fillna("")
+    rows["to_rep"] = owner.fillna("").to_numpy()
     new_rep = (rows["from_rep"] != rows["to_rep"]) & (rows["from_rep"] != "")
     elsewhere = (rows["from_territory"] != rows["to_territory"]) & (rows["from_territory"] != "")
     fresh = (rows["from_territory"] == "") & (rows["from_rep"] == "")

@@ -85,18 +85,20 @@ def keep_names(
     return new.map(names).astype(str).rename("territory")
 
 
-def fresh_names(k: int, taken: set[str]) -> Iterator[str]:
+def fresh_names(k: int, taken: set[str], prefix: str = "T") -> Iterator[str]:
     """Yield names that are not taken: T1, T2, ... or T01, T02, ... where there are ten or more.
 
     Examples
     --------
     >>> next(fresh_names(3, {"T1"}))
     'T2'
+    >>> next(fresh_names(2, set(), "KA"))
+    'KA1'
     """
     width = 2 if k >= TWO_DIGITS else 1
     number = 0
     while True:
         number += 1
-        name = f"T{number:0{width}d}"
+        name = f"{prefix}{number:0{width}d}"
         if name not in taken:
             yield name

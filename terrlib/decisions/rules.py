@@ -86,6 +86,8 @@ class Rules:
         At most so much may change hands; None is no limit.
     whole
         Whether territories are in one piece; they are not where units are no places.
+    prefix
+        What new names begin with: T makes T1, T2, ...
     terms
         How travel and change are measured, and what they cost.
     """
@@ -100,6 +102,7 @@ class Rules:
     max_accounts: float | None = None
     max_revenue: float | None = None
     whole: bool = True
+    prefix: str = "T"
     terms: Terms = field(default_factory=Terms)
 
     def __post_init__(self) -> None:
@@ -231,7 +234,7 @@ def slots(market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series
     order += sorted(set(market.assignments["territory"]) - set(order))  # they lead no unit
     must = sorted(set(fixed) | {name for _, name in rules.protected})
     names = [*must, *(str(name) for name in order if name not in must)][:k]
-    fresh = fresh_names(k, set(today) | set(must))
+    fresh = fresh_names(k, set(today) | set(must), rules.prefix)
     names += [next(fresh) for _ in range(k - len(names))]
     rep = [""] * k
     if len(market.reps) == k and (rules.shares or rules.terms.homes):

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from terrlib.errors import SettingsError
-from terrlib.inputs.market import Market
+from terrlib.inputs.market import VACANT, Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.facts import planning_year
 from terrlib.measures.geometry import drive_h, great_circle_km, road_km
@@ -17,7 +17,6 @@ from terrlib.measures.relations import new_hires, owners, share_lost
 from terrlib.measures.workload import capacity_h, field_days, local_hop_km, nights, tour_share
 from terrlib.solve.assign import EMPTY, assign, assign_many, regret
 
-VACANT = "VACANT"
 COMPONENTS = [
     "travel", "relationship", "skill", "seniority", "ramp", "capacity", "relocation", "change",
 ]  # fmt: skip
@@ -49,8 +48,11 @@ class Staffing:
     takeover
         territory, rep_id, next_rep, extra, utilisation: who would take it over at the least cost if
         its rep left, what that costs more a year, and how full the week of that rep would be then.
+    present
+        territory, rep_id: every rep left where most of their revenue is, each once; without those
+        who are gone, and territories that then have nobody.
     total, present_total
-        Cost a year of this assignment, and of leaving every rep where most of their revenue is.
+        Cost a year of this assignment, and of the present one.
     """
 
     rep: pd.DataFrame
@@ -59,6 +61,7 @@ class Staffing:
     nobody: pd.DataFrame
     locks: pd.DataFrame
     takeover: pd.DataFrame
+    present: pd.DataFrame
     total: float
     present_total: float
 
@@ -120,6 +123,7 @@ def assign_reps(
     load["utilisation"] = held / load["capacity_h"].where(load["capacity_h"] > 0)
     load["regret"] = problem.regret(chosen, cost)
     costs = pairs[PAIRS]
+    present = _present(market, facts, territory, pairs, names)
     placed = chosen != EMPTY
     paid = float(problem.cost[np.flatnonzero(placed), chosen[placed]].sum())
     return Staffing(
@@ -129,9 +133,58 @@ def assign_reps(
         _nobody(costs),
         _lock_prices(market, pairs, problem, cost),
         _takeover(pairs, load),
+        present,
         paid,
-        _present_cost(market, facts, territory, costs, names),
+        float(costs.merge(present, on=["territory", "rep_id"])["total"].sum()),
     )
+
+
+def owner_of(rep: pd.DataFrame) -> pd.Series:
+    """Rep of every territory, the first where it has several.
+
+    Parameters
+    ----------
+    rep
+        territory, rep_id, as in `decisions/rep.csv`.
+
+    Returns
+    -------
+    Series
+        territory -> rep_id; `VACANT` where nobody.
+
+    Examples
+    --------
+    >>> owner_of(pd.DataFrame({"territory": ["T1", "T1"], "rep_id": ["R1", "R2"]})).to_dict()
+    {'T1': 'R1'}
+    """
+    return rep.drop_duplicates("territory").set_index("territory")["rep_id"]
+
+
+def account_owner(
+    facts: pd.DataFrame, territory: pd.Series, rep: pd.DataFrame, taken: pd.Series | None = None
+) -> pd.Series:
+    """Rep of every account: account_id -> rep_id.
+
+    Parameters
+    ----------
+    facts
+        Indexed by account_id: unit_id.
+    territory
+        unit_id -> territory.
+    rep
+        territory, rep_id.
+    taken
+        account_id -> rep of the overlay that does the work for it, where one does.
+
+    Examples
+    --------
+    >>> facts = pd.DataFrame({"unit_id": ["u", "u"]}, index=["a", "b"])
+    >>> rep = pd.DataFrame({"territory": ["T1"], "rep_id": ["R1"]})
+    >>> account_owner(facts, pd.Series({"u": "T1"}), rep, pd.Series({"b": "K1"})).to_dict()
+    {'a': 'R1', 'b': 'K1'}
+    """
+    owner = facts["unit_id"].map(territory).map(owner_of(rep))
+    return owner if taken is None else taken.reindex(facts.index).fillna(owner)
 
 
 @dataclass(frozen=True)
@@ -159,8 +212,11 @@ class _Problem:
         shape = (len(names), len(market.reps))
         ev = facts["ev"].groupby(facts["unit_id"].map(territory)).sum().reindex(names).fillna(0.0)
         # Dearer than all else together: a territory is vacant only where it has to be.
-        wall = float(pairs.groupby("territory")["total"].max().abs().sum()) + 1
-        empty = settings.staffing.vacancy_loss * ev.to_numpy() + wall
+        # Twice the sum, so that a vacancy saved or made is told from money, whatever pairs go with it.
+        wall = 2 * float(pairs.groupby("territory")["total"].max().abs().sum()) + 1
+        # Who had a rep and has none loses what a stranger would lose, and new sales beside.
+        broken = _left_alone(market, facts, territory, settings).reindex(names).fillna(0.0)
+        empty = settings.staffing.vacancy_loss * ev.to_numpy() + broken.to_numpy() + wall
         full = capacity_h(settings, planning_year(market), market.country)
         fte = market.reps["fte"].to_numpy(float)
         return cls(
@@ -183,7 +239,7 @@ class _Problem:
 
     def money(self, extra: NDArray[np.float64]) -> NDArray[np.float64]:
         """Extra costs, NaN where it is not money but one more vacancy that is in the way."""
-        return np.where(extra >= self.wall, np.nan, np.maximum(extra, 0.0))
+        return np.where(extra >= self.wall / 2, np.nan, np.maximum(extra, 0.0))
 
 
 def _pairs(
@@ -199,6 +255,7 @@ def _pairs(
     present = _holder(facts, label, owner)
     lost, fresh = share_lost(market, facts, settings), new_hires(market, settings)
     slow = 1 - float(np.mean(settings.timeline.ramp))
+    gone = away(market)
     rows = []
     for name in sorted(territory.unique()):
         mine = facts[label == name]
@@ -245,7 +302,7 @@ def _pairs(
             }
             ruled_out = {
                 "language": _unspoken(place, ev, rep.languages) > s.language_limit * own_sold,
-                "away": _away(market, rep),
+                "away": gone[rep.Index],
                 "too_far": far and not moves,
                 "channel": rep.role == "channel_manager",
                 "over_capacity": need > s.capacity_limit * cap,
@@ -257,6 +314,16 @@ def _pairs(
     pairs["forbidden"] = pairs[WHY].any(axis=1)
     pairs["why"] = pairs[WHY].astype(bool).idxmax(axis=1).where(pairs["forbidden"], "")
     return pairs
+
+
+def _left_alone(
+    market: Market, facts: pd.DataFrame, territory: pd.Series, settings: Settings
+) -> pd.Series:
+    """Contribution lost where a territory with reps today gets none: territory -> currency a year."""
+    owner = owners(market)[facts.index]
+    lost = owner.map(share_lost(market, facts, settings)[""]).where(owner != "", 0.0)
+    money = settings.workload.margin * facts["revenue"].clip(lower=0) * lost
+    return money.groupby(facts["unit_id"].map(territory)).sum()
 
 
 def _way(
@@ -301,13 +368,14 @@ def _most(market: Market) -> pd.Series:
     return market.reps["max_territories"].astype(float).fillna(1.0)
 
 
-def _away(market: Market, rep: object) -> bool:
-    """Whether the rep is not there on the first day of the quarter planned for."""
-    if not market.quarter[:4].isdigit():
-        return False
+def away(market: Market) -> pd.Series:
+    """Who is not there in the quarter planned for: rep_id -> gone before it, or hired after it."""
+    reps = market.reps
+    if not market.quarter[:4].isdigit() or not len(reps):
+        return pd.Series(data=False, index=reps.index, dtype=bool)
     first = pd.Period(market.quarter, freq="Q").start_time
-    hired, leaves = pd.to_datetime(rep.hired), pd.to_datetime(rep.leaves)  # type: ignore[attr-defined]
-    return bool(hired > first + pd.DateOffset(months=3)) or bool(leaves < first)
+    hired, leaves = pd.to_datetime(reps["hired"]), pd.to_datetime(reps["leaves"])
+    return (hired > first + pd.DateOffset(months=3)) | (leaves < first)
 
 
 def _parts(text: object) -> set[str]:
@@ -343,7 +411,7 @@ def _holder(facts: pd.DataFrame, label: pd.Series, owner: pd.Series) -> dict[str
         rows[rows["rep_id"] != ""].groupby(["territory", "rep_id"], as_index=False)["revenue"].sum()
     )
     rows = rows.sort_values(["revenue", "rep_id"], ascending=[False, True], kind="stable")
-    return dict(rows.drop_duplicates("territory")[["territory", "rep_id"]].itertuples(index=False))
+    return owner_of(rows).to_dict()
 
 
 def _nobody(costs: pd.DataFrame) -> pd.DataFrame:
@@ -387,17 +455,17 @@ def _takeover(pairs: pd.DataFrame, load: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _present_cost(
-    market: Market, facts: pd.DataFrame, territory: pd.Series, costs: pd.DataFrame, names: list[str]
-) -> float:
-    """Cost if every territory took the rep who holds most of its revenue, each rep once."""
+def _present(
+    market: Market, facts: pd.DataFrame, territory: pd.Series, pairs: pd.DataFrame, names: list[str]
+) -> pd.DataFrame:
+    """Give every territory the rep who holds most of its revenue, each rep once."""
     label = facts["unit_id"].map(territory)
     held = pd.crosstab(label, owners(market), values=facts["revenue"], aggfunc="sum")
     held = held.reindex(index=names, columns=market.reps.index).fillna(0.0)
-    chosen, _ = assign(-held.to_numpy(float), None, np.ones(len(names)))
-    table = costs.set_index(["territory", "rep_id"])["total"]
-    pairs = [(n, market.reps.index[j]) for n, j in zip(names, chosen, strict=True) if j != EMPTY]
-    return float(table.loc[pairs].sum()) if pairs else 0.0
+    gone = pairs["away"].to_numpy(bool).reshape(held.shape)
+    chosen, _ = assign(-held.to_numpy(float), gone, np.ones(len(names)))
+    rows = [(n, market.reps.index[j]) for n, j in zip(names, chosen, strict=True) if j != EMPTY]
+    return pd.DataFrame(rows, columns=["territory", "rep_id"], dtype=str)
 
 
 def _unstaffed(facts: pd.DataFrame, territory: pd.Series, names: list[str]) -> Staffing:
@@ -409,4 +477,6 @@ def _unstaffed(facts: pd.DataFrame, territory: pd.Series, names: list[str]) -> S
     none = pd.DataFrame(columns=["territory", "rep_id", "rule", "price"])
     takeover = pd.DataFrame(columns=["territory", "rep_id", "next_rep", "extra", "utilisation"])
     nobody = pd.DataFrame(columns=["territory", "why"])
-    return Staffing(rep, pd.DataFrame(columns=PAIRS), load, nobody, none, takeover, 0.0, 0.0)
+    return Staffing(
+        rep, pd.DataFrame(columns=PAIRS), load, nobody, none, takeover, rep.iloc[:0], 0.0, 0.0
+    )

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from terrlib.decisions.spending import Spending
+from terrlib.decisions.staffing import owner_of
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.winning import lag_pmf, open_deals, win_rates
@@ -201,7 +202,7 @@ def _reps(
         .reindex(names)
         .fillna(0.0)
     )
-    owner = rep.drop_duplicates("territory").set_index("territory")["rep_id"]
+    owner = owner_of(rep)
     staffed = (owner.reindex(names) != "VACANT").to_numpy() | (owner == "VACANT").all()
     ramp = settings.timeline.ramp
     grow = np.array([ramp[min(q, len(ramp) - 1)] for q in range(n)])

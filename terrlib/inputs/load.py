@@ -14,14 +14,15 @@ from pyproj import CRS
 
 from terrlib.errors import DataError, SettingsError
 from terrlib.inputs import duplicates, mapping, places, quality, read, trust, units
-from terrlib.inputs.market import Market
+from terrlib.inputs.market import VACANT, Market
 from terrlib.inputs.quality import Ledger
-from terrlib.inputs.settings import Settings, TableFile, make_settings
+from terrlib.inputs.settings import Overlay, Settings, TableFile, make_settings
 from terrlib.inputs.tables import COLUMNS
 from terrlib.inputs.values import fold
 
 UNDATED = "undated"
 PLACES = ("accounts", "areas", "grid")
+MANAGER = "manager"  # leads a region and holds no territory
 SIZE_CLASSES = tuple(name for _, name in units.SIZES)
 
 
@@ -179,14 +180,19 @@ def _assemble(
     accounts = units.project(_settled(accounts), crs)
     unit, neighbors, accounts = _units(settings, ledger, accounts, areas, crs, rows["neighbors"])
     _note_owners(ledger, rows)
+    rows["named_accounts"] = quality.drop_orphans(
+        ledger, "named_accounts", rows["named_accounts"], known, listed
+    )
     ledger.refuse()
+    reps, specialists = _by_overlay(_reps(rows["reps"]), settings)
     return Market(
         accounts=accounts,
         units=unit.assign(
             n_accounts=accounts.groupby("unit_id").size().reindex(unit.index, fill_value=0)
         ),
         neighbors=neighbors,
-        reps=_reps(rows["reps"]),
+        reps=reps,
+        specialists=specialists,
         sales=sales.sort_values(["account_id", "date"], kind="stable").reset_index(drop=True),
         opportunities=rows["opportunities"].set_index("opp_id").sort_index(),
         areas=areas.set_index("area_id").sort_index(),
@@ -197,7 +203,7 @@ def _assemble(
             support_cost_year=0.0,
             annual_capacity=np.inf,
         ),
-        distributor_areas=_filled(rows["distributor_areas"], coverage_rate=1.0),
+        distributor_areas=_distributor_areas(rows["distributor_areas"]),
         assignments=rows["assignments"].sort_values("account_id").reset_index(drop=True),
         activities=_activities(rows["activities"]),
         targets=rows["targets"].sort_values("quarter").reset_index(drop=True),
@@ -206,6 +212,7 @@ def _assemble(
         groups=_groups(rows["groups"], unit),
         forbidden=_known_units("forbidden", rows["forbidden"], unit),
         rep_locks=_rep_locks(rows["rep_locks"], rows["reps"]["rep_id"]),
+        named_accounts=_named_accounts(rows["named_accounts"], settings),
         travel=_travel(rows["travel"], unit, rows["reps"]["rep_id"]),
         given=given,
         quality=ledger.table(),
@@ -374,7 +381,7 @@ def _one_territory(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
 def _note_owners(ledger: Ledger, rows: dict[str, pd.DataFrame]) -> None:
     known = set(rows["reps"]["rep_id"])
     held = rows["assignments"]
-    strangers = held[(held["rep_id"] != "") & ~held["rep_id"].isin(known)]
+    strangers = held[~held["rep_id"].isin(["", VACANT, *known])]
     if known:
         ledger.find(
             "assignments", "rep_unknown", strangers, "rep_id", "held by somebody not among the reps"
@@ -489,6 +496,75 @@ def _reps(rows: pd.DataFrame) -> pd.DataFrame:
     reps = rows.assign(name=rows["name"].where(rows["name"] != "", rows["rep_id"]))
     reps = reps.set_index("rep_id").sort_index()
     return _filled(reps, fte=1.0, max_territories=1.0)
+
+
+def _by_overlay(reps: pd.DataFrame, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Part the reps of the run's own territories from those of overlays and from managers."""
+    taken: dict[str, str] = {}
+    for name, asked in settings.overlays.items():
+        for one in overlay_reps(reps, asked):
+            if one not in reps.index:
+                raise SettingsError(
+                    f"overlays.{name}.reps: {one!r} is not in the table of reps: "
+                    f"{_meant(one, list(reps.index))}"
+                )
+            if one in taken:
+                raise SettingsError(
+                    f"overlays.{name}.reps: {one!r} works for {taken[one]} already: "
+                    "a rep works for one overlay"
+                )
+            taken[one] = name
+    # Somebody with that title and no region is a rep like others.
+    leads = (reps["role"] == MANAGER) & ((reps["region"] != "") | bool(settings.regions.count))
+    apart = reps.index.isin(list(taken)) | leads
+    return reps[~apart], reps[apart]
+
+
+def overlay_reps(reps: pd.DataFrame, asked: Overlay) -> list[str]:
+    """Ids of the reps of an overlay, as listed or by their role.
+
+    Examples
+    --------
+    >>> reps = pd.DataFrame({"role": ["kam", "field"]}, index=["K1", "R1"])
+    >>> overlay_reps(reps, Overlay(reps="kam"))
+    ['K1']
+    """
+    if isinstance(asked.reps, str):
+        return list(reps.index[reps["role"] == asked.reps])
+    return list(dict.fromkeys(asked.reps))
+
+
+def _distributor_areas(rows: pd.DataFrame) -> pd.DataFrame:
+    """Coverage filled in; an area belongs to one exclusive partner."""
+    rows = _filled(rows, coverage_rate=1.0)
+    exclusive = rows["exclusive"].map(lambda v: v is not None and not pd.isna(v) and bool(v))
+    rows = rows.assign(exclusive=exclusive.astype(bool))
+    several = rows[rows["exclusive"]].groupby("area_id")["distributor_id"].nunique()
+    if (several > 1).any():
+        area = several.index[several > 1][0]
+        raise DataError(
+            f"distributor_areas: {int((several > 1).sum())} areas are exclusive to several partners, "
+            f"such as {area}: leave one of each"
+        )
+    return rows
+
+
+def _named_accounts(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Named accounts of overlays that there are, each once."""
+    unknown = sorted(set(rows["overlay"]) - set(settings.overlays))
+    if unknown:
+        raise DataError(
+            f"named_accounts: the settings know no overlay {unknown[0]!r}: "
+            f"{_meant(unknown[0], list(settings.overlays))}"
+        )
+    rows = rows.drop_duplicates()
+    twice = rows[rows.duplicated(["overlay", "account_id"])]
+    if len(twice):
+        raise DataError(
+            f"named_accounts: {len(twice)} accounts stand in several territories of one overlay, "
+            f"such as {twice['account_id'].iloc[0]}: leave one row of each"
+        )
+    return rows.sort_values(["overlay", "account_id"]).reset_index(drop=True)
 
 
 def _channels(rows: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import geopandas as gpd
 import pandas as pd
 
+VACANT = "VACANT"  # in place of a rep: nobody
+
 
 @dataclass(frozen=True)
 class Market:
@@ -45,7 +47,7 @@ class Market:
         Indexed by distributor_id: name, discount_rate, push_factor, support_cost_year,
         annual_capacity.
     distributor_areas
-        distributor_id, area_id, coverage_rate.
+        distributor_id, area_id, coverage_rate, exclusive.
     assignments
         account_id, territory, rep_id: who holds what today.
     activities
@@ -62,6 +64,8 @@ class Market:
         unit_id, territory, reason: where a unit may not be.
     rep_locks
         territory, rep_id, rule (lock or ban), reason: what a manager decided about reps.
+    named_accounts
+        overlay, account_id, territory: who is served by an overlay, by name.
     travel
         unit_id, to, km, minutes: the user's own matrix; `to` is a unit, or a rep.
     given
@@ -81,6 +85,9 @@ class Market:
         and touch nobody.
     trust
         Scorecard of the tables given, see `trust.trust`.
+    specialists
+        Reps of overlays and managers of regions, columns as of `reps`; they hold none of the run's
+        own territories.
     duplicates
         What looks like one firm twice, see `duplicates.propose`; nothing of it was merged.
     """
@@ -103,6 +110,7 @@ class Market:
     groups: pd.DataFrame
     forbidden: pd.DataFrame
     rep_locks: pd.DataFrame
+    named_accounts: pd.DataFrame
     travel: pd.DataFrame
     given: frozenset[str]
     quality: pd.DataFrame
@@ -114,6 +122,7 @@ class Market:
     places: bool = True
     trust: pd.DataFrame = field(default_factory=pd.DataFrame)
     duplicates: pd.DataFrame = field(default_factory=pd.DataFrame)
+    specialists: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def held(self, column: str) -> pd.Series:
         """Territory, rep or segment of every account today: account_id -> value, as assigned."""

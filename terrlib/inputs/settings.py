@@ -34,6 +34,7 @@ TABLES = (
     "groups",
     "forbidden",
     "rep_locks",
+    "named_accounts",
     "travel",
     "postal_centroids",
     "gazetteer",
@@ -41,6 +42,9 @@ TABLES = (
 EXAMPLES = {"quarter": "2026Q4", "currency": "PLN", "country": "PL", "plan": "NORTH-1"}
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+Tolerance = Annotated[float, Field(gt=0, lt=1)]
+Measure = Literal["workload_h", "potential", "revenue", "count"]
+FIELD = "field"  # the run's own territories, beside its overlays
 
 
 def _assumed(default: Any, source: str, **limits: Any) -> Any:
@@ -218,13 +222,15 @@ class Territories(_Strict):
     """How territories are drawn."""
 
     count: int | tuple[int, int] | None = None
-    balance: dict[str, Annotated[float, Field(gt=0, lt=1)]] = {}
+    balance: dict[str, Tolerance] = {}
     travel: Literal["distance", "square"] = "distance"
     centres: Literal["free", "homes"] = "free"
     change: Change = Change()
     starts: int = Field(0, ge=0, le=200)
     effort: int = Field(1, ge=1, le=20)
     fair_share_by_fte: bool = True
+    whole: bool = True
+    prefix: str = Field("T", pattern=r"^[A-Z][A-Z0-9]{0,7}$")
 
     @field_validator("count", mode="before")
     @classmethod
@@ -237,6 +243,42 @@ class Territories(_Strict):
                 f"not {count!r}"
             )
         return count
+
+
+class Regions(_Strict):
+    """How territories roll up to regions, each with a manager."""
+
+    count: int | None = Field(None, ge=1)
+    balance: dict[str, Tolerance] = _assumed(
+        {"workload_h": 0.25}, "assumption: few territories to a region, so a wider tolerance"
+    )
+
+
+class Overlay(_Strict):
+    """One more way of covering accounts beside the run's own territories, with reps of its own.
+
+    Attributes
+    ----------
+    by
+        What is drawn: the run's own units (geography), industry and size (segment), steps down the
+        accounts by revenue (volume), or each account by itself, wherever it is (named).
+    who
+        Whom it serves: ids of accounts, or column -> value or values, all of which have to fit.
+        Empty: the table named_accounts where `by` is named, else everybody.
+    count, balance
+        As of `territories`.
+    credits
+        The measures that count here and not in the run's own territories.
+    reps
+        Ids of its reps, or the role that they have.
+    """
+
+    by: Literal["geography", "segment", "volume", "named"] = "geography"
+    who: list[str] | dict[str, str | list[str]] = []
+    count: int = Field(1, ge=1)
+    balance: dict[str, Tolerance] = {}
+    credits: list[Measure] = []
+    reps: str | list[str] = []
 
 
 class Staffing(_Strict):
@@ -325,11 +367,23 @@ class Settings(_Strict):
     workload: Workload = Workload()
     sizing: Sizing = Sizing()
     territories: Territories = Territories()
+    overlays: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,30}$")], Overlay] = {}
+    regions: Regions = Regions()
     staffing: Staffing = Staffing()
     channels: Channels = Channels()
     goals: Goals = Goals()
     budget: Budget = Budget()
     timeline: Timeline = Timeline()
+
+    @field_validator("overlays")
+    @classmethod
+    def _own_name(cls, asked: dict[str, Overlay]) -> dict[str, Overlay]:
+        if FIELD in asked:
+            raise ValueError(
+                f"overlays.{FIELD}: that is what the run's own territories are called; "
+                "put what you ask of them under territories"
+            )
+        return asked
 
     @field_validator("crs")
     @classmethod
@@ -486,7 +540,8 @@ def assumptions(settings: Settings) -> pd.DataFrame:
 
 def _short(value: Any) -> str:
     if isinstance(value, dict):
-        return "; ".join(f"{k}: {'/'.join(f'{x:g}' for x in v.values())}" for k, v in value.items())
+        each = {k: v.values() if isinstance(v, dict) else [v] for k, v in value.items()}
+        return "; ".join(f"{k}: {'/'.join(f'{x:g}' for x in v)}" for k, v in each.items())
     return " / ".join(str(x) for x in value) if isinstance(value, list) else str(value)
 
 

@@ -94,7 +94,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
         name | text | name | imię i nazwisko
         home_lat! | degrees -90..90 | latitude of the home, degrees | szerokość geograficzna domu, stopnie
         home_lon! | degrees -180..180 | longitude of the home, degrees | długość geograficzna domu, stopnie
-        role | text | field, inside, kam or channel_manager | field, inside, kam lub channel_manager
+        role | text | field, inside, kam, channel_manager or manager, who leads a region | field, inside, kam, channel_manager lub manager, który kieruje regionem
         fte | number 0.05..1.2 | 1 is full time | 1 to pełny etat
         seniority | text | junior, mid or senior | junior, mid lub senior
         skills | text | industries the rep knows, separated by a bar | znane branże, rozdzielone kreską pionową
@@ -105,6 +105,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
         max_home_km | number 0.. | farthest middle of a territory from home, km by road | najdalszy środek terytorium od domu, km drogą
         can_relocate | flag | would move house | przeprowadzi się
         max_territories | number 1..20 | territories the rep may hold; 1 where blank | ile terytoriów może prowadzić; puste znaczy 1
+        region | text | region or overlay that a manager leads | region lub zespół, którym kieruje menedżer
     """),
     "sales": _table("""
         account_id! | key | the account | klient
@@ -160,6 +161,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
         distributor_id! | key | the partner | partner
         area_id! | key | the area | obszar
         coverage_rate | share 0..1 | share of its customers the partner reaches | odsetek klientów w zasięgu partnera
+        exclusive | flag | by contract only this partner sells here, but to named accounts; no where blank | według umowy tylko ten partner tu sprzedaje, poza kluczowymi klientami; puste znaczy nie
     """),
     "assignments": _table("""
         account_id! | key | the account | klient
@@ -210,6 +212,11 @@ COLUMNS: dict[str, dict[str, Column]] = {
         rep_id! | key | the rep | przedstawiciel
         rule | text | lock: has to hold it; ban: must not; lock where blank | lock: ma je prowadzić; ban: nie może; puste znaczy lock
         reason | text | why | powód
+    """),
+    "named_accounts": _table("""
+        overlay! | key | the overlay that serves it, as in the settings | zespół, który go obsługuje, jak w ustawieniach
+        account_id! | key | the account | klient
+        territory | key | territory of the overlay it has to be in; any where blank | terytorium zespołu, w którym ma być; puste znaczy dowolne
     """),
     "travel": _table("""
         unit_id! | key | the unit travelled to | jednostka, do której się jedzie

@@ -7,13 +7,15 @@ import pandas as pd
 
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
-from terrlib.measures.customers import gini
 from terrlib.measures.facts import planning_year
 from terrlib.measures.relations import new_hires
 from terrlib.measures.workload import capacity_h
 
 ENVY = 0.10  # a swap that promises less than a tenth more is no reason to envy
 FULL = 1.0
+BAND = 0.15
+TRAITS = ("part_time", "new", "seniority")
+FEWEST = 2  # members of a group that is spoken of
 
 
 def rep_fairness(
@@ -40,11 +42,12 @@ def rep_fairness(
         opportunity      expected contribution of new sales                  currency a year
         per_hour         opportunity by hour of capacity                       currency
         part_time, new   whether it works less than full time; was hired within the ramp
+        seniority        as in the table of reps, "" where it is not given
 
     Examples
     --------
     >>> from types import SimpleNamespace
-    >>> reps = pd.DataFrame({"fte": [1.0, 0.5], "hired": pd.NaT}, index=["R1", "R2"])
+    >>> reps = pd.DataFrame({"fte": [1.0, 0.5], "hired": pd.NaT, "seniority": ""}, index=["R1", "R2"])
     >>> market = SimpleNamespace(reps=reps, quarter="2026Q4", country="PL", as_of=None)
     >>> facts = pd.DataFrame({"workload_h": [606.0, 606.0], "ev": [10.0, 20.0]}, index=["a", "b"])
     >>> found = rep_fairness(market, facts, pd.Series({"a": "R1", "b": "R2"}), Settings())
@@ -63,21 +66,25 @@ def rep_fairness(
     table["per_hour"] = table["opportunity"] / table["capacity_h"]
     table["part_time"] = reps["fte"].astype(float) < FULL
     table["new"] = new_hires(market, settings)
+    table["seniority"] = reps["seniority"].fillna("")
     return table
 
 
 def spread(values: pd.Series) -> dict[str, float]:
-    """How unequal values are: gini, and the largest over the least (inf where that is 0).
+    """How unequal values are: ratio, the largest over the least (inf where that is 0), and near.
+
+    `near` counts the values that are within 15% of the mean, the band of sales practice.
 
     Examples
     --------
     >>> found = spread(pd.Series([90.0, 100.0, 110.0, 130.0, 70.0]))
-    >>> round(found["gini"], 3), round(found["ratio"], 2)
-    (0.112, 1.86)
+    >>> round(found["ratio"], 2), found["near"]
+    (1.86, 3.0)
     """
     least = float(values.min()) if len(values) else 0.0
     ratio = float(values.max()) / least if least > 0 else float("inf")
-    return {"gini": gini(values), "ratio": ratio}
+    near = float(((values / values.mean() - 1).abs() <= BAND).sum()) if values.sum() > 0 else 0.0
+    return {"ratio": ratio, "near": near}
 
 
 def envy(costs: pd.DataFrame, rep: pd.DataFrame, opportunity: pd.Series) -> pd.DataFrame:
@@ -122,15 +129,48 @@ def envy(costs: pd.DataFrame, rep: pd.DataFrame, opportunity: pd.Series) -> pd.D
     return table.sort_values(["gain", "rep_id"], ascending=[False, True]).reset_index(drop=True)
 
 
-def by_group(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Mean load and opportunity by hour of reps with and without a trait: part_time or new.
+def by_group(plan: pd.DataFrame, today: pd.DataFrame) -> pd.DataFrame:
+    """Mean load and opportunity by hour of groups of reps, today and in the plan.
+
+    A group of one is left out, for it would be about a person; and so is what does not differ.
+
+    Parameters
+    ----------
+    plan, today
+        As `rep_fairness`; `today` may be empty.
+
+    Returns
+    -------
+    DataFrame
+        trait (part_time, new, seniority), value, reps, load_today, load, per_hour_today, per_hour;
+        NaN where today is not known
 
     Examples
     --------
-    >>> table = pd.DataFrame({"new": [True, False], "load": [1.0, 0.8], "per_hour": [2.0, 3.0]})
-    >>> by_group(table, "new")["load"].tolist()
-    [0.8, 1.0]
+    >>> plan = pd.DataFrame(
+    ...     {"part_time": [True, True, False, False], "new": False, "seniority": "",
+    ...      "load": [1.0, 0.8, 0.7, 0.7], "per_hour": [2.0, 2.0, 3.0, 3.0]}
+    ... )
+    >>> by_group(plan, plan.iloc[:0])[["trait", "value", "load"]].to_numpy().tolist()
+    [['part_time', 'no', 0.7], ['part_time', 'yes', 0.9]]
     """
-    means = table.groupby(column)[["load", "per_hour"]].mean()
-    means["reps"] = table.groupby(column).size()
-    return np.round(means, 12).reset_index()
+    parts = []
+    for trait in TRAITS:
+        value = plan[trait]
+        value = value.map({True: "yes", False: "no"}) if value.dtype == bool else value
+        size = value[value != ""].value_counts()
+        size = size[size >= FEWEST]
+        if len(size) < 2:  # noqa: PLR2004
+            continue
+        rows = pd.DataFrame({"trait": trait, "value": size.index, "reps": size.to_numpy()})
+        for column in ("load", "per_hour"):
+            for when, table in (("_today", today), ("", plan)):
+                means = (
+                    table[column].groupby(value).mean() if len(table) else pd.Series(dtype=float)
+                )
+                rows[column + when] = np.round(means.reindex(size.index).to_numpy(float), 12)
+        parts.append(rows)
+    columns = ["trait", "value", "reps", "load_today", "load", "per_hour_today", "per_hour"]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(parts).sort_values(["trait", "value"])[columns].reset_index(drop=True)

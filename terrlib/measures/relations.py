@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from terrlib.inputs.market import Market
+from terrlib.inputs.market import VACANT, Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.winning import DAYS_PER_MONTH
 
@@ -14,7 +14,8 @@ UNKNOWN = 0.5  # similarity of reps of whom nothing is known
 
 def owners(market: Market) -> pd.Series:
     """account_id -> rep who holds it today, "" where nobody is known to."""
-    return market.held("rep_id").reindex(market.accounts.index).fillna("").astype(str)
+    held = market.held("rep_id").reindex(market.accounts.index).fillna("").astype(str)
+    return held.where(held != VACANT, "")
 
 
 def similarity(owner: pd.Series, facts: pd.DataFrame) -> pd.DataFrame:
@@ -77,8 +78,9 @@ def share_lost(market: Market, facts: pd.DataFrame, settings: Settings) -> pd.Da
     lose more. A planned handover should lose less, by the `handover_factor`.
     """
     s = settings.staffing
-    alike = similarity(owners(market), facts)
-    names = [*sorted({*market.reps.index.astype(str), *alike.index}), ""]
+    owner = owners(market)
+    alike = similarity(owner, facts)
+    names = [*sorted({*market.reps.index.astype(str), *owner} - {""}), ""]
     alike = alike.reindex(index=names, columns=names).fillna(UNKNOWN)
     fresh = new_hires(market, settings)
     times = np.where(pd.Index(names).isin(fresh.index[fresh]), 1 + s.new_hire_loss, 1.0)

@@ -659,24 +659,44 @@ def _cost_ticks(figure: go.Figure, rows: pd.DataFrame, axis: str) -> go.Figure:
 
 
 def load(table: pd.DataFrame, words: Words) -> go.Figure:
-    """Share of the hours there are that each territory needs: territory, utilisation."""
-    rows = table.dropna(subset="utilisation")
-    figure = _figure(words, y="load_y", percent=True)
-    figure.add_bar(
+    """Hours that each territory needs beside those its rep has: territory, workload_h, capacity_h."""
+    figure = _figure(words, y="hours_y")
+    kinds = {
+        "fits": (table["capacity_h"] >= table["workload_h"], BLUE),
+        "over_capacity": (table["capacity_h"].between(1e-9, table["workload_h"]), ORANGE),
+        "VACANT": (table["capacity_h"] <= 0, GREY),
+    }
+    for name, (mine, color) in kinds.items():
+        rows = table[mine]
+        if len(rows):
+            figure.add_bar(
+                x=rows["territory"].map(_text),
+                y=rows["workload_h"],
+                marker_color=color,
+                name=words.label(f"load.{name}"),
+                text=[
+                    words.write(v, "percent") if pd.notna(v) else "" for v in rows["utilisation"]
+                ],
+            )
+    rows = table[table["capacity_h"] > 0]
+    figure.add_scatter(
         x=rows["territory"].map(_text),
-        y=rows["utilisation"],
-        marker_color=BLUE,
-        text=[words.write(v, "percent") for v in rows["utilisation"]],
+        y=rows["capacity_h"],
+        mode="markers",
+        marker={"symbol": "line-ew", "size": 26, "line": {"width": 3, "color": "#1d2733"}},
+        name=words.label("capacity_h"),
     )
-    figure.add_hline(y=1.0, line_dash="dot", line_color=ORANGE)
-    return figure
+    return figure.update_xaxes(
+        categoryorder="array", categoryarray=[*table["territory"].map(_text)]
+    )
 
 
 def fairness(plan: pd.DataFrame, today: pd.DataFrame, words: Words) -> go.Figure:
-    """Load and opportunity by hour of every rep, today and planned: rep, load, per_hour."""
+    """Load and opportunity by hour, today and planned, a row for each rep_id in their order."""
     figure = _figure(words, height=180 + 26 * len(plan)).set_subplots(
         1, 2, shared_yaxes=True, horizontal_spacing=0.05
     )
+    today = today[today.index.isin(plan.index)] if len(today) else today
     for column, measure in enumerate(("load", "per_hour"), 1):
         for rows, name, color, symbol in (
             (today, "today", GREY, "circle-open"),
@@ -685,7 +705,7 @@ def fairness(plan: pd.DataFrame, today: pd.DataFrame, words: Words) -> go.Figure
             if len(rows):
                 figure.add_scatter(
                     x=rows[measure],
-                    y=rows["rep"].map(_text),
+                    y=rows.index.map(_text),
                     mode="markers",
                     marker={"color": color, "symbol": symbol, "size": 11, "line": {"width": 2}},
                     name=words.label(name),
@@ -699,22 +719,40 @@ def fairness(plan: pd.DataFrame, today: pd.DataFrame, words: Words) -> go.Figure
     figure.update_xaxes(title=words.say("chart.load_y"), tickformat=".0%", row=1, col=1)
     figure.update_xaxes(title=words.say("chart.per_hour_x"), rangemode="tozero", row=1, col=2)
     figure.update_xaxes(rangemode="tozero")
-    return figure.update_yaxes(autorange="reversed")
+    # An id may look like a number, and stands in the order of the ids.
+    return figure.update_yaxes(
+        type="category", categoryorder="array", categoryarray=[*plan.index.map(_text)][::-1]
+    )
 
 
-def costs(rows: pd.DataFrame, words: Words) -> go.Figure:
-    """Cost of each pair by what it is for."""
-    figure = _figure(words, y="money_y")
+def costs(plan: pd.DataFrame, today: pd.DataFrame, words: Words) -> go.Figure:
+    """Cost of each pair by what it is for, stacked; on the right all pairs, today's beside the plan's.
+
+    Parameters
+    ----------
+    plan, today
+        territory and the components of cost; `today` may be empty.
+    words
+        Language and currency.
+    """
+    figure = _figure(words, y="money_y").set_subplots(
+        1, 2, column_widths=[0.78, 0.22], horizontal_spacing=0.08
+    )
+    both = [(name, rows) for name, rows in (("today", today), ("plan", plan)) if len(rows)]
     for column, color in COSTS.items():
-        if not rows[column].any():
+        if not any(rows[column].any() for _, rows in both):
             continue
+        style = {"name": words.label(column), "marker_color": color, "legendgroup": column}
+        figure.add_bar(x=plan["territory"].map(_text), y=plan[column], row=1, col=1, **style)
         figure.add_bar(
-            x=rows["territory"].map(_text),
-            y=rows[column],
-            name=words.label(column),
-            marker_color=color,
+            x=[words.label(name) for name, _ in both],
+            y=[float(rows[column].sum()) for _, rows in both],
+            showlegend=False,
+            row=1,
+            col=2,
+            **style,
         )
-    return figure
+    return figure.update_yaxes(tickformat=",.0f", automargin=True)
 
 
 def reach(rows: pd.DataFrame, words: Words) -> go.Figure:

@@ -20,6 +20,11 @@ from branca.element import Figure, MacroElement, Template
 from terrlib.show.words import Words
 
 PALETTE = ("#4e79a7", "#f28e2b", "#59a14f", "#b07aa1", "#edc948", "#76b7b2", "#e15759", "#9c755f")
+# The same colours darker, for lines on areas of that colour.
+DARKER = {
+    c: "#" + "".join(f"{int(c[i : i + 2], 16) * 6 // 10:02x}" for i in (1, 3, 5)) for c in PALETTE
+}
+GREY = "#8a94a0"
 DECISIONS = {
     "attack": "#1b7837",
     "grow": "#7fbf7b",
@@ -87,6 +92,7 @@ def territory_map(
     territories: gpd.GeoDataFrame,
     words: Words,
     homes: pd.DataFrame | None = None,
+    lines: pd.DataFrame | None = None,
     only: str | None = None,
     height: int = HEIGHT,
 ) -> folium.Map:
@@ -100,6 +106,9 @@ def territory_map(
         Language of the tooltips.
     homes
         name, home_lat, home_lon: drawn as dots.
+    lines
+        territory, home_lat, home_lon, lat, lon, accounts, workload_h: from the home of a rep to
+        accounts that lie together, the wider the more hours.
     only
         Draw the others in grey.
     height
@@ -142,19 +151,68 @@ def territory_map(
         point = row.geometry.representative_point()
         if only is None or row.territory == only:
             _label(m, point.y, point.x, row.territory, getattr(row, "town", ""))
+    if lines is not None:
+        _spider(m, lines, colors, words)
+        marks = [("#1d2733", "chart.home_mark"), (GREY, "chart.home_line")]
+        Legend([(color, words.say(text)) for color, text in marks]).add_to(m)
     if homes is not None:
-        for home in homes.itertuples(index=False):
-            folium.CircleMarker(
-                (home.home_lat, home.home_lon),
-                radius=4,
-                color="#1d2733",
-                weight=2,
-                fill=True,
-                fill_color="#ffffff",
-                fill_opacity=1,
-                tooltip=escape(str(home.name)),
-            ).add_to(m)
+        _homes(m, homes)
     return m
+
+
+def team_map(
+    territories: gpd.GeoDataFrame, lines: pd.DataFrame, homes: pd.DataFrame, words: Words
+) -> folium.Map:
+    """Draw who serves whom beside the territories, which are grey.
+
+    Parameters
+    ----------
+    territories
+        territory, geometry: the run's own.
+    lines
+        As in `territory_map`, but of the territories of overlays; a colour for each.
+    homes
+        name, home_lat, home_lon of those who serve them.
+    words
+        Language of the legend.
+    """
+    m = territory_map(territories, words, only="")
+    names = sorted(lines["territory"].unique())
+    colors = {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
+    _spider(m, lines, colors, words)
+    _homes(m, homes)
+    Legend([(DARKER[color], name) for name, color in colors.items()]).add_to(m)
+    return m
+
+
+def _homes(m: folium.Map, homes: pd.DataFrame) -> None:
+    for home in homes.itertuples(index=False):
+        folium.CircleMarker(
+            (home.home_lat, home.home_lon),
+            radius=4,
+            color="#1d2733",
+            weight=2,
+            fill=True,
+            fill_color="#ffffff",
+            fill_opacity=1,
+            tooltip=escape(str(home.name)),
+        ).add_to(m)
+
+
+def _spider(m: folium.Map, lines: pd.DataFrame, colors: Mapping[str, str], words: Words) -> None:
+    most = max(float(lines["workload_h"].max()), 1e-9) if len(lines) else 1.0
+    for row in lines.round({"home_lat": 4, "home_lon": 4, "lat": 3, "lon": 3}).itertuples():
+        said = f"{words.write(row.accounts, 'account')}, {words.write(row.workload_h, 'hours')}"
+        path = [(row.home_lat, row.home_lon), (row.lat, row.lon)]
+        folium.PolyLine(path, color="#ffffff", weight=3, opacity=0.5, interactive=False).add_to(m)
+        folium.PolyLine(
+            path,
+            color=DARKER.get(colors[row.territory], "#1d2733"),
+            weight=round(1 + 3 * float(row.workload_h / most) ** 0.5, 1),
+            opacity=0.9,
+            class_name="spider",
+            tooltip=_tip(row.territory, {words.label("accounts"): said}),
+        ).add_to(m)
 
 
 def unit_map(units: gpd.GeoDataFrame, lines: pd.DataFrame, words: Words) -> folium.Map:
