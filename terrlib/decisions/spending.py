@@ -40,6 +40,9 @@ COLUMNS = [
     "evidence",
 ]
 EACH = "each"
+ADVERTISING = 0.24
+BEYOND = 2.0  # times the most that is spent on a channel, curves are shown
+POINTS = 41
 HAIR = 1e-3  # of a step
 WITHIN = 0.01  # of the best value: splits worth as much are as good
 AS_GOOD = 0.02  # regret below which a proportional split is as good
@@ -309,7 +312,7 @@ def _results(cells: pd.DataFrame, amounts: NDArray, settings: Settings) -> pd.Da
     if cells.empty:
         return pd.DataFrame(columns=COLUMNS)
     cells = cells.assign(amount=np.asarray(amounts, dtype=np.int64))
-    net = np.where(cells["amount"] > 0, cells["amount"] / 100 - cells["fixed_cost"], 0.0).clip(0.0)
+    net = _net(cells, cells["amount"]).to_numpy()
     most = cells["reachable"] * cells["max_contacts"].clip(lower=1)
     contacts = np.minimum(np.floor(net / cells["cost_per_contact"] + 1e-9), most)
     leads = response.leads(cells, net)
@@ -347,6 +350,78 @@ def _results(cells: pd.DataFrame, amounts: NDArray, settings: Settings) -> pd.Da
         sales_high=sales * ends["high"],
         marginal=slope,
     )[COLUMNS]
+
+
+def channel_curves(spent: Spending) -> pd.DataFrame:
+    """Leads of every channel over the whole market by what is spent on it.
+
+    Returns
+    -------
+    DataFrame
+        channel, evidence, spend (currency, fixed costs apart), leads, planned (the row of the
+        plan itself; the others spread the money by what reaching everybody costs).
+    """
+    cells, rows = spent.reach.cells, []
+    if spent.offer is None:
+        return pd.DataFrame(columns=["channel", "evidence", "spend", "leads", "planned"])
+    paid = _net(cells, spent.cells["amount"])
+    end = max(float(paid.groupby(cells["channel"]).sum().max()) * BEYOND, 1.0)
+    for channel, part in cells.groupby("channel"):
+        full = pd.Series(spent.offer.high, index=cells.index)[part.index]
+        if not full.sum() > 0:
+            continue
+        at = np.linspace(0, min(end, float(full.sum())), POINTS)
+        spread = (full / full.sum()).to_numpy()[:, None] * at
+        said = {"channel": channel, "evidence": part["evidence"].iloc[0]}
+        leads = response.leads(part, spread).sum(axis=0)
+        rows += [
+            {**said, "spend": x, "leads": y, "planned": False}
+            for x, y in zip(at, leads, strict=True)
+        ]
+        planned = float(spent.cells.loc[part.index, "leads"].sum())
+        rows.append(
+            {**said, "spend": float(paid[part.index].sum()), "leads": planned, "planned": True}
+        )
+    return pd.DataFrame(rows)
+
+
+def steepness(spent: Spending, market: Market, settings: Settings) -> pd.DataFrame:
+    """Elasticity of every channel where the plan spends, beside what studies found.
+
+    Returns
+    -------
+    DataFrame
+        channel, elasticity (percent more leads for one percent more money), usual: 0.24 of
+        advertising in the long run (Sethuraman, Tellis and Briesch 2011), that of selling where
+        the channel takes a rep's hours.
+    """
+    cells, rows = spent.reach.cells, []
+    if spent.offer is None:
+        return pd.DataFrame(columns=["channel", "elasticity", "usual"])
+    paid = _net(cells, spent.cells["amount"])
+    for channel, part in cells.groupby("channel"):
+        x = paid[part.index].to_numpy()
+        leads = float(response.leads(part, x).sum())
+        if leads > 0 and x.sum() > 0:
+            rep = market.channels.loc[channel, "rep_h"] > 0
+            rise = float((response.slope(part, x) * x).sum()) / leads
+            rows.append((channel, rise, settings.sizing.elasticity if rep else ADVERTISING))
+    return pd.DataFrame(rows, columns=["channel", "elasticity", "usual"])
+
+
+def hours_bind(spent: Spending) -> pd.DataFrame:
+    """Territories and channels where reps have no hours left for more: territory, channel."""
+    offer, best = spent.offer, spent.best
+    columns = ["territory", "channel"]
+    if offer is None or best is None or not len(offer.load_high):
+        return pd.DataFrame(columns=columns)
+    full = offer.load @ best.x >= offer.load_high * (1 - WITHIN)
+    return spent.cells.loc[(offer.load[full] > 0).any(axis=0), columns]
+
+
+def _net(cells: pd.DataFrame, amount: pd.Series) -> pd.Series:
+    """Money that goes to contacts, without what is paid for using a channel at all."""
+    return (amount / 100 - cells["fixed_cost"]).clip(lower=0.0).where(amount > 0, 0.0)
 
 
 def doubt_of(spent: Spending, settings: Settings) -> Doubt:
