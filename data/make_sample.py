@@ -160,14 +160,28 @@ KEY_ACCOUNTS = 20  # the largest by sales of the last year
 PAY = {"junior": 150_000, "mid": 180_000, "senior": 215_000}
 CHANNELS = """
 channel,label_pl,label_en,consent_needed,fixed_cost,cost_per_contact,max_contacts,response_rate,\
-response_rate_source,lead_to_opp_rate,lead_lag_m
-direct_mail,List,Direct mail,none,0,7,4,0.0128,benchmark,0.3,1
-email,E-mail,E-mail,email,0,0.4,12,0.0012,benchmark,0.2,0.5
-event,Spotkanie branżowe,Event,none,6000,190,1,0.14,user,0.4,1
-field_visit,Wizyta handlowa,Field visit,none,0,160,3,0.12,user,0.5,0
-online_ads,Reklama w internecie,Online ads,none,1500,9,12,0.01,user,0.15,1
-phone,Telefon,Phone,phone,0,14,3,0.0821,benchmark,0.3,0.5
-webinar,Webinar,Webinar,email,1200,22,2,0.05,user,0.25,1
+response_rate_source,lead_to_opp_rate,lead_lag_m,rep_h
+direct_mail,List,Direct mail,none,0,7,4,0.0128,benchmark,0.3,1,0
+email,E-mail,E-mail,email,0,0.4,12,0.0012,benchmark,0.2,0.5,0
+event,Spotkanie branżowe,Event,none,6000,190,1,0.14,user,0.4,1,0
+field_visit,Wizyta handlowa,Field visit,none,0,160,3,0.12,user,0.5,0,1.5
+online_ads,Reklama w internecie,Online ads,none,1500,9,12,0.01,user,0.15,1,0
+phone,Telefon,Phone,phone,0,14,3,0.0821,benchmark,0.3,0.5,0
+webinar,Webinar,Webinar,email,1200,22,2,0.05,user,0.25,1,0
+"""
+# What a channel truly brings: leads of an account in a month with all the money there is, money on an
+# account in a month that brings 63% of them, what carries over to the next month, mean spending in
+# that measure, consent. Too few leads come of e-mail for a curve.
+CURVES = """
+channel top scale carry mean consent
+direct_mail 0.012 1.6 0.3 0.9 none
+email 0.0012 0.3 0.2 0.8 email
+online_ads 0.013 2.5 0.4 0.9 none
+phone 0.04 3.5 0.15 0.9 phone
+"""
+JUDGED = """
+channel,zero,plus50,saturation,spend,leads
+field_visit,0.3,1.25,1.8,90000,60
 """
 DISTRIBUTORS = """
 distributor_id,name,discount_rate,push_factor,support_cost_year,annual_capacity
@@ -204,6 +218,8 @@ def main(folder: Path, truth: Path) -> None:
         "accounts": lay_out(accounts),
         "assignments": make_assignments(accounts),
         "channels": literal(CHANNELS),
+        "judged": literal(JUDGED),
+        "responses": make_responses(accounts),
         "distributor_areas": make_coverage(areas),
         "distributors": literal(DISTRIBUTORS),
         "named_accounts": make_named(sales),
@@ -225,6 +241,7 @@ def main(folder: Path, truth: Path) -> None:
     write_shapes(areas, folder / "areas.geojson")
     write(as_text(accounts[["account_id", "segment", "p_win", "wallet"]]), truth / "accounts.csv")
     write(faults, truth / "faults.csv")
+    write(curves().drop(columns=["mean", "consent"]).reset_index(), truth / "responses.csv")
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) / 1e6
     rows = sum(len(table) for table in texts.values())
     say(f"{size:.2f} MB; {len(faults)} of {rows} rows have a planted fault; see {folder}")
@@ -730,6 +747,32 @@ def make_targets(deals: pd.DataFrame) -> pd.DataFrame:
     year = TARGET_GROWTH * deals.loc[won, "amount"].sum()
     rows = [(quarter, round(year * share, -4)) for quarter, share in QUARTERS.items()]
     return pd.DataFrame(rows, columns=["quarter", "amount"])
+
+
+def curves() -> pd.DataFrame:
+    """Lay out CURVES, indexed by channel."""
+    return literal(CURVES, sep=" ").set_index("channel")
+
+
+def make_responses(accounts: pd.DataFrame) -> pd.DataFrame:
+    """Draw what spending brought: every month, territory of today and channel, from planted curves."""
+    rng, territory = stream(10), regions()["territory"]
+    where = accounts["area_id"].str[:2].map(territory)
+    aim = accounts["status"].isin(["customer", "prospect"])
+    rows = []
+    for name, channel in curves().iterrows():
+        may = aim & (accounts[f"consent_{channel.consent}"] if channel.consent != "none" else True)
+        for place, size in where[may].value_counts().sort_index().items():
+            luck = np.exp(0.2 * rng.normal())
+            stock = channel["mean"] / (1 - channel.carry)
+            for m in range(MONTHS):
+                month = FIRST + pd.DateOffset(months=m)
+                spend = round(size * channel.scale * channel["mean"] * rng.gamma(1.5, 1 / 1.5), -1)
+                stock = spend / (size * channel.scale) + channel.carry * stock
+                full = size * channel.top * luck * SEASON[month.month - 1]
+                leads = rng.poisson(full * -np.expm1(-stock * (1 - channel.carry)))
+                rows.append((month, name, place, spend, leads))
+    return pd.DataFrame(rows, columns=["month", "channel", "territory", "spend", "leads"])
 
 
 # Faults -------------------------------------------------------------------------------------------

@@ -331,6 +331,9 @@ def _territory(run: Run, name: str) -> Page:
             channel_name=lambda c: [steps.channel_name(run, x) for x in c["channel"]],
             amount=lambda c: c["amount"] / 100,
         )
+        for what in ("lead", "win"):
+            some = spent[f"{what}s"].where((spent[f"{what}s"] > 0) & (spent["amount"] > 0))
+            spent[f"cost_per_{what}"] = spent["amount"] / some
         sections.append(((words.say("report.reach"), table(spent, words, tables.REACH)),))
     if len(moves):
         kinds = {

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from terrlib.checks import Check
+from terrlib.decisions.reach import in_scope, reachable
 from terrlib.decisions.spending import Spending
 from terrlib.decisions.targeting import TARGETED
 from terrlib.decisions.timeline import Forecast, next_quarters
@@ -16,6 +17,10 @@ from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.profile import area_profile
 from terrlib.money import split_exact, to_minor
+
+UNALLOCATED, VACANT = "UNALLOCATED", "VACANT"
+COSTS = ["marketing", "sales_people", "travel", "partner_support", "contingency"]
+ROUNDED = 1e-6
 
 
 def _columns(text: str) -> dict[str, str]:
@@ -49,7 +54,9 @@ COLUMNS: dict[str, dict[str, str]] = {
     "plan/reach": _columns(
         "territory key, area_id key, channel key, wave number, start date, reachable number, "
         "no_consent number, contacts number, spend money, leads number, leads_low number, "
-        "leads_high number, wins number, sales money, evidence id"
+        "leads_high number, wins number, sales money, evidence id, opps number, wins_low number, "
+        "wins_high number, sales_low money, sales_high money, cost_per_lead number, "
+        "cost_per_opp number, cost_per_win number, owner id"
     ),
     "plan/budget": _columns(
         "territory key, area_id key, channel key, category key, quarter quarter, amount money"
@@ -91,18 +98,22 @@ def customer_base(market: Market, facts: pd.DataFrame, territory: pd.Series) -> 
 
 
 def reach(
-    market: Market, facts: pd.DataFrame, territory: pd.Series, areas: pd.DataFrame, spent: Spending
+    market: Market,
+    facts: pd.DataFrame,
+    territory: pd.Series,
+    areas: pd.DataFrame,
+    spent: Spending,
+    rep: pd.DataFrame,
 ) -> pd.DataFrame:
     """Drill the budget of each territory and channel down to its areas, by who can be reached there.
 
-    Splitting money in proportion to reachable accounts leaves every lead where it was: the curve
-    of a
-    territory is the sum of the curves of its areas. Returns `COLUMNS["plan/reach"]`.
+    Splitting money in proportion to reachable accounts leaves every lead where it was: the curve of
+    a territory is the sum of the curves of its areas. The owner is the territory's rep where a
+    channel takes a rep's hours, else marketing; costs are currency, blank where nothing is
+    expected. Returns `COLUMNS["plan/reach"]`.
     """
-    from terrlib.decisions.spending import reachable
-
     rows = _areas_of(facts, territory)
-    scope = ~rows["status"].isin(["lost", "inactive"])
+    scope = in_scope(rows)
     wave = (
         areas.set_index(["territory", "area_id"])["decision"]
         .map({"attack": 1, "grow": 2, "test": 2, "defend": 2, "partner": 3})
@@ -110,7 +121,8 @@ def reach(
     )
     quarters = next_quarters(market.quarter, 3)
     out = []
-    parts = ["leads", "leads_low", "leads_high", "wins"]
+    parts = ["leads", "leads_low", "leads_high", "opps", "wins", "wins_low", "wins_high"]
+    holder = rep.drop_duplicates("territory").set_index("territory")["rep_id"]
     for cell in spent.cells.itertuples(index=False):
         may = reachable(market, facts, str(market.channels.loc[cell.channel, "consent_needed"]))
         mine = rows["territory"] == cell.territory
@@ -123,17 +135,11 @@ def reach(
             .fillna(0)
             .astype(int)
         )
-        if not can.sum() and cell.amount == 0:
-            share = np.full(len(here), 1 / len(here))
-        else:
-            share = (can / max(can.sum(), 1)).to_numpy()
-        amount = split_exact(int(cell.amount), can.tolist() if can.sum() else [1] * len(here), here)
-        contacts = split_exact(
-            int(cell.contacts), can.tolist() if can.sum() else [1] * len(here), here
-        )
-        sales = split_exact(
-            round(float(cell.sales) * 100), can.tolist() if can.sum() else [1] * len(here), here
-        )
+        if not here:
+            continue
+        share = (can / max(can.sum(), 1)).to_numpy()
+        weights = can.tolist()
+        by_rep = market.channels.loc[cell.channel, "rep_h"] > 0
         frame = pd.DataFrame(
             {
                 "territory": cell.territory,
@@ -141,18 +147,26 @@ def reach(
                 "channel": cell.channel,
                 "reachable": can.to_numpy(),
                 "no_consent": not_.to_numpy(),
-                "contacts": contacts,
-                "spend": amount,
-                "sales": sales,
+                "contacts": split_exact(int(cell.contacts), weights, here),
+                "spend": split_exact(int(cell.amount), weights, here),
                 "evidence": cell.evidence,
+                "owner": holder.get(cell.territory, VACANT) if by_rep else "marketing",
             }
         )
+        for part in ("sales_low", "sales", "sales_high"):
+            frame[part] = split_exact(round(float(getattr(cell, part)) * 100), weights, here)
         for part in parts:
             frame[part] = getattr(cell, part) * share
         out.append(frame)
     if not out:
         return pd.DataFrame(columns=list(COLUMNS["plan/reach"]))
     table = pd.concat(out, ignore_index=True)
+    # Shares are rounded apart; a range still holds what lies between its ends.
+    table["sales_low"] = table[["sales_low", "sales"]].min(axis=1)
+    table["sales_high"] = table[["sales_high", "sales"]].max(axis=1)
+    for what, result in (("lead", "leads"), ("opp", "opps"), ("win", "wins")):
+        some = (table[result] > 0) & (table["spend"] > 0)
+        table[f"cost_per_{what}"] = (table["spend"] / 100 / table[result]).where(some).round(2)
     key = pd.MultiIndex.from_frame(table[["territory", "area_id"]])
     table["wave"] = wave.reindex(key).to_numpy(int)
     dated = quarters[0][:4].isdigit()
@@ -176,8 +190,9 @@ def budget(
     """Put every cost of the plan on its area and quarter: as `COLUMNS["plan/budget"]`.
 
     Categories: marketing (the budget by channel), sales_people and travel (reps, by workload),
-    partner_support, contingency. The people are those of the run's own territories and of every
-    overlay. Each amount is split exactly over areas and quarters.
+    partner_support, contingency; unallocated is money that no channel would earn back, on the
+    territory UNALLOCATED. The people are those of the run's own territories and of every overlay. Each
+    amount is split exactly over areas and quarters; marketing begins with the wave of its area.
     """
     quarters = next_quarters(market.quarter, settings.timeline.quarters)
     cost: list[tuple[str, str, str, str, int]] = [
@@ -185,6 +200,16 @@ def budget(
         for r in reached.itertuples(index=False)
         if r.spend
     ]
+    first = reached.drop_duplicates(["territory", "area_id"])
+    wave = dict(
+        zip(
+            zip(first["territory"], first["area_id"], strict=True),
+            first["wave"].astype(int),
+            strict=True,
+        )
+    )
+    if spent.unallocated:
+        cost.append((UNALLOCATED, "", "", "unallocated", spent.unallocated))
     for team in teams:
         cost += people(team, facts, territory, settings)
     cost += _partners(market, channel, areas)
@@ -204,7 +229,8 @@ def budget(
             cost += [(name, a, "", "contingency", x) for a, x in zip(ids, shares, strict=True)]
     rows = []
     for name, area, by, category, amount in cost:
-        parts = split_exact(amount, [1.0] * len(quarters), quarters)
+        begin = min(wave.get((name, area), 1), len(quarters)) - 1 if category == "marketing" else 0
+        parts = split_exact(amount, [float(q >= begin) for q in range(len(quarters))], quarters)
         rows += [
             (name, area, by, category, q, part) for q, part in zip(quarters, parts, strict=True)
         ]
@@ -269,6 +295,7 @@ def people(
         team.hours[["workload_h", "travel_h"]], how="inner"
     )
     served, found = team.served.reindex(rows.index), []
+    rows["travel_h"] /= served.map(team.rep["territory"].value_counts())  # of several reps: shared
     for rep_id, mine in team.rep.groupby("rep_id", sort=False)["territory"]:
         if rep_id not in team.reps.index:
             continue
@@ -287,6 +314,54 @@ def people(
                 for (name, area), x in zip(here.index, amounts, strict=True)
             ]
     return found
+
+
+def area_results(
+    facts: pd.DataFrame,
+    territory: pd.Series,
+    channel: pd.DataFrame,
+    money: pd.DataFrame,
+    reached: pd.DataFrame,
+    market: Market,
+    settings: Settings,
+) -> pd.DataFrame:
+    """Profit and loss of every area for the year planned: what it brings less every cost on it.
+
+    Parameters
+    ----------
+    facts, territory, channel, market
+        What is measured, who is where, who sells, and the partners' discounts.
+    money, reached
+        As `budget` and `reach` returned them.
+    settings
+        `workload.margin`.
+
+    Returns
+    -------
+    DataFrame
+        territory, area_id; now (contribution of today's revenue), new (contribution of new sales
+        from the reach plan), one column for each category of cost, cost, result: minor units.
+        result = now + new - cost. A partner's discount is taken off the margin where the partner
+        sells.
+    """
+    keys = ["territory", "area_id"]
+    partner = channel[channel["channel"] == "indirect"].set_index("territory")["distributor_id"]
+    discount = partner.map(market.distributors["discount_rate"]).astype(float).fillna(0.0)
+    rows = _areas_of(facts, territory)
+    margin = settings.workload.margin - rows["territory"].map(discount).fillna(0.0)
+    now = to_minor((rows["revenue"] * margin).groupby([rows[k] for k in keys]).sum())
+    table = now.rename("now").to_frame()
+    new = reached.groupby(keys)["sales"].sum().reindex(table.index).fillna(0) / 100
+    kept = settings.workload.margin - table.index.get_level_values(0).map(discount).fillna(0.0)
+    table["new"] = to_minor(new * np.asarray(kept, dtype=float))
+    costs = money[money["territory"] != UNALLOCATED].pivot_table(
+        index=keys, columns="category", values="amount", aggfunc="sum", fill_value=0
+    )
+    costs = costs.reindex(table.index, fill_value=0).reindex(columns=COSTS, fill_value=0)
+    table = table.join(costs.astype("int64"))
+    table["cost"] = table[COSTS].sum(axis=1)
+    table["result"] = table["now"] + table["new"] - table["cost"]
+    return table.reset_index()
 
 
 def _partners(
@@ -399,7 +474,13 @@ def check_plan(tables: Mapping[str, pd.DataFrame]) -> list[Check]:
     found.append(_equal("ranges_in_order", int(ordered.sum()), len(line)))
     money, reached = t["plan/budget"], t["plan/reach"]
     marketing = money[money["category"] == "marketing"]
-    spent = t["decisions/budget"].groupby(["territory", "channel"])["amount"].sum()
+    decided = t["decisions/budget"]
+    unspent = decided["territory"] == UNALLOCATED
+    idle = money.loc[money["category"] == "unallocated", "amount"].sum()
+    found.append(
+        _same_money("unallocated_named", int(idle), int(decided.loc[unspent, "amount"].sum()))
+    )
+    spent = decided[~unspent].groupby(["territory", "channel"])["amount"].sum()
     drilled = (
         marketing.groupby(["territory", "channel"])["amount"].sum().reindex(spent.index).fillna(0)
     )
@@ -409,6 +490,11 @@ def check_plan(tables: Mapping[str, pd.DataFrame]) -> list[Check]:
     )
     consenting = (reached["reachable"] > 0) | (reached["contacts"] == 0)
     found.append(_equal("only_reachable_contacted", int(consenting.sum()), len(reached)))
+    between = pd.Series(data=True, index=reached.index)
+    for part in ("leads", "wins", "sales"):
+        between &= reached[f"{part}_low"] <= reached[part] + ROUNDED
+        between &= reached[part] <= reached[f"{part}_high"] + ROUNDED
+    found.append(_equal("results_within_range", int(between.sum()), len(reached)))
     areas = t["plan/areas"]
     found.append(_equal("ranks_once", int(areas["rank"].nunique()), len(areas)))
     within = areas["prob_top"].between(0, 1) & (areas["low"] <= areas["expected_contribution"])

@@ -803,13 +803,80 @@ def write_reps(run: Run) -> pd.DataFrame:
 def split_budget(run: Run) -> spending.Spending:
     """Split the budget over territory and channel (notebook 04)."""
     return spending.split_budget(
-        run.market, account_facts(run), territories(run).territory, run.settings
+        run.market, account_facts(run), territories(run).territory, run.settings, reps(run)
     )
 
 
 def write_budget(run: Run) -> pd.DataFrame:
-    """Write `decisions/budget.csv`."""
-    return run.write("decisions/budget", split_budget(run).cells)
+    """Write `decisions/budget.csv`; what is left unspent stands in a row of its own."""
+    spent = split_budget(run)
+    rows = spent.cells[["territory", "channel", "amount"]]
+    if spent.unallocated:
+        idle = {"territory": plan.UNALLOCATED, "channel": "", "amount": spent.unallocated}
+        rows = pd.concat([rows, pd.DataFrame([idle])], ignore_index=True)
+    return run.write("decisions/budget", rows)
+
+
+@cache
+def doubt_budget(run: Run) -> spending.Doubt:
+    """Tell how far the split of the budget can be trusted (notebook 04)."""
+    return spending.doubt_of(split_budget(run), run.settings)
+
+
+@cache
+def target_areas(run: Run) -> pd.DataFrame:
+    """Rank the areas by what new sales they promise: `plan/areas`."""
+    return targeting.target_areas(
+        run.market,
+        account_facts(run),
+        territories(run).territory,
+        selling(run),
+        run.settings,
+        reps(run),
+    )
+
+
+@cache
+def reach_plan(run: Run) -> pd.DataFrame:
+    """How the customers of every area are reached: `plan/reach`."""
+    return plan.reach(
+        run.market,
+        account_facts(run),
+        territories(run).territory,
+        target_areas(run),
+        split_budget(run),
+        reps(run),
+    )
+
+
+@cache
+def whole_budget(run: Run) -> pd.DataFrame:
+    """Every cost of the plan by area and quarter: `plan/budget`."""
+    return plan.budget(
+        run.market,
+        account_facts(run),
+        territories(run).territory,
+        teams(run),
+        selling(run),
+        target_areas(run),
+        split_budget(run),
+        reach_plan(run),
+        run.settings,
+    )
+
+
+@cache
+def area_results(run: Run) -> pd.DataFrame:
+    """Profit and loss of every area (notebook 04)."""
+    return plan.area_results(
+        account_facts(run),
+        territories(run).territory,
+        selling(run),
+        whole_budget(run),
+        reach_plan(run),
+        run.market,
+        run.settings,
+    )
 
 
 @cache
@@ -850,19 +917,19 @@ def write_goals(run: Run) -> pd.DataFrame:
 def assemble_plan(run: Run) -> dict[str, pd.DataFrame]:
     """Put the five tables together (notebook 06)."""
     facts, territory = account_facts(run), territories(run).territory
-    spent, sold = split_budget(run), selling(run)
-    areas = targeting.target_areas(run.market, facts, territory, sold, run.settings, reps(run))
-    reached = plan.reach(run.market, facts, territory, areas, spent)
     return {
-        "plan/areas": areas,
+        "plan/areas": target_areas(run),
         "plan/customers": plan.customer_base(run.market, facts, territory),
-        "plan/reach": reached,
-        "plan/budget": plan.budget(
-            run.market, facts, territory, teams(run), sold, areas, spent, reached, run.settings
-        ),
+        "plan/reach": reach_plan(run),
+        "plan/budget": whole_budget(run),
         "plan/timeline": plan.timeline(set_goals(run).table, forecast_sales(run)),
         "accounts": plan.accounts(
-            run.market, facts, territory, account_owner(run), sold, left_to_partners(run).index
+            run.market,
+            facts,
+            territory,
+            account_owner(run),
+            selling(run),
+            left_to_partners(run).index,
         ),
     }
 

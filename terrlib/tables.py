@@ -11,11 +11,13 @@ import plotly.graph_objects as go
 
 from terrlib import steps, tell
 from terrlib.decisions.overlays import PARTNER
+from terrlib.decisions.spending import channel_curves
 from terrlib.decisions.staffing import VACANT, away, owner_of
 from terrlib.decisions.territories import Design
 from terrlib.inputs.settings import FIELD
 from terrlib.measures import customers
 from terrlib.measures.fairness import by_group
+from terrlib.plan import COSTS
 from terrlib.runs import Run
 from terrlib.show import briefs, charts, maps
 from terrlib.show.panels import TerritoryPanel
@@ -23,6 +25,7 @@ from terrlib.show.tables import Shown, table
 from terrlib.show.words import Sentence, Words
 
 TOP = 10
+BANDS = 15
 LABELLED = 6
 
 
@@ -588,6 +591,9 @@ REACH = {
     "leads": "number",
     "wins": "number",
     "sales": "money0",
+    "cost_per_lead": "money0",
+    "cost_per_win": "money0",
+    "evidence": "label",
 }
 
 
@@ -595,10 +601,69 @@ def reach_by_channel(run: Run) -> pd.DataFrame:
     """Reach, spend and expected result of every channel; amounts in currency."""
     cells = steps.split_budget(run).cells
     columns = ["reachable", "no_consent", "amount", "leads", "wins", "sales"]
-    rows = cells.groupby("channel", as_index=False)[columns].sum()
+    by = cells.groupby("channel", as_index=False)
+    rows = by[columns].sum().merge(by["evidence"].first(), on="channel")
     rows["amount"] = rows["amount"] / 100
+    for what in ("lead", "win"):
+        some = rows[f"{what}s"].where((rows[f"{what}s"] > 0) & (rows["amount"] > 0))
+        rows[f"cost_per_{what}"] = rows["amount"] / some
     rows["channel_name"] = [steps.channel_name(run, channel) for channel in rows["channel"]]
     return rows
+
+
+def reach_chart(run: Run) -> go.Figure | Sentence:
+    """Draw whom each channel can reach, and who has not consented."""
+    rows = reach_by_channel(run)
+    return charts.reach(rows, run.words) if len(rows) else NOTHING
+
+
+def consent_chart(run: Run) -> go.Figure | Sentence:
+    """Draw what the missing consents are worth."""
+    rows = steps.split_budget(run).reach.consents
+    rows = rows.groupby("consent", as_index=False)[["accounts", "value"]].sum()
+    return charts.consents(rows, run.words) if len(rows) else NOTHING
+
+
+def response_chart(run: Run) -> go.Figure | Sentence:
+    """Draw the response curve of every channel, with what it rests on."""
+    rows = channel_curves(steps.split_budget(run))
+    return charts.responses(rows, run.words, steps.channel_names(run)) if len(rows) else NOTHING
+
+
+def budget_chart(run: Run) -> go.Figure | Sentence:
+    """Draw the budget by territory and channel, with what the next unit of money would return."""
+    spent = steps.split_budget(run)
+    if not spent.total:
+        return NOTHING
+    return charts.budget_heat(spent.cells, run.words, steps.channel_names(run))
+
+
+def total_chart(run: Run) -> go.Figure | Sentence:
+    """Draw what smaller and larger budgets would bring."""
+    rows = steps.doubt_budget(run).totals
+    if not len(rows):
+        return NOTHING
+    planned = rows["total"] == steps.split_budget(run).spendable
+    return charts.budget_totals(rows.assign(planned=planned), run.words)
+
+
+def band_chart(run: Run) -> go.Figure | Sentence:
+    """Draw how far the largest amounts could be changed for next to nothing."""
+    rows = steps.doubt_budget(run).band
+    rows = rows[rows["amount"] > 0].nlargest(BANDS, "amount")
+    if not len(rows):
+        return NOTHING
+    names = rows["channel"].map(steps.channel_names(run))
+    return charts.budget_band(rows.assign(name=rows["territory"] + " · " + names), run.words)
+
+
+def result_chart(run: Run) -> go.Figure | Sentence:
+    """Draw profit and loss of every territory: what comes in above the line, costs below."""
+    rows = steps.area_results(run).groupby("territory").sum(numeric_only=True) / 100
+    if not len(rows):
+        return NOTHING
+    rows[COSTS] = -rows[COSTS]
+    return charts.area_results(rows.reset_index(), run.words)
 
 
 def fan_table(run: Run) -> pd.DataFrame:

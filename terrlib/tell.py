@@ -5,12 +5,15 @@ from __future__ import annotations
 import pandas as pd
 
 from terrlib import steps
+from terrlib.decisions.spending import AS_GOOD, WITHIN, hours_bind, steepness
 from terrlib.decisions.staffing import VACANT
 from terrlib.decisions.targeting import CERTAIN, SOUGHT
 from terrlib.decisions.territories import Design
 from terrlib.inputs.settings import TABLES
 from terrlib.measures import customers
 from terrlib.measures.fairness import BAND, ENVY, by_group, spread
+from terrlib.measures.fitting import FEWEST_LEADS, FEWEST_ROWS
+from terrlib.measures.response import FITTED, JUDGED, MECHANICAL
 from terrlib.review import Review
 from terrlib.runs import Run
 from terrlib.show import briefs
@@ -18,6 +21,7 @@ from terrlib.show.words import Sentence, Words
 
 NAMED = 3
 FEWEST_SHOWN = 10
+STEEP = 3  # times the elasticity that studies found
 SAME = 0.005  # win rates nearer than this are told as equal
 CHEAP = 1e-6  # of the whole cost: less counts as nothing
 
@@ -780,13 +784,75 @@ def reach(run: Run) -> Sentence:
     return run.words.say("reach.consent", without=without, accounts=len(consent))
 
 
+def consents(run: Run) -> Sentence:
+    """Say what the missing consents are worth."""
+    say = run.words.say
+    if not run.market.has("channels"):
+        return say("missing.channels")
+    rows = steps.split_budget(run).reach.consents
+    if not len(rows):
+        return say("consents.none_needed")
+    by = rows.groupby("consent")[["accounts", "value"]].sum()
+    lines = [
+        say(
+            "consents.line",
+            consent=run.words.label(f"consent_{consent}"),
+            n=int(row["accounts"]),
+            value=float(row["value"]),
+        )
+        for consent, row in by.iterrows()
+    ]
+    best = rows.loc[rows["value"].idxmax()]
+    worth = say("consents.worth", territory=best["territory"], most=float(best["value"]))
+    return _join(say("consents.lead"), "; ".join(lines) + ".", worth)
+
+
+def responses(run: Run) -> Sentence:
+    """Say what the response curves rest on, why no better, and which are steeper than studies found."""
+    say, market = run.words.say, run.market
+    if not market.has("channels"):
+        return say("missing.channels")
+    spent = steps.split_budget(run)
+    found = spent.reach.channels
+    named = found["channel"].map(lambda channel: steps.channel_name(run, channel))
+    said = [
+        say(f"responses.{grade}", names=", ".join(named[found["evidence"] == grade]))
+        for grade in (FITTED, JUDGED, MECHANICAL)
+        if (found["evidence"] == grade).any()
+    ]
+    for row, name in zip(found.itertuples(), named, strict=True):
+        if row.why and row.why != "no_history":
+            need = FEWEST_ROWS if row.why == "few_months" else FEWEST_LEADS
+            said.append(
+                say(
+                    f"responses.why.{row.why}",
+                    channel=name,
+                    rows=int(row.rows),
+                    leads=float(row.leads),
+                    need=need,
+                )
+            )
+        if row.unused:
+            said.append(say("responses.unused", channel=name, rows=int(row.unused)))
+    steep = steepness(spent, market, run.settings)
+    steep = steep[steep["elasticity"] > STEEP * steep["usual"]]
+    if len(steep):
+        names = ", ".join(steps.channel_name(run, channel) for channel in steep["channel"])
+        said.append(say("responses.steep", times=STEEP, names=names))
+    return _join(*said)
+
+
 def budget(run: Run) -> Sentence:
     """Say how the budget is split, to the grosz."""
     spent = steps.split_budget(run)
     if not spent.total:
         return run.words.say("budget.none")
+    if not spent.cells["amount"].sum():
+        return run.words.say(
+            "budget.none_worth", total=spent.total / 100, contingency=spent.contingency / 100
+        )
     top = spent.cells.groupby("channel")["amount"].sum().sort_values(ascending=False)
-    return run.words.say(
+    split = run.words.say(
         "budget.split",
         total=spent.total / 100,
         marketing=int(spent.cells["amount"].sum()) / 100,
@@ -795,6 +861,13 @@ def budget(run: Run) -> Sentence:
         most=int(top.iloc[0]) / 100,
         wins=float(spent.cells["wins"].sum()),
     )
+    said = [split]
+    if spent.unallocated:
+        said.append(run.words.say("budget.unallocated", amount=spent.unallocated / 100))
+    for channel, where in hours_bind(spent).groupby("channel"):
+        name = steps.channel_name(run, str(channel))
+        said.append(run.words.say("budget.hours", channel=name, n=len(where)))
+    return _join(*said)
 
 
 def next_zloty(run: Run) -> Sentence:
@@ -803,7 +876,70 @@ def next_zloty(run: Run) -> Sentence:
     if not spent.total:
         return run.words.say("budget.none")
     key = "budget.next_pays" if spent.next_zloty >= 1 else "budget.next_does_not_pay"
-    return run.words.say(key, value=float(spent.next_zloty))
+    said = [run.words.say(key, value=float(spent.next_zloty))]
+    totals = steps.doubt_budget(run).totals
+    if len(totals):
+        more, now = totals.iloc[-1], totals.loc[totals["total"] == spent.spendable].iloc[0]
+        said.append(
+            run.words.say(
+                "budget.larger",
+                total=float(more["total"]),
+                contribution=float(more["contribution"]),
+                now=float(now["contribution"]),
+            )
+        )
+    return _join(*said)
+
+
+def doubt(run: Run) -> Sentence:
+    """Say how much the exact split matters, and whether a plain one would do."""
+    say, found = run.words.say, steps.doubt_budget(run)
+    if not len(found.regret):
+        return budget(run)
+    widest = found.band.loc[(found.band["high"] - found.band["low"]).idxmax()]
+    regret = found.regret.groupby(["scenario", "channel"])["regret"].max()
+    plain = float(regret["proportional"].max())
+    guessed = regret.drop("proportional")
+    low, high = run.settings.budget.doubt
+    said = [
+        say(
+            "doubt.band",
+            channel=steps.channel_name(run, str(widest["channel"])),
+            territory=widest["territory"],
+            low=float(widest["low"]),
+            high=float(widest["high"]),
+            amount=float(widest["amount"]),
+            within=WITHIN,
+        ),
+        say("doubt.all", low=low, high=high, regret=float(guessed.xs("", level=1).max())),
+    ]
+    alone = guessed[guessed.index.get_level_values(1) != ""]
+    if len(alone) and alone.max() > WITHIN:
+        name = steps.channel_name(run, str(alone.idxmax()[1]))
+        said.append(say("doubt.one", channel=name, regret=float(alone.max())))
+    said.append(say("doubt.as_good" if plain < AS_GOOD else "doubt.not_as_good", regret=plain))
+    return _join(*said)
+
+
+def area_results(run: Run) -> Sentence:
+    """Say which areas pay for what is spent on them."""
+    rows = steps.area_results(run)
+    if not len(rows):
+        return run.words.say("results.none")
+    by = rows.groupby("territory")["result"].sum()
+    return run.words.say(
+        "results.areas",
+        n=int((rows["result"] > 0).sum()),
+        m=len(rows),
+        result=int(rows["result"].sum()) / 100,
+        best=str(by.idxmax()),
+        high=int(by.max()) / 100,
+        worst=str(by.idxmin()),
+        low=int(by.min()) / 100,
+        now=int(rows["now"].sum()) / 100,
+        new=int(rows["new"].sum()) / 100,
+        cost=int(rows["cost"].sum()) / 100,
+    )
 
 
 def targets(run: Run) -> Sentence:

@@ -393,11 +393,16 @@ def test_a_row_nobody_may_take_stays_empty():
     assert total == 8.0
 
 
+def returns(value, rate):
+    """Return of the next coin on value (1 - exp(-rate x))."""
+    return lambda x: (value * rate)[:, None] * np.exp(-rate[:, None] * x)
+
+
 def test_the_golden_split_of_money_has_one_marginal_return():
     value = np.array([200e3, 120e3, 60e3, 30e3])
     rate = 1 / np.array([30e3, 15e3, 20e3, 8e3])
     low, high = np.array([5e3, 0, 5e3, 0]), np.array([80e3, 40e3, 40e3, 20e3])
-    x, price = waterfill(value, rate, low, high, 100e3)
+    x, price = waterfill(returns(value, rate), low, high, 100e3)
     assert x.round(2).tolist() == [48426.68, 26948.16, 16314.30, 8310.87]
     assert round(price, 5) == 1.32697
     assert round(float((value * (1 - np.exp(-rate * x))).sum()), 2) == 313131.26
@@ -411,7 +416,7 @@ def test_no_other_split_of_the_same_money_is_worth_more(seed):
     value, rate = rng.uniform(1, 100, n), rng.uniform(0.001, 1, n)
     high = rng.uniform(1, 50, n)
     budget = float(high.sum() * rng.uniform(0.1, 0.9))
-    x, _ = waterfill(value, rate, np.zeros(n), high, budget)
+    x, _ = waterfill(returns(value, rate), np.zeros(n), high, budget)
     assert abs(x.sum() - budget) < 1e-6 * budget
     best = (value * (1 - np.exp(-rate * x))).sum()
     for _ in range(20):
@@ -422,4 +427,4 @@ def test_no_other_split_of_the_same_money_is_worth_more(seed):
 
 def test_a_budget_outside_the_limits_is_refused():
     with pytest.raises(InfeasibleError, match="the limits allow 0 to 10"):
-        waterfill(np.ones(2), np.ones(2), np.zeros(2), np.full(2, 5.0), 11)
+        waterfill(returns(np.ones(2), np.ones(2)), np.zeros(2), np.full(2, 5.0), 11)

@@ -25,8 +25,10 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "channels": (
         "channel",
         "label_pl label_en consent_needed fixed_cost cost_per_contact max_contacts response_rate "
-        "response_rate_source lead_to_opp_rate lead_lag_m",
+        "response_rate_source lead_to_opp_rate lead_lag_m rep_h min_spend",
     ),
+    "responses": ("", "month channel area_id territory spend leads"),
+    "judged": ("", "channel zero plus50 saturation spend leads"),
     "distributors": (
         "distributor_id",
         "name discount_rate push_factor support_cost_year annual_capacity contract_end",

@@ -17,7 +17,7 @@ from terrlib.inputs import duplicates, mapping, places, quality, read, trust, un
 from terrlib.inputs.market import VACANT, Market
 from terrlib.inputs.quality import Ledger
 from terrlib.inputs.settings import Overlay, Settings, TableFile, make_settings
-from terrlib.inputs.tables import COLUMNS
+from terrlib.inputs.tables import COLUMNS, CONSENTS
 from terrlib.inputs.values import fold
 
 UNDATED = "undated"
@@ -132,7 +132,7 @@ def _assemble(
         ledger.stop("areas", "missing_column", str(fault))
         _note_orphans(ledger, rows)
         ledger.refuse()
-    for table in ("accounts", "distributor_areas", "market_structure"):
+    for table in ("accounts", "distributor_areas", "market_structure", "responses"):
         rows[table] = quality.repair_codes(ledger, table, rows[table], areas["area_id"])
     for table, column in (("sales", "date"), ("opportunities", "created_date")):
         rows[table] = quality.in_reach(ledger, table, rows[table], column)
@@ -197,6 +197,8 @@ def _assemble(
         opportunities=rows["opportunities"].set_index("opp_id").sort_index(),
         areas=areas.set_index("area_id").sort_index(),
         channels=_channels(rows["channels"]),
+        responses=_responses(ledger, rows["responses"], rows["channels"], areas["area_id"]),
+        judged=_judged(ledger, rows["judged"], rows["channels"]),
         distributors=_filled(
             rows["distributors"].set_index("distributor_id").sort_index(),
             push_factor=1.0,
@@ -572,8 +574,47 @@ def _channels(rows: pd.DataFrame) -> pd.DataFrame:
     names = pd.Series(table.index, index=table.index)
     for label in ("label_pl", "label_en"):
         table[label] = table[label].where(table[label] != "", names)
-    table["consent_needed"] = table["consent_needed"].where(table["consent_needed"] != "", "none")
-    return _filled(table, fixed_cost=0.0, max_contacts=1.0, lead_lag_m=0.0)
+    asked = table["consent_needed"].str.strip().str.lower()
+    table["consent_needed"] = asked.where(asked != "", "none")
+    odd = sorted(set(table["consent_needed"]) - {"none", *CONSENTS})
+    if odd:
+        raise DataError(
+            f"channels: consent_needed is none, {', '.join(CONSENTS)}, not {odd[0]!r}; words of your "
+            "own are translated in the settings: values: {consent_needed: {word: email}}"
+        )
+    blanks = {"fixed_cost": 0.0, "max_contacts": 1.0, "lead_lag_m": 0.0, "rep_h": 0.0}
+    return _filled(table, min_spend=0.0, **blanks)
+
+
+def _responses(
+    ledger: Ledger, rows: pd.DataFrame, channels: pd.DataFrame, areas: pd.Series
+) -> pd.DataFrame:
+    """What spending brought; rows of channels and areas that are not planned are set aside."""
+    for column, known in (("channel", channels["channel"]), ("area_id", areas)):
+        gone = (rows[column] != "") & ~rows[column].isin(known)
+        message = f"{column} that is not in {'channels' if column == 'channel' else 'areas'}"
+        rows = ledger.set_aside("responses", "orphan", rows, gone, column, message)
+    return rows.sort_values(["channel", "area_id", "territory", "month"]).reset_index(drop=True)
+
+
+def _judged(ledger: Ledger, rows: pd.DataFrame, channels: pd.DataFrame) -> pd.DataFrame:
+    """What managers expect of each channel; answers that make no curve stop the run."""
+    gone = ~rows["channel"].isin(channels["channel"])
+    message = "channel that is not in channels"
+    rows = ledger.set_aside("judged", "orphan", rows, gone, "channel", message)
+    if rows["channel"].duplicated().any():
+        twice = rows.loc[rows["channel"].duplicated(), "channel"].iloc[0]
+        raise DataError(f"judged: {twice} stands on more than one row: one answer for a channel")
+    for row in rows.itertuples():
+        z, h, s = row.zero, row.plus50, row.saturation
+        # The same answers as `measures.response.adbudg` needs: a curve that rises.
+        if not (0 <= z < 1 < h < s and (s - 1) / (1 - z) * (h - z) > s - h):
+            raise DataError(
+                f"judged: the answers for {row.channel} make no curve: today is 1, so leads are below "
+                f"1 without spending, above 1 with half as much again and above that at most, not "
+                f"{z:g}, {h:g} and {s:g}"
+            )
+    return rows.sort_values("channel").reset_index(drop=True)
 
 
 def _filled(rows: pd.DataFrame, **blanks: float) -> pd.DataFrame:

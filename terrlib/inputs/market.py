@@ -42,7 +42,12 @@ class Market:
         Indexed by area_id: name, region, lat, lon, geometry (EPSG:4326).
     channels
         Indexed by channel: label_pl, label_en, consent_needed, fixed_cost, cost_per_contact,
-        max_contacts, response_rate, response_rate_source, lead_to_opp_rate, lead_lag_m.
+        max_contacts, response_rate, response_rate_source, lead_to_opp_rate, lead_lag_m, rep_h,
+        min_spend.
+    responses
+        month, channel, area_id, territory, spend, leads: what spending brought ("" where unknown).
+    judged
+        channel, zero, plus50, saturation, spend, leads: what managers expect of more and less.
     distributors
         Indexed by distributor_id: name, discount_rate, push_factor, support_cost_year,
         annual_capacity.
@@ -100,6 +105,8 @@ class Market:
     opportunities: pd.DataFrame
     areas: gpd.GeoDataFrame
     channels: pd.DataFrame
+    responses: pd.DataFrame
+    judged: pd.DataFrame
     distributors: pd.DataFrame
     distributor_areas: pd.DataFrame
     assignments: pd.DataFrame

@@ -23,6 +23,8 @@ TABLES = (
     "opportunities",
     "areas",
     "channels",
+    "responses",
+    "judged",
     "distributors",
     "distributor_areas",
     "assignments",
@@ -45,6 +47,7 @@ Positive = Annotated[float, Field(gt=0)]
 Tolerance = Annotated[float, Field(gt=0, lt=1)]
 Measure = Literal["workload_h", "potential", "revenue", "count"]
 FIELD = "field"  # the run's own territories, beside its overlays
+Limits = tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]]
 
 
 def _assumed(default: Any, source: str, **limits: Any) -> Any:
@@ -334,6 +337,35 @@ class Budget(_Strict):
     contingency: Share = _assumed(0.05, "assumption")
     round_to: float = Field(100, gt=0)
     lead_to_deal_rate: Share = _assumed(0.35, "assumption, where a channel gives none")
+    spend_all: bool = True
+    hurdle: float = _assumed(
+        1.0,
+        "assumption: with spend_all false, contribution that a unit of money has to bring",
+        gt=0,
+    )
+    territory_limits: dict[str, Limits] = {}
+    channel_limits: dict[str, Limits] = {}
+    doubt: tuple[Positive, Positive] = _assumed(
+        (0.5, 1.5),
+        "assumption: a rate that nobody measured may be half as high or half as much again",
+    )
+
+    @field_validator("territory_limits", "channel_limits")
+    @classmethod
+    def _low_first(cls, limits: dict[str, Limits]) -> dict[str, Limits]:
+        turned = [name for name, (low, high) in limits.items() if low > high]
+        if turned:
+            raise ValueError(
+                f"budget limits of {', '.join(turned)}: the least comes first, then the most"
+            )
+        return limits
+
+    @field_validator("doubt")
+    @classmethod
+    def _around_one(cls, doubt: tuple[float, float]) -> tuple[float, float]:
+        if not doubt[0] <= 1 <= doubt[1]:
+            raise ValueError("budget.doubt: a factor up to 1 and one from 1 up, such as [0.5, 1.5]")
+        return doubt
 
 
 class Timeline(_Strict):

@@ -139,7 +139,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
         channel! | key | identifies the channel | identyfikator kanału
         label_pl | text | name in Polish | nazwa po polsku
         label_en | text | name in English | nazwa po angielsku
-        consent_needed | text | none, email, phone or sms | none, email, phone lub sms
+        consent_needed | text | none, email, phone, sms or post | none, email, phone, sms lub post
         fixed_cost | money 0.. | cost of using the channel in a territory at all | koszt stały kanału w terytorium
         cost_per_contact! | money 0.01.. | cost of one contact | koszt jednego kontaktu
         max_contacts | number 0.. | contacts an account gets at most in a year | najwięcej kontaktów na klienta w roku
@@ -147,6 +147,24 @@ COLUMNS: dict[str, dict[str, Column]] = {
         response_rate_source | text | user, fitted or benchmark | user, fitted lub benchmark
         lead_to_opp_rate | share 0..1 | share of leads that become an opportunity | odsetek zapytań, które dają szansę
         lead_lag_m | number 0.. | months from spending to lead | miesiące od wydatku do zapytania
+        rep_h | number 0.. | hours of a rep for one contact; limits it to the hours left | godziny przedstawiciela na jeden kontakt; ogranicza go do wolnych godzin
+        min_spend | money 0.. | least worth spending in a territory where it is used at all | najmniej, ile warto wydać w terytorium, jeśli w ogóle
+    """),
+    "responses": _table("""
+        month! | date | any day of the month | dowolny dzień miesiąca
+        channel! | key | the channel | kanał
+        area_id | key | the area; blank for a territory or the whole market | obszar; puste dla terytorium lub całego rynku
+        territory | key | territory of today, where there is no area | dzisiejsze terytorium, gdy nie ma obszaru
+        spend! | money 0.. | spent on the channel there in the month | wydatek na kanał w tym miesiącu
+        leads! | number 0.. | leads it brought | zapytania, które przyniósł
+    """),
+    "judged": _table("""
+        channel! | key | the channel | kanał
+        zero! | number 0..1 | leads with no spending; 1 is today's | zapytania bez wydatków; 1 to dzisiejsze
+        plus50! | number 1.. | leads with half as much again | zapytania przy wydatku większym o połowę
+        saturation! | number 1.. | leads with any amount of money | zapytania przy dowolnie dużym wydatku
+        spend | money 0.. | spent a year today; the last year of responses where blank | dzisiejszy wydatek roczny; puste znaczy ostatni rok z responses
+        leads | number 0.. | leads a year today; the last year of responses where blank | dzisiejsze zapytania rocznie; puste znaczy ostatni rok z responses
     """),
     "distributors": _table("""
         distributor_id! | key | identifies the partner | identyfikator partnera
@@ -239,6 +257,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
     """),
 }
 
+CONSENTS = ("email", "phone", "sms", "post")
 KEYS = {
     "accounts": "account_id",
     "reps": "rep_id",

@@ -30,6 +30,16 @@ COSTS = {
     "relocation": RED,
     "change": "#76b7b2",
 }
+DASHES = {"fitted": "solid", "judged": "dash", "mechanical": "dot"}
+PROFIT = {
+    "now": BLUE,
+    "new": GREEN,
+    "sales_people": ORANGE,
+    "travel": "#9c755f",
+    "marketing": RED,
+    "partner_support": "#b07aa1",
+    "contingency": GREY,
+}
 FREE = 1e-6  # of the dearest: less is nothing
 
 
@@ -769,20 +779,74 @@ def reach(rows: pd.DataFrame, words: Words) -> go.Figure:
     return figure
 
 
+def consents(rows: pd.DataFrame, words: Words) -> go.Figure:
+    """What the missing consents are worth: consent, value (currency)."""
+    figure = _figure(words, x="worth_x", height=120 + 50 * len(rows))
+    figure.add_bar(
+        y=[words.label(f"consent_{consent}") for consent in rows["consent"]],
+        x=rows["value"],
+        orientation="h",
+        marker_color=ORANGE,
+        text=[words.write(n, "account") for n in rows["accounts"]],
+        textposition="inside",
+    )
+    return figure
+
+
+def responses(rows: pd.DataFrame, words: Words, names: dict[str, str]) -> go.Figure:
+    """Response curves: channel, evidence, spend, leads, planned (where the plan lies)."""
+    figure = _figure(words, x="spend_x", y="leads_y", height=460)
+    for i, (channel, part) in enumerate(rows.groupby("channel")):
+        color, grade = COLORS[i % len(COLORS)], str(part["evidence"].iloc[0])
+        curve, plan = part[~part["planned"].astype(bool)], part[part["planned"].astype(bool)]
+        name = _text(f"{names.get(str(channel), channel)} ({words.label(grade)})")
+        figure.add_scatter(
+            x=curve["spend"],
+            y=curve["leads"],
+            mode="lines",
+            name=name,
+            line={"color": color, "dash": DASHES.get(grade, "dot")},
+        )
+        figure.add_scatter(
+            x=plan["spend"],
+            y=plan["leads"],
+            mode="markers",
+            name=words.say("chart.planned"),
+            marker={"color": color, "size": 10},
+            showlegend=False,
+            hovertext=name,
+        )
+    return figure.update_layout(legend={"y": 1.02, "yanchor": "bottom"}, margin={"t": 70})
+
+
 def budget_heat(
     cells: pd.DataFrame, words: Words, names: dict[str, str] | None = None
 ) -> go.Figure:
-    """Budget by territory and channel: territory, channel, amount (minor units)."""
+    """Budget by territory and channel, and what the next unit of money would return there.
+
+    Columns: territory, channel, amount (minor units), marginal (currency), evidence.
+    """
     table = (
         cells.pivot_table(index="territory", columns="channel", values="amount", aggfunc="sum")
         / 100
     )
-    figure = _figure(words, height=140 + 26 * len(table))
+    figure = _figure(words, height=140 + 40 * len(table))
     if len(table):
-        text = [[words.write(v, "short") for v in row] for row in table.to_numpy()]
+        more = cells.pivot_table(index="territory", columns="channel", values="marginal")
+        grade = cells.drop_duplicates("channel").set_index("channel")["evidence"]
+        text = [
+            [
+                f"{words.write(v, 'money0')}<br>{words.write(m, 'money')}"
+                for v, m in zip(*row, strict=True)
+            ]
+            for row in zip(table.to_numpy(), more.reindex_like(table).to_numpy(), strict=True)
+        ]
         figure.add_heatmap(
             z=table.to_numpy(),
-            x=[_text((names or {}).get(c, c)) for c in table.columns],
+            x=[
+                f"{_text((names or {}).get(c, c))}<br>({words.label(grade[c])})"
+                for c in table.columns
+            ],
             y=table.index.map(_text),
             colorscale="Blues",
             showscale=False,
@@ -792,6 +856,71 @@ def budget_heat(
             ygap=2,
         )
     return figure.update_yaxes(autorange="reversed")
+
+
+def budget_totals(rows: pd.DataFrame, words: Words) -> go.Figure:
+    """What other budgets would bring: total, contribution, planned."""
+    figure = _figure(words, x="total_x", y="contribution_y")
+    figure.add_scatter(
+        x=rows["total"],
+        y=rows["contribution"],
+        mode="lines+markers",
+        line={"color": BLUE},
+        showlegend=False,
+    )
+    plan = rows[rows["planned"].astype(bool)]
+    figure.add_scatter(
+        x=plan["total"],
+        y=plan["contribution"],
+        mode="markers",
+        marker={"color": ORANGE, "size": 13},
+        name=words.say("chart.planned"),
+    )
+    figure.update_xaxes(rangemode="tozero")
+    return figure.update_yaxes(rangemode="tozero")
+
+
+def budget_band(rows: pd.DataFrame, words: Words) -> go.Figure:
+    """Amounts and how far they could be from them: name, amount, low, high (currency)."""
+    figure = _figure(words, x="band_x", height=140 + 24 * len(rows))
+    figure.add_scatter(
+        x=rows["amount"],
+        y=rows["name"].map(_text),
+        mode="markers",
+        marker={"color": BLUE, "size": 9},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": rows["high"] - rows["amount"],
+            "arrayminus": rows["amount"] - rows["low"],
+            "color": GREY,
+            "thickness": 3,
+        },
+        showlegend=False,
+    )
+    figure.update_xaxes(rangemode="tozero")
+    return figure.update_yaxes(autorange="reversed")
+
+
+def area_results(rows: pd.DataFrame, words: Words) -> go.Figure:
+    """Profit and loss: territory, what comes in, what it costs (below 0), result; currency."""
+    figure = _figure(words, y="money_y", height=460)
+    for column, color in PROFIT.items():
+        if rows[column].any():
+            figure.add_bar(
+                x=rows["territory"].map(_text),
+                y=rows[column],
+                name=words.label(column),
+                marker_color=color,
+            )
+    figure.add_scatter(
+        x=rows["territory"].map(_text),
+        y=rows["result"],
+        mode="markers",
+        name=words.label("result"),
+        marker={"color": "#333333", "size": 9, "symbol": "diamond"},
+    )
+    return figure.update_layout(barmode="relative", legend={"y": 1.02, "yanchor": "bottom"})
 
 
 def fan(rows: pd.DataFrame, words: Words) -> go.Figure:

@@ -1,44 +1,126 @@
-"""Money on concave curves: spend where the next coin returns most, until it is spent.
+"""Money on curves: spend where the next coin returns most, until it is spent.
 
-    maximise  sum_i V_i (1 - exp(-r_i x_i))   subject to  sum_i x_i = B,  lo_i <= x_i <= hi_i
+    maximise   sum_i V_i(x_i) - hurdle (x_i + fixed_i y_i)
+    subject to sum_i (x_i + fixed_i y_i) <= budget,  row limits on the same amounts,
+               x_i = 0 unless y_i,  least_i <= x_i <= high_i where y_i
 
-The optimum has one marginal return, the multiplier, for every x_i inside its limits; the
-multiplier is
-found by bisection.
+Where every curve is concave and nothing else binds, one marginal return holds for every x_i inside
+its limits, and bisection finds it. Else the curves are cut into straight pieces and HiGHS decides
+what is used (y); a curve with an S is used from where the line from nothing touches it, or not at
+all. What is used settled, the money is split anew on finer and finer pieces.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import highspy
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import coo_array, csr_array, vstack
 
 from terrlib.errors import InfeasibleError
+from terrlib.solve.milp import load_model, solver
 
-HALVINGS = 200
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Curve = Callable[[Floats], Floats]
+HALVINGS = 200  # of the price
+INNER = 60  # of an amount at a given price
+SEGMENTS = 60
+FINER = 3  # times the pieces are made finer about the answer
+NODES = 2_000
+GAP = 1e-5
+BENT = 1e-9  # of the value: less is no bend of a curve
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What money can be spent on.
+
+    Attributes
+    ----------
+    value, slope
+        (n, k) amounts -> (n, k) values, and returns of the next coin. Values rise from 0 at 0.
+    high
+        (n,) most to spend on each.
+    least
+        (n,) least to spend where anything is spent.
+    fixed
+        (n,) paid beside where anything is spent.
+    share
+        (r, n) weights of the amounts x + fixed y in each row, 0 or more.
+    row_low, row_high
+        (r,) limits of the rows.
+    load, load_high
+        (s, n) weights of the amounts x alone (hours), and (s,) their limits.
+    hurdle
+        Return below which money is left unspent; 0 spends all that brings anything.
+    """
+
+    value: Curve
+    slope: Curve
+    high: Floats
+    least: Floats
+    fixed: Floats
+    share: Floats
+    row_low: Floats
+    row_high: Floats
+    load: Floats
+    load_high: Floats
+    hurdle: float = 0.0
+
+
+@dataclass(frozen=True)
+class Split:
+    """Spending (n,) without fixed costs, what is used (n,), return of the next coin, worth of it all."""
+
+    x: Floats
+    used: Mask
+    price: float
+    value: float
+
+
+def plain(value: Curve, slope: Curve, high: Floats, **more: object) -> Offer:
+    """Offer without fixed costs, least amounts and rows, but for what is given.
+
+    Examples
+    --------
+    >>> plain(lambda x: x, lambda x: x, np.ones(2)).share.shape
+    (0, 2)
+    """
+    n = len(high)
+    none, empty = np.zeros(n), np.zeros((0, n))
+    bare = Offer(
+        value, slope, high, none, none, empty, np.zeros(0), np.zeros(0), empty, np.zeros(0)
+    )
+    return replace(bare, **more)  # type: ignore[arg-type]
 
 
 def waterfill(
-    value: NDArray[np.float64],
-    rate: NDArray[np.float64],
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-    budget: float,
-) -> tuple[NDArray[np.float64], float]:
-    """Split a budget over curves V (1 - exp(-r x)).
+    slope: Curve, low: Floats, high: Floats, budget: float, floor: float = 0.0
+) -> tuple[Floats, float]:
+    """Split a budget over concave curves so that the next coin returns the same everywhere.
 
     Parameters
     ----------
-    value, rate
-        (n,) V > 0 and r > 0 of each curve.
+    slope
+        (n, 1) amounts -> (n, 1) returns of the next coin, never rising with the amount.
     low, high
         (n,) least and most to spend on each.
     budget
         To be spent, in the unit of `low`.
+    floor
+        Return below which money is left unspent.
 
     Returns
     -------
-    x, multiplier
-        (n,) spending, adding up to the budget; return of the next coin.
+    x, price
+        (n,) spending, adding up to the budget unless the floor holds some back; return of the
+        next coin.
 
     Raises
     ------
@@ -47,7 +129,8 @@ def waterfill(
 
     Examples
     --------
-    >>> x, price = waterfill(np.array([200.0, 100.0]), np.array([0.01, 0.01]), np.zeros(2),
+    >>> value, rate = np.array([[200.0], [100.0]]), 0.01
+    >>> x, price = waterfill(lambda x: value * rate * np.exp(-rate * x), np.zeros(2),
     ...                      np.full(2, 500.0), 200.0)
     >>> x.round(2).tolist(), round(price, 3)
     ([134.66, 65.34], 0.52)
@@ -57,13 +140,23 @@ def waterfill(
             f"a budget of {budget:,.0f} cannot be split: the limits allow {low.sum():,.0f} to "
             f"{high.sum():,.0f}"
         )
-    steepest = value * rate
 
-    def spend(price: float) -> NDArray[np.float64]:
-        return np.clip(np.log(np.maximum(steepest, 1e-300) / price) / rate, low, high)
+    def spend(price: float) -> Floats:
+        under, over = low.copy(), high.copy()
+        for _ in range(INNER):
+            middle = (under + over) / 2
+            more = slope(middle[:, None])[:, 0] > price
+            under, over = np.where(more, middle, under), np.where(more, over, middle)
+        # Limits are met to the coin, not to the last halving.
+        at_low = slope(low[:, None])[:, 0] <= price
+        at_high = slope(high[:, None])[:, 0] > price
+        return np.select([at_low, at_high], [low, high], (under + over) / 2)
 
     # Prices are searched on a log scale: returns span many orders of magnitude.
-    least, most = np.log(1e-300), np.log(float(steepest.max()) + 1e-300)
+    steepest = float(slope(low[:, None]).max(initial=0.0))
+    least, most = np.log(max(floor, steepest * 1e-15, 1e-300)), np.log(max(steepest, 1e-300) * 2)
+    if floor and spend(floor).sum() <= budget:
+        return spend(floor), floor
     for _ in range(HALVINGS):
         middle = (least + most) / 2
         if spend(float(np.exp(middle))).sum() > budget:
@@ -72,8 +165,318 @@ def waterfill(
             most = middle
     price = float(np.exp(most))
     x = spend(price)
-    inner = (x > low) & (x < high)
-    rest = budget - x.sum()
-    if inner.any():
-        x[np.flatnonzero(inner)[0]] += rest
+    # A straight piece has one return over its whole length: the halvings leave it all or nothing.
+    for i in np.argsort(-slope(x[:, None])[:, 0], kind="stable"):
+        rest = budget - x.sum()
+        x[i] = np.clip(x[i] + rest, low[i], high[i])
+        if abs(budget - x.sum()) <= 1e-9 * max(budget, 1.0):
+            break
     return x, price
+
+
+def allocate(offer: Offer, budget: float, segments: int = SEGMENTS) -> Split:
+    """Split a budget so that nothing else is worth more.
+
+    Parameters
+    ----------
+    offer
+        Curves and limits.
+    budget
+        The most that may be spent.
+    segments
+        Straight pieces of each curve while it is decided what is used.
+
+    Raises
+    ------
+    InfeasibleError
+        If the limits of the rows cannot hold together.
+
+    Examples
+    --------
+    >>> offer = plain(lambda x: 10 * np.sqrt(x), lambda x: 5 / np.sqrt(np.maximum(x, 1e-9)),
+    ...     np.full(2, 100.0))
+    >>> allocate(offer, 50.0).x.round(3).tolist()
+    [25.0, 25.0]
+    """
+    start = np.maximum(_touching(offer), offer.least)
+    free = (start <= 0) & (offer.fixed <= 0)
+    simple = free.all() and not len(offer.row_low) and not len(offer.load_high)
+    used = offer.high > 0 if simple else _choose(offer, start, budget, segments)
+    return _settle(offer, start, used, budget)
+
+
+def _settle(offer: Offer, start: Floats, used: Mask, budget: float) -> Split:
+    """Split the money on what is used."""
+    low, high = np.where(used, start, 0.0), np.where(used, offer.high, 0.0)
+    left = budget - float(offer.fixed[used].sum())
+    if len(offer.row_low) or len(offer.load_high):
+        x, price = _refine(offer, low, high, used, left)
+    else:
+        spendable = min(max(left, float(low.sum())), float(high.sum()))
+        x, price = waterfill(offer.slope, low, high, spendable, offer.hurdle)
+        if left > high.sum():
+            price = offer.hurdle
+    x = np.where(used, x, 0.0)
+    return Split(x, used, price, float(offer.value(x[:, None]).sum()))
+
+
+def _mesh(start: Floats, high: Floats, segments: int) -> Floats:
+    """(n, k+1) amounts from start to high, closer together where curves bend most."""
+    return start[:, None] + (high - start)[:, None] * (np.arange(segments + 1) / segments) ** 2
+
+
+def _touching(offer: Offer) -> Floats:
+    """Amount from which on each curve is concave and worth its place: 0 where it is concave.
+
+    The upper hull of the curve leaves nothing along a straight line; where that line ends, the
+    curve begins.
+    """
+    points = _mesh(np.zeros_like(offer.high), offer.high, 10 * SEGMENTS)
+    values = offer.value(points)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steep = np.where(points > 0, values / points, 0.0)
+    best = np.argmax(steep, axis=1)
+    rows = np.arange(len(best))
+    # A concave curve is steepest at once.
+    bent = steep[rows, best] > steep[:, 1] * (1 + BENT) + 1e-300
+    return np.where(bent, points[rows, best], 0.0)
+
+
+def _pieces(offer: Offer, points: Floats) -> tuple[Floats, Floats]:
+    """(n, k) widths and slopes of the pieces between points; slopes never rise."""
+    width = np.diff(points, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steep = np.where(width > 0, np.diff(offer.value(points), axis=1) / width, 0.0)
+    return width, np.minimum.accumulate(np.maximum(steep, 0.0), axis=1)
+
+
+def _choose(offer: Offer, start: Floats, budget: float, segments: int) -> Mask:
+    """What is used, by a mixed-integer program over straight pieces."""
+    n = len(start)
+    usable = (offer.high > 0) & (start <= offer.high)
+    width, steep = _pieces(offer, _mesh(np.where(usable, start, 0.0), offer.high, segments))
+    pieces, k = n * segments, segments
+    i = np.repeat(np.arange(n), k)
+    once = start + offer.fixed
+    cost = np.concatenate(
+        [
+            -(steep - offer.hurdle).reshape(-1),
+            -(offer.value(start[:, None])[:, 0] - offer.hurdle * once),
+        ]
+    )
+    upper = np.concatenate([np.where(usable[:, None], width, 0.0).reshape(-1), usable * 1.0])
+    total = csr_array(np.concatenate([np.ones(pieces), once])[None])
+    rows, low, high = [total], [np.array([-np.inf])], [np.array([budget])]
+    for weights, once_, below, above in (
+        (offer.share, once, offer.row_low, offer.row_high),
+        (offer.load, start, np.full(len(offer.load_high), -np.inf), offer.load_high),
+    ):
+        if len(weights):
+            rows.append(csr_array(np.hstack([np.repeat(weights, k, axis=1), weights * once_])))
+            low.append(below)
+            high.append(above)
+    # Each piece is bought only where the whole is used: tighter than one row for all pieces.
+    tied = np.flatnonzero((once > 0)[i] & (upper[:pieces] > 0))
+    at = np.arange(len(tied))
+    links = coo_array(
+        (
+            np.concatenate([np.ones(len(tied)), -upper[tied]]),
+            (np.concatenate([at, at]), np.concatenate([tied, pieces + i[tied]])),
+        ),
+        shape=(len(tied), pieces + n),
+    )
+    rows.append(csr_array(links))
+    low.append(np.full(len(tied), -np.inf))
+    high.append(np.zeros(len(tied)))
+    whole = np.concatenate([np.zeros(pieces), (once > 0) * 1.0])
+    free = np.flatnonzero(once <= 0)
+    bounds = np.zeros(pieces + n)
+    bounds[pieces + free] = upper[pieces + free]
+    matrix = csr_array(vstack(rows))
+    highs = solver(NODES, GAP)
+    load_model(highs, cost, matrix, np.concatenate(low), np.concatenate(high), upper)
+    highs.changeColsIntegrality(
+        len(whole),
+        np.arange(len(whole), dtype=np.int32),
+        np.array([highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger])[
+            whole.astype(int)
+        ],
+    )
+    highs.run()
+    found = np.asarray(highs.getSolution().col_value)
+    if highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible or len(found) < len(whole):
+        raise InfeasibleError(
+            f"no split of {budget:,.0f} keeps every limit of the budget: lower the least amounts, or "
+            "raise the most"
+        )
+    return np.where(once > 0, found[pieces:] > 0.5, usable)  # noqa: PLR2004
+
+
+def _refine(
+    offer: Offer, low: Floats, high: Floats, used: Mask, left: float
+) -> tuple[Floats, float]:
+    """Split the money on what is used under row limits, by linear programs ever finer."""
+    points = _mesh(low, high, SEGMENTS)
+    x, price = low, 0.0
+    for step in range(FINER + 1):
+        highs, width = _program(offer, points, used, left)
+        highs.run()
+        if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            raise InfeasibleError(
+                f"no split of {left:,.0f} keeps every limit of the budget: lower the least amounts, "
+                "or raise the most"
+            )
+        found = highs.getSolution()
+        x = points[:, 0] + np.asarray(found.col_value).reshape(width.shape).sum(axis=1)
+        price = offer.hurdle + max(-float(found.row_dual[0]), 0.0)
+        if step < FINER:
+            gap = np.diff(points, axis=1)
+            at = np.minimum(
+                np.argmax(points[:, 1:] >= x[:, None] - 1e-12, axis=1), gap.shape[1] - 1
+            )
+            near = np.array(
+                [[gap[r, max(a - 1, 0) : a + 2].max(initial=0.0)] for r, a in enumerate(at)]
+            )
+            fine = np.clip(
+                x[:, None] + near * np.linspace(-1, 1, SEGMENTS + 1), low[:, None], high[:, None]
+            )
+            points = np.sort(np.hstack([_mesh(low, high, SEGMENTS // 3), fine]), axis=1)
+    return np.clip(x, low, high), price
+
+
+def _program(offer: Offer, points: Floats, used: Mask, left: float) -> tuple[highspy.Highs, Floats]:
+    """Linear program over the pieces between points of what is used; its first row is the budget."""
+    width, steep = _pieces(offer, points)
+    k = width.shape[1]
+    begin = points[:, 0]
+    rows = [csr_array(np.ones((1, width.size)))]
+    low, high = [np.array([-np.inf])], [np.array([left - begin.sum()])]
+    for weights, below, above, fixed in (
+        (offer.share, offer.row_low, offer.row_high, np.where(used, offer.fixed, 0.0)),
+        (offer.load, np.full(len(offer.load_high), -np.inf), offer.load_high, np.zeros(len(used))),
+    ):
+        if len(weights):
+            rows.append(csr_array(np.repeat(weights, k, axis=1)))
+            have = weights @ (begin + fixed)
+            low.append(below - have)
+            high.append(above - have)
+    highs = solver(NODES, GAP)
+    load_model(
+        highs,
+        -(steep - offer.hurdle).reshape(-1),
+        csr_array(vstack(rows)),
+        np.concatenate(low),
+        np.concatenate(high),
+        width.reshape(-1),
+    )
+    return highs, width
+
+
+def flat(offer: Offer, split: Split, within: float, segments: int = 20) -> tuple[Floats, Floats]:
+    """Least and most that each amount may be while the whole is worth nearly as much.
+
+    Parameters
+    ----------
+    offer, split
+        What was offered, and its best split.
+    within
+        Share of the value that may be lost.
+    segments
+        Straight pieces of each curve, below it: what is returned is surely within.
+
+    Returns
+    -------
+    low, high
+        (n,) amounts, fixed costs apart; as much money is spent as by `split`, on what it uses.
+
+    Examples
+    --------
+    >>> offer = plain(lambda x: 10 * np.sqrt(x), lambda x: 5 / np.sqrt(np.maximum(x, 1e-9)),
+    ...     np.full(2, 100.0))
+    >>> low, high = flat(offer, allocate(offer, 50.0), 0.01)
+    >>> bool(low[0] < 20 < 30 < high[0])
+    True
+    """
+    start = np.where(split.used, np.maximum(_touching(offer), offer.least), 0.0)
+    top = np.where(split.used, offer.high, 0.0)
+    points = np.sort(
+        np.hstack([_mesh(start, top, segments), np.clip(split.x, start, top)[:, None]])
+    )
+    highs, width = _program(offer, points, split.used, float(split.x.sum()))
+    n, k = width.shape
+    highs.changeRowBounds(0, float(split.x.sum() - start.sum()), float(split.x.sum() - start.sum()))
+    _, steep = _pieces(offer, points)
+    need = split.value * (1 - within) - float(offer.value(start[:, None]).sum())
+    columns = np.arange(n * k, dtype=np.int32)
+    highs.addRow(need, highspy.kHighsInf, n * k, columns, steep.reshape(-1))
+    low, high = split.x.copy(), split.x.copy()
+    highs.changeColsCost(n * k, columns, np.zeros(n * k))
+    for i in np.flatnonzero(split.used):
+        mine = columns[i * k : (i + 1) * k]
+        for sign, ends, pick in ((1.0, low, min), (-1.0, high, max)):
+            highs.changeColsCost(k, mine, np.full(k, sign))
+            highs.run()
+            if highs.getModelStatus() == highspy.HighsModelStatus.kOptimal:
+                there = np.asarray(highs.getSolution().col_value)[mine].sum()
+                ends[i] = pick(ends[i], float(start[i] + there))
+        highs.changeColsCost(k, mine, np.zeros(k))
+    return low, high
+
+
+def round_within(
+    amount: Floats, least: Floats, most: Floats, share: Floats, row_low: Floats, row_high: Floats
+) -> Ints:
+    """Round amounts up or down to whole steps: the sum is kept, and so are all limits.
+
+    The steps go to the largest remainders that the limits allow. Where limits are whole steps and
+    rows fall into two families that each share out the amounts (such as areas and channels), there
+    is always such a rounding.
+
+    Parameters
+    ----------
+    amount
+        (n,) in steps; their sum is rounded down.
+    least, most
+        (n,) in whole steps.
+    share, row_low, row_high
+        (r, n) of 0 and 1, and (r,) limits in whole steps.
+
+    Raises
+    ------
+    InfeasibleError
+        If no rounding keeps the limits.
+
+    Examples
+    --------
+    >>> round_within(np.array([1.4, 1.6, 0.0]), np.zeros(3), np.full(3, 9.0), np.zeros((0, 3)),
+    ...     np.zeros(0), np.zeros(0)).tolist()
+    [1, 2, 0]
+    """
+    down = np.clip(np.floor(amount + 1e-6), least, most)
+    rest = np.clip(amount - down, 0.0, 1.0)
+    room = ((most - down) >= 1) & (amount > down + 1e-9)
+    total = int(np.floor(amount.sum() + 1e-6) - down.sum())
+    if not len(row_low) and 0 <= total <= room.sum():
+        up = np.zeros(len(amount), dtype=np.int64)
+        up[np.argsort(-np.where(room, rest, -1.0), kind="stable")[:total]] = 1
+        return down.astype(np.int64) + up
+    # Earlier amounts win ties, whatever the solver would do.
+    weight = rest - 1e-7 * np.arange(len(rest)) / max(len(rest), 1)
+    matrix = np.vstack([np.ones(len(rest)), share])
+    have = matrix @ down
+    found = milp(
+        -weight,
+        integrality=np.ones(len(rest)),
+        bounds=Bounds(0, room.astype(float)),
+        constraints=LinearConstraint(
+            matrix,
+            np.concatenate([[total], row_low - have[1:]]),
+            np.concatenate([[total], row_high - have[1:]]),
+        ),
+    )
+    if found.x is None:
+        raise InfeasibleError(
+            "the amounts cannot be rounded within the limits of the budget: make `budget.round_to` "
+            "smaller, or the limits multiples of it"
+        )
+    return (down + np.round(found.x)).astype(np.int64)
