@@ -587,6 +587,7 @@ def forecast_sales(run: Run) -> timeline.Forecast:
         reps(run),
         split_budget(run),
         run.settings,
+        selling(run),
     )
 
 
