@@ -300,6 +300,14 @@ class Budget(_Strict):
     lead_to_deal_rate: Share = _assumed(0.35, "assumption, where a channel gives none")
 
 
+class WhatIf(_Strict):
+    """How far scenarios go from the plan."""
+
+    reps: int = Field(1, ge=1, le=20)
+    budget: float = _assumed(0.20, "assumption: share of the budget less, or more", gt=0, lt=1)
+    win_rate: float = _assumed(0.10, "assumption: share of wins less, or more", gt=0, lt=1)
+
+
 class Timeline(_Strict):
     """How sales spread over the coming quarters."""
 
@@ -321,6 +329,7 @@ class Timeline(_Strict):
         1, "assumption: vacant territories a quarter that can be staffed", ge=0
     )
     discount_quarter: Share = _assumed(0.02, "assumption: what a quarter's wait costs")
+    what_if: WhatIf = WhatIf()
     draws: int = Field(5000, ge=100, le=100_000)
 
 
