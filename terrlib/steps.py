@@ -7,15 +7,19 @@ from functools import cache, partial
 from typing import NamedTuple
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
 from terrlib import plan, review
 from terrlib.checks import Check, as_table, require
 from terrlib.decisions import (
+    backtest,
     channels,
     goals,
+    launch,
     moves,
+    scenarios,
     segments,
     spending,
     staffing,
@@ -578,6 +582,72 @@ def write_budget(run: Run) -> pd.DataFrame:
 
 
 @cache
+def areas_sought(run: Run) -> pd.DataFrame:
+    """Rank the areas and decide about each: `plan/areas`."""
+    facts, territory = account_facts(run), territories(run).territory
+    return targeting.target_areas(
+        run.market, facts, territory, selling(run), run.settings, reps(run)
+    )
+
+
+@cache
+def reach_plan(run: Run) -> pd.DataFrame:
+    """The reach plan with the quarters in which areas are opened: `plan/reach`."""
+    quarters = timeline.next_quarters(run.market.quarter, run.settings.timeline.quarters + 1)
+    return launch.into_reach(_reached(run), launches(run), quarters)
+
+
+@cache
+def _reached(run: Run) -> pd.DataFrame:
+    return plan.reach(
+        run.market,
+        account_facts(run),
+        territories(run).territory,
+        areas_sought(run),
+        split_budget(run),
+    )
+
+
+@cache
+def launches(run: Run) -> pd.Series:
+    """Choose the quarter in which each area to attack is opened: see `launch.waves` (notebook 05)."""
+    areas = areas_sought(run)
+    rows = areas[(areas["decision"] == launch.LAUNCHED) & (areas["expected_contribution"] > 0)]
+    spend = _reached(run).groupby(launch.KEYS)["spend"].sum()
+    cost = spend.reindex(pd.MultiIndex.from_frame(rows[launch.KEYS])).fillna(0.0) / 100
+    rows = rows.assign(value=rows["expected_contribution"] / 100, cost=cost.to_numpy(float))
+    held, n = reps(run), run.settings.timeline.quarters
+    vacant = held.loc[held["rep_id"] == "VACANT", "territory"] if run.market.has("reps") else []
+    given = np.full(n, float(rows["cost"].sum()) / n)
+    return launch.waves(rows, n, run.settings, frozenset(vacant), given)
+
+
+@cache
+def launch_tasks(run: Run) -> pd.DataFrame:
+    """Date the tasks of every area that is opened: see `launch.gantt` (notebook 05)."""
+    quarters = timeline.next_quarters(run.market.quarter, run.settings.timeline.quarters)
+    return launch.gantt(launches(run), quarters, run.market.country, run.market.as_of)
+
+
+@cache
+def backtest_forecast(run: Run) -> backtest.Backtest:
+    """Forecast again from past quarters (notebook 05)."""
+    return backtest.backtest(run.market, run.settings)
+
+
+@cache
+def simple_rule(run: Run) -> dict[str, float] | None:
+    """What a simple rule expects of the horizon, where it was closer in the past; else None."""
+    quarters = timeline.next_quarters(run.market.quarter, run.settings.timeline.quarters)
+    return backtest.headline(run.market, backtest_forecast(run), quarters)
+
+
+def expected_year(run: Run) -> dict[str, float]:
+    """New sales of the whole horizon as the headline gives them: mean, p10, p50, p90."""
+    return simple_rule(run) or forecast_sales(run).year
+
+
+@cache
 def forecast_sales(run: Run) -> timeline.Forecast:
     """Forecast new sales by territory and quarter, with ranges (notebook 05)."""
     return timeline.forecast(
@@ -588,7 +658,79 @@ def forecast_sales(run: Run) -> timeline.Forecast:
         split_budget(run),
         run.settings,
         selling(run),
+        starts(run),
+        backtest_forecast(run).widen,
     )
+
+
+def area_name(run: Run, territory: str, area_id: str) -> str:
+    """Name of an area, or of the territory where there are none."""
+    if not len(run.market.areas) or area_id not in run.market.areas.index:
+        return territory
+    return str(run.market.areas.loc[area_id, "name"])
+
+
+def starts(run: Run) -> pd.Series:
+    """Quarter of the horizon, from 0, in which the reach plan begins in each area."""
+    reached = reach_plan(run)
+    return reached.groupby(launch.KEYS)["wave"].first().astype(int) - 1
+
+
+def horizon_cost(run: Run) -> pd.DataFrame:
+    """Cost of the plan by territory and quarter, currency: see `plan.budget`."""
+    rows = assemble_plan(run)["plan/budget"]
+    quarters = timeline.next_quarters(run.market.quarter, run.settings.timeline.quarters)
+    names = sorted(territories(run).territory.unique())
+    table = rows.pivot_table(index="territory", columns="quarter", values="amount", aggfunc="sum")
+    return table.reindex(index=names, columns=quarters).astype(float).fillna(0.0) / 100
+
+
+@cache
+def break_even(run: Run) -> pd.DataFrame:
+    """Say when new sales have paid for the plan: territory ("" is the whole), p10, p50, p90, chance."""
+    expected, cost = forecast_sales(run), horizon_cost(run)
+    quarters, margin = expected.parts.quarters, run.settings.workload.margin
+    draws = expected.of_territories()
+    rows = [
+        {"territory": name}
+        | timeline.break_even(draws[:, i], cost.loc[name].to_numpy(), margin, quarters)
+        for i, name in enumerate(cost.index)
+    ]
+    whole = timeline.break_even(draws.sum(axis=1), cost.sum().to_numpy(), margin, quarters)
+    return pd.DataFrame([{"territory": ""} | whole, *rows])
+
+
+def _world(run: Run) -> scenarios.World:
+    return scenarios.World(
+        run.market,
+        account_facts(run),
+        territories(run).territory,
+        reps(run),
+        split_budget(run),
+        run.settings,
+        selling(run),
+        starts(run),
+        float(horizon_cost(run).to_numpy().sum()),
+    )
+
+
+@cache
+def compare_scenarios(run: Run) -> pd.DataFrame:
+    """Compare the plan with others that might be (notebook 05)."""
+    return scenarios.compare(scenarios.scenarios(_world(run)), run.settings)
+
+
+@cache
+def what_matters(run: Run) -> pd.DataFrame:
+    """Move every assumption by itself (notebook 05)."""
+    return scenarios.tornado(_world(run))
+
+
+@cache
+def goal_stretch(run: Run) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Measure whether quotas are fair and within reach (notebook 05)."""
+    territory = territories(run).territory
+    return goals.stretch(set_goals(run), forecast_sales(run), account_facts(run), territory)
 
 
 @cache
@@ -617,8 +759,7 @@ def assemble_plan(run: Run) -> dict[str, pd.DataFrame]:
     """Put the five tables together (notebook 06)."""
     facts, territory = account_facts(run), territories(run).territory
     spent, sold = split_budget(run), selling(run)
-    areas = targeting.target_areas(run.market, facts, territory, sold, run.settings, reps(run))
-    reached = plan.reach(run.market, facts, territory, areas, spent)
+    areas, reached = areas_sought(run), reach_plan(run)
     return {
         "plan/areas": areas,
         "plan/customers": plan.customer_base(run.market, facts, territory),

@@ -180,7 +180,8 @@ def compare(found: list[Scenario], settings: Settings) -> pd.DataFrame:
         scenario
         mean, p10, p50, p90            new sales of the horizon            currency
         more, more_low, more_high      sales beyond those of the first: mean, and 10% and 90% of
-                                       the differences draw by draw        currency
+                                       the differences draw by draw, or the mean where it lies
+                                       beyond them (few draws, far apart)  currency
         better                         share of draws with more than the first
         contribution                   margin of the mean less cost        currency
         contribution_more              beyond that of the first            currency
@@ -200,13 +201,14 @@ def compare(found: list[Scenario], settings: Settings) -> pd.DataFrame:
         gap = draws - first
         low, high = np.quantile(gap, [0.1, 0.9])
         mean = float(scenario.parts.mean().sum())
+        more = mean - float(found[0].parts.mean().sum())
         rows.append(
             {"scenario": scenario.key, "mean": mean}
             | {f"p{q}": float(np.quantile(draws, q / 100)) for q in (10, 50, 90)}
             | {
-                "more": mean - float(found[0].parts.mean().sum()),
-                "more_low": float(low),
-                "more_high": float(high),
+                "more": more,
+                "more_low": min(float(low), more),
+                "more_high": max(float(high), more),
                 "better": float((gap > 0).mean()),
                 "contribution": margin * mean - scenario.cost,
                 "noise": i > 0 and _by_luck(gap),

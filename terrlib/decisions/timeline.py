@@ -779,7 +779,7 @@ def first_sale(parts: Parts, chance: float = 0.5) -> pd.Series:
 def break_even(
     draws: NDArray[np.float32], cost: Floats, margin: float, quarters: list[str]
 ) -> dict[str, object]:
-    """Find the quarter by which the margin of new sales has paid for their cost.
+    """Find the quarter from which on the margin of new sales covers their cost so far.
 
     Parameters
     ----------
@@ -804,8 +804,9 @@ def break_even(
     >>> break_even(sales, np.array([10.0, 0.0]), 0.5, ["2027Q1", "2027Q2"])
     {'chance': 1.0, 'p10': '2027Q1', 'p50': '2027Q1', 'p90': '2027Q2'}
     """
-    paid = (draws.cumsum(axis=1, dtype=float) * margin >= cost.cumsum()).mean(axis=0)
-    reached = np.maximum.accumulate(paid)
+    paid = draws.cumsum(axis=1, dtype=float) * margin >= cost.cumsum()
+    # Paid for good: cost goes on, and a good first quarter alone has paid for nothing.
+    reached = np.logical_and.accumulate(paid[:, ::-1], axis=1)[:, ::-1].mean(axis=0)
     found: dict[str, object] = {"chance": float(reached[-1])}
     for p in (10, 50, 90):
         there = np.flatnonzero(reached >= p / 100)
