@@ -639,7 +639,7 @@ def backtest_forecast(run: Run) -> backtest.Backtest:
 def simple_rule(run: Run) -> dict[str, float] | None:
     """What a simple rule expects of the horizon, where it was closer in the past; else None."""
     quarters = timeline.next_quarters(run.market.quarter, run.settings.timeline.quarters)
-    return backtest.headline(run.market, backtest_forecast(run), quarters)
+    return backtest.headline(run.market, backtest_forecast(run), quarters, run.settings)
 
 
 def expected_year(run: Run) -> dict[str, float]:

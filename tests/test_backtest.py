@@ -43,7 +43,7 @@ def test_last_year_wins_where_only_seasons_count_and_the_headline_follows():
     assert found.best == "last_year" and found.origins == 8
     assert found.scores.loc["last_year", "wape"] == 0
     assert found.scores.loc["ours", "wape"] > 0.1
-    said = headline(market, found, QUARTERS)
+    said = headline(market, found, QUARTERS, Settings())
     assert said is not None and said["mean"] == said["p10"] == said["p90"] == 3000
 
 
@@ -52,7 +52,7 @@ def test_ours_wins_where_the_pipeline_tells_and_the_headline_stays():
     found = backtest(market, Settings())
     assert found.best == "ours" and found.widen >= 1
     assert found.scores.loc["ours", "wape"] < 0.8 * found.scores["wape"].drop("ours").min()
-    assert headline(market, found, QUARTERS) is None
+    assert headline(market, found, QUARTERS, Settings()) is None
     assert (found.scores["n"] == found.scores["n"].iloc[0]).all()
     s = found.scores.loc["ours"]
     assert s["coverage_low"] <= s["coverage"] <= s["coverage_high"]
@@ -81,7 +81,7 @@ def test_a_short_record_is_not_tested_and_says_why(months):
     found = backtest(line_market([1.0], opportunities=rows), Settings())
     assert found.reason == ("short" if months else "no_deals")
     assert found.best == "" and found.widen == 1 and found.rows.empty
-    assert headline(line_market([1.0]), found, QUARTERS) is None
+    assert headline(line_market([1.0]), found, QUARTERS, Settings()) is None
 
 
 def test_full_quarters_only():

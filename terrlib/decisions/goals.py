@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from terrlib.decisions.timeline import Forecast, next_quarters, settled
+from terrlib.decisions.timeline import Forecast, next_quarters, settled, spread_out
 from terrlib.errors import InfeasibleError
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
@@ -418,7 +418,7 @@ def stretch(
         reaching: expected share of quotas reached.
     """
     asked = found.quotas[found.quotas["rep_id"] != COVER].set_index("territory")
-    draws = expected.of_territories().sum(axis=2, dtype=float)
+    draws = spread_out(expected.of_territories().sum(axis=2, dtype=float), expected.widened)
     names = sorted(set(expected.parts.places.get_level_values(0)))
     mean = expected.table.groupby("territory")["mean"].sum().reindex(names)
     quota = (asked["amount"] / 100).reindex(names).fillna(0.0)

@@ -225,7 +225,7 @@ def forecast_of(parts: Parts, settings: Settings, widen: float = 1.0) -> Forecas
     whole = draws.sum(axis=1, dtype=float)
     table = _ranges(by_name, mean_by_name, unique, parts.quarters, widen)
     total = _ranges(whole[:, None, :], mean.sum(axis=0)[None], [""], parts.quarters, widen)
-    of_year = _widened(whole.sum(axis=1), widen)
+    of_year = spread_out(whole.sum(axis=1), widen)
     year = {"mean": float(mean.sum())} | {
         f"p{q}": float(np.quantile(of_year, q / 100)) for q in (10, 50, 90)
     }
@@ -838,8 +838,14 @@ def _at_most_one(chance: Floats) -> Floats:
     return np.asarray(chance / np.maximum(total, 1.0))
 
 
-def _widened(draws: Floats, factor: float) -> Floats:
-    """Move draws away from their median; sales are never negative."""
+def spread_out(draws: Floats, factor: float) -> Floats:
+    """Move draws away from their median; sales are never negative.
+
+    Examples
+    --------
+    >>> spread_out(np.array([1.0, 2.0, 4.0]), 2.0).tolist()
+    [0.0, 2.0, 6.0]
+    """
     if factor == 1.0:
         return draws
     middle = np.median(draws, axis=0)

@@ -800,6 +800,7 @@ def goals(rows: pd.DataFrame, words: Words, chance: pd.Series | None = None) -> 
         marker_color=ORANGE,
         text=said,
         textposition="outside",
+        constraintext="none",
         cliponaxis=False,
     )
     if said is not None:
@@ -905,7 +906,7 @@ def gantt(rows: pd.DataFrame, words: Words) -> go.Figure:
     figure.update_layout(barmode="group")
     figure.update_xaxes(type="date", tickformat="%m.%Y")
     order = [words.label(f"task.{key}") for key in tasks]
-    return figure.update_yaxes(categoryorder="array", categoryarray=order[::-1])
+    return figure.update_yaxes(categoryorder="array", categoryarray=order, autorange="reversed")
 
 
 def payback(rows: pd.DataFrame, words: Words) -> go.Figure:
