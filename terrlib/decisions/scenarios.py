@@ -241,7 +241,7 @@ def tornado(world: World) -> pd.DataFrame:
 
     Notes
     -----
-    Ranges: win rate, value of a win and economy by their 80% interval; responses by half; a month
+    Ranges: win rate, deals begun, value of a win and economy by their 80% interval; responses by half; a month
     earlier and later; ramp by its power of 1.5; vacancy and handover by what studies found; hours
     and margin by five points.
     """
@@ -281,6 +281,8 @@ def _moved(world: World, base: Parts) -> Iterator[tuple[str, float, float, tuple
         ends = [float(stats.beta.ppf(q, a, b)) / base.p_win for q in (0.1, 0.9)]
         low, high = (sales(base.scaled(won=e)) for e in ends)
         yield "win_rate", low, high, same
+    low, high = (sales(base.scaled(reps=e)) for e in _started(world))
+    yield "started", low, high, same
     low, high = (sales(base.scaled(leads=f)) for f in WIDE)
     yield "response", low, high, same
     cv = float(base.relative.std()) if len(base.relative) else s.timeline.value_cv
@@ -315,6 +317,16 @@ def _moved(world: World, base: Parts) -> Iterator[tuple[str, float, float, tuple
         yield "partner_lag", low, high, same
     margin = s.workload.margin
     yield "margin", plan, plan, (max(margin - OTHER_MARGIN, 0.0), min(margin + OTHER_MARGIN, 1.0))
+
+
+def _started(world: World) -> tuple[float, float]:
+    """Range of the deals begun in a year: by chance around those seen, by half where none were."""
+    deals, end = world.market.opportunities, world.market.as_of
+    if not len(deals) or end is None:
+        return WIDE
+    seen = int((deals["created_date"] > end - pd.DateOffset(years=1)).sum())
+    wide = Z80 / np.sqrt(max(seen, 1))
+    return max(1 - wide, 0.0), 1 + wide
 
 
 def _shifted(parts: Parts, months: int) -> Parts:

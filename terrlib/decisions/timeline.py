@@ -822,11 +822,9 @@ def _first_level(places: pd.MultiIndex) -> list[str]:
 
 
 def _grouped(draws: NDArray, names: list[str]) -> NDArray:
-    """Sum over the places of each name: (draws, names, quarters), names sorted."""
-    unique, at = np.unique(np.array(names), return_inverse=True)
-    one = np.zeros((len(names), len(unique)), dtype=draws.dtype)
-    one[np.arange(len(names)), at] = 1
-    return np.einsum("dpq,pn->dnq", draws, one, optimize=True)
+    """Sum over the places of each name: (draws, names, quarters); names are sorted, as places are."""
+    first = np.unique(np.array(names), return_index=True)[1]
+    return np.add.reduceat(draws, first, axis=1)
 
 
 def _by_quarter(months: Floats) -> Floats:
