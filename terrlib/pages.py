@@ -130,7 +130,7 @@ def _footer(run: Run) -> str:
 
 def _tiles(run: Run) -> list[tuple[str, str]]:
     drawn, words = steps.territories(run), run.words
-    year = steps.forecast_sales(run).year
+    year = steps.expected_year(run)
     goal = int(steps.set_goals(run).table["amount"].sum()) / 100
     first = next(iter(steps.rules(run).balance))
     index = drawn.card[f"{first}_index"]

@@ -11,6 +11,7 @@ import pandas as pd
 from terrlib.checks import Check
 from terrlib.decisions.reach import in_scope, reachable
 from terrlib.decisions.spending import Spending
+from terrlib.decisions.staffing import owner_of
 from terrlib.decisions.targeting import TARGETED
 from terrlib.decisions.timeline import Forecast, next_quarters
 from terrlib.inputs.market import Market
@@ -122,7 +123,7 @@ def reach(
     quarters = next_quarters(market.quarter, 3)
     out = []
     parts = ["leads", "leads_low", "leads_high", "opps", "wins", "wins_low", "wins_high"]
-    holder = rep.drop_duplicates("territory").set_index("territory")["rep_id"]
+    holder = owner_of(rep)
     for cell in spent.cells.itertuples(index=False):
         may = reachable(market, facts, str(market.channels.loc[cell.channel, "consent_needed"]))
         mine = rows["territory"] == cell.territory

@@ -9,16 +9,20 @@ from functools import cache, partial
 from typing import NamedTuple
 
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
 from terrlib import plan, review
 from terrlib.checks import Check, as_table, require
 from terrlib.decisions import (
+    backtest,
     channels,
     goals,
+    launch,
     moves,
     overlays,
+    scenarios,
     segments,
     spending,
     staffing,
@@ -837,19 +841,6 @@ def target_areas(run: Run) -> pd.DataFrame:
 
 
 @cache
-def reach_plan(run: Run) -> pd.DataFrame:
-    """How the customers of every area are reached: `plan/reach`."""
-    return plan.reach(
-        run.market,
-        account_facts(run),
-        territories(run).territory,
-        target_areas(run),
-        split_budget(run),
-        reps(run),
-    )
-
-
-@cache
 def whole_budget(run: Run) -> pd.DataFrame:
     """Every cost of the plan by area and quarter: `plan/budget`."""
     return plan.budget(
@@ -880,6 +871,64 @@ def area_results(run: Run) -> pd.DataFrame:
 
 
 @cache
+def reach_plan(run: Run) -> pd.DataFrame:
+    """The reach plan with the quarters in which areas are opened: `plan/reach`."""
+    quarters = timeline.next_quarters(run.market.quarter, run.settings.timeline.quarters + 1)
+    return launch.into_reach(_reached(run), launches(run), quarters)
+
+
+@cache
+def _reached(run: Run) -> pd.DataFrame:
+    return plan.reach(
+        run.market,
+        account_facts(run),
+        territories(run).territory,
+        target_areas(run),
+        split_budget(run),
+        reps(run),
+    )
+
+
+@cache
+def launches(run: Run) -> pd.Series:
+    """Choose the quarter in which each area to attack is opened: see `launch.waves` (notebook 05)."""
+    areas = target_areas(run)
+    rows = areas[(areas["decision"] == launch.LAUNCHED) & (areas["expected_contribution"] > 0)]
+    spend = _reached(run).groupby(launch.KEYS)["spend"].sum()
+    cost = spend.reindex(pd.MultiIndex.from_frame(rows[launch.KEYS])).fillna(0.0) / 100
+    rows = rows.assign(value=rows["expected_contribution"] / 100, cost=cost.to_numpy(float))
+    held, n = reps(run), run.settings.timeline.quarters
+    vacant = held.loc[held["rep_id"] == "VACANT", "territory"] if run.market.has("reps") else []
+    given = np.full(n, float(rows["cost"].sum()) / n)
+    return launch.waves(rows, n, run.settings, frozenset(vacant), given)
+
+
+@cache
+def launch_tasks(run: Run) -> pd.DataFrame:
+    """Date the tasks of every area that is opened: see `launch.gantt` (notebook 05)."""
+    quarters = timeline.next_quarters(run.market.quarter, run.settings.timeline.quarters)
+    return launch.gantt(launches(run), quarters, run.market.country, run.market.as_of)
+
+
+@cache
+def backtest_forecast(run: Run) -> backtest.Backtest:
+    """Forecast again from past quarters (notebook 05)."""
+    return backtest.backtest(run.market, run.settings)
+
+
+@cache
+def simple_rule(run: Run) -> dict[str, float] | None:
+    """What a simple rule expects of the horizon, where it was closer in the past; else None."""
+    quarters = timeline.next_quarters(run.market.quarter, run.settings.timeline.quarters)
+    return backtest.headline(run.market, backtest_forecast(run), quarters, run.settings)
+
+
+def expected_year(run: Run) -> dict[str, float]:
+    """New sales of the whole horizon as the headline gives them: mean, p10, p50, p90."""
+    return simple_rule(run) or forecast_sales(run).year
+
+
+@cache
 def forecast_sales(run: Run) -> timeline.Forecast:
     """Forecast new sales by territory and quarter, with ranges (notebook 05)."""
     return timeline.forecast(
@@ -889,7 +938,80 @@ def forecast_sales(run: Run) -> timeline.Forecast:
         reps(run),
         split_budget(run),
         run.settings,
+        selling(run),
+        starts(run),
+        backtest_forecast(run).widen,
     )
+
+
+def area_name(run: Run, territory: str, area_id: str) -> str:
+    """Name of an area, or of the territory where there are none."""
+    if not len(run.market.areas) or area_id not in run.market.areas.index:
+        return territory
+    return str(run.market.areas.loc[area_id, "name"])
+
+
+def starts(run: Run) -> pd.Series:
+    """Quarter of the horizon, from 0, in which the reach plan begins in each area."""
+    reached = reach_plan(run)
+    return reached.groupby(launch.KEYS)["wave"].first().astype(int) - 1
+
+
+def horizon_cost(run: Run) -> pd.DataFrame:
+    """Cost of the plan by territory and quarter, currency: see `plan.budget`."""
+    rows = whole_budget(run)
+    quarters = timeline.next_quarters(run.market.quarter, run.settings.timeline.quarters)
+    names = sorted(territories(run).territory.unique())
+    table = rows.pivot_table(index="territory", columns="quarter", values="amount", aggfunc="sum")
+    return table.reindex(index=names, columns=quarters).astype(float).fillna(0.0) / 100
+
+
+@cache
+def break_even(run: Run) -> pd.DataFrame:
+    """Say when new sales have paid for the plan: territory ("" is the whole), p10, p50, p90, chance."""
+    expected, cost = forecast_sales(run), horizon_cost(run)
+    quarters, margin = expected.parts.quarters, run.settings.workload.margin
+    draws = expected.of_territories()
+    rows = [
+        {"territory": name}
+        | timeline.break_even(draws[:, i], cost.loc[name].to_numpy(), margin, quarters)
+        for i, name in enumerate(cost.index)
+    ]
+    whole = timeline.break_even(draws.sum(axis=1), cost.sum().to_numpy(), margin, quarters)
+    return pd.DataFrame([{"territory": ""} | whole, *rows])
+
+
+def _world(run: Run) -> scenarios.World:
+    return scenarios.World(
+        run.market,
+        account_facts(run),
+        territories(run).territory,
+        reps(run),
+        split_budget(run),
+        run.settings,
+        selling(run),
+        starts(run),
+        float(horizon_cost(run).to_numpy().sum()),
+    )
+
+
+@cache
+def compare_scenarios(run: Run) -> pd.DataFrame:
+    """Compare the plan with others that might be (notebook 05)."""
+    return scenarios.compare(scenarios.scenarios(_world(run)), run.settings)
+
+
+@cache
+def what_matters(run: Run) -> pd.DataFrame:
+    """Move every assumption by itself (notebook 05)."""
+    return scenarios.tornado(_world(run))
+
+
+@cache
+def goal_stretch(run: Run) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Measure whether quotas are fair and within reach (notebook 05)."""
+    territory = territories(run).territory
+    return goals.stretch(set_goals(run), forecast_sales(run), account_facts(run), territory)
 
 
 @cache

@@ -6,6 +6,7 @@ import re
 
 import folium
 import geopandas as gpd
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -46,7 +47,7 @@ def _numbers(run: Run, kinds: dict[str, str], **values: float) -> Shown:
 
 def headline_numbers(run: Run) -> Shown:
     """Show the plan in six numbers."""
-    drawn, year = steps.territories(run), steps.forecast_sales(run).year
+    drawn, year = steps.territories(run), steps.expected_year(run)
     return _numbers(
         run,
         {
@@ -678,6 +679,93 @@ def goal_table(run: Run) -> pd.DataFrame:
     goal = steps.set_goals(run).table.rename(columns={"amount": "target"})
     goal["target"] = goal["target"] / 100
     return steps.forecast_sales(run).table.merge(goal, on=["territory", "quarter"])
+
+
+def fan_chart(run: Run) -> go.Figure | Sentence:
+    """Forecast with its range against the phased goal; nothing where nothing is expected."""
+    rows = fan_table(run)
+    if rows["mean"].sum() <= 0 and rows["target"].sum() <= 0:
+        return Sentence("")
+    return charts.fan(rows, run.words)
+
+
+def backtest_chart(run: Run) -> go.Figure | Sentence:
+    """Past forecasts of the next quarter beside what came; nothing where none can be made."""
+    found = steps.backtest_forecast(run)
+    if found.reason:
+        return Sentence("")
+    rows = found.rows[found.rows["step"] == 1]
+    return charts.backtest(rows, run.words)
+
+
+def waterfall_chart(run: Run) -> go.Figure | Sentence:
+    """From the goal down to the forecast: the territories where the gap is."""
+    expected = steps.forecast_sales(run)
+    parts = steps.set_goals(run).parts
+    gap = (parts["bottom_up"] - parts["target"] / 100).set_axis(parts["territory"])
+    if expected.year["mean"] <= 0:
+        return Sentence("")
+    most = gap.abs().sort_values(ascending=False, kind="stable").index[:TOP]
+    shown = gap[gap.index.isin(most)].sort_values(kind="stable")
+    rows = [("goal", "absolute", float(parts["target"].sum()) / 100)]
+    rows += [(str(name), "relative", float(x)) for name, x in shown.items()]
+    if len(gap) > TOP:
+        rows.append(("rest", "relative", float(gap[~gap.index.isin(most)].sum())))
+    rows.append(("forecast", "total", expected.year["mean"]))
+    return charts.waterfall(pd.DataFrame(rows, columns=["name", "kind", "amount"]), run.words)
+
+
+def goal_chart(run: Run) -> go.Figure | Sentence:
+    """Goal, expected sales and the chance to reach the quota, by territory."""
+    if steps.forecast_sales(run).year["mean"] <= 0:
+        return Sentence("")
+    chance = steps.goal_stretch(run)[0].set_index("territory")["chance"]
+    return charts.goals(goal_table(run), run.words, chance)
+
+
+def launch_chart(run: Run) -> go.Figure | Sentence:
+    """Tasks of every wave of new areas on the calendar; nothing where none is opened."""
+    tasks = steps.launch_tasks(run)
+    if tasks.empty:
+        return Sentence("")
+    place = zip(tasks["territory"], tasks["area_id"], strict=True)
+    rows = tasks.assign(area=[steps.area_name(run, *p) for p in place])
+    quarters = steps.forecast_sales(run).parts.quarters
+    by = rows.groupby(["wave", "task", "start", "end", "owner"], as_index=False, sort=False)
+    found = by["area"].agg(", ".join)
+    found["quarter"] = [quarters[w - 1] for w in found["wave"]]
+    return charts.gantt(found, run.words)
+
+
+def payback_chart(run: Run) -> go.Figure | Sentence:
+    """Margin of new sales with its range against the cost of the plan, from the start on."""
+    expected, cost = steps.forecast_sales(run), steps.horizon_cost(run).sum()
+    if expected.year["mean"] <= 0 or not cost.sum():
+        return Sentence("")
+    margin = run.settings.workload.margin
+    draws = expected.draws.sum(axis=1, dtype=float).cumsum(axis=1) * margin
+    low, middle, high = np.quantile(draws, [0.1, 0.5, 0.9], axis=0)
+    rows = pd.DataFrame(
+        {"quarter": cost.index, "low": low, "middle": middle, "high": high, "cost": cost.cumsum()}
+    )
+    return charts.payback(rows.reset_index(drop=True), run.words)
+
+
+def matters_chart(run: Run) -> go.Figure | Sentence:
+    """New sales at both ends of every assumption; nothing where nothing is expected."""
+    rows = steps.what_matters(run)
+    rows = rows[rows["swing"] > 0]
+    if rows.empty:
+        return Sentence("")
+    return charts.tornado(rows, steps.forecast_sales(run).year["mean"], run.words)
+
+
+def scenario_chart(run: Run) -> go.Figure | Sentence:
+    """What other plans change in new sales, with the range draw by draw."""
+    rows = steps.compare_scenarios(run)
+    if rows["mean"].iloc[0] <= 0:
+        return Sentence("")
+    return charts.scenarios(rows.iloc[1:], run.words)
 
 
 def budget_by_category(run: Run) -> pd.DataFrame:

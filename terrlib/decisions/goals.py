@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
 
-from terrlib.decisions.timeline import Forecast, next_quarters
+from terrlib.decisions.timeline import Forecast, next_quarters, settled, spread_out
 from terrlib.errors import InfeasibleError
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
+from terrlib.measures.fairness import spread
+from terrlib.measures.winning import WON, deals
 from terrlib.money import split_exact
 
 CLAMPS = 50
+YEAR_M = 12
+MONTHS = 3
+COVER = "COVER"
+CAPS = {"min_growth", "max_growth"}
+FEWEST = 3
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -28,11 +39,20 @@ class Goals:
         targets (the table), total (the settings) or forecast (its mean).
     quotas
         territory, rep_id, amount: what reps are asked, goals plus over-assignment, minor units.
+        COVER is what a rep new to the job is not asked yet and somebody has to cover.
+    parts
+        territory, base (new sales of the last as many months, currency; NaN where not known),
+        bottom_up (forecast, currency), potential_share, omega (shares), target (minor units),
+        growth (over the base; NaN without one), capped (none, lo, hi).
+    caps
+        held (growth is within its caps), lifted (the total leaves no room for them), none (no base).
     """
 
     table: pd.DataFrame
     basis: str
     quotas: pd.DataFrame
+    parts: pd.DataFrame
+    caps: str
 
 
 def set_goals(
@@ -50,7 +70,7 @@ def set_goals(
     market, facts, territory
         The market, what is measured, who is where.
     expected
-        The forecast.
+        The forecast; its shape over the quarters is that of seasons and of effort after its lag.
     settings
         `goals`.
     rep
@@ -60,6 +80,16 @@ def set_goals(
     -------
     Goals
         Quarters add up to the table of targets where it is given, territories to the total.
+
+    Raises
+    ------
+    InfeasibleError
+        If caps that the settings set themselves leave no room for the total. The default caps are
+        lifted instead, and `caps` says so.
+
+    Examples
+    --------
+    See `reconcile` and `two_way`, of which this is the sum.
     """
     names = sorted(territory.unique())
     quarters = next_quarters(market.quarter, settings.timeline.quarters)
@@ -67,20 +97,115 @@ def set_goals(
     mean = mean.reindex(index=names, columns=quarters)
     by_quarter, basis = _total(market, quarters, mean, settings)
     total = int(sum(by_quarter))
-    space = facts["white_space"].groupby(facts["unit_id"].map(territory)).sum().reindex(names)
-    amounts = reconcile(
-        total,
-        mean.sum(axis=1).to_numpy(),
-        space.fillna(0.0).to_numpy(),
-        None,
-        settings,
-        round(settings.goals.round_to * 100),
-        names,
-    )
+    label = facts["unit_id"].map(territory)
+    space = facts["white_space"].groupby(label).sum().reindex(names).fillna(0.0).to_numpy()
+    bottom_up = mean.sum(axis=1).to_numpy()
+    base = last_year(market, label, names, len(quarters) * MONTHS)
+    omega = _omega(market, label, names, settings)
+    step = round(settings.goals.round_to * 100)
+    caps = "held" if base is not None else "none"
+    try:
+        amounts = reconcile(total, bottom_up, space, base, settings, step, names, omega)
+    except InfeasibleError:
+        if CAPS & settings.goals.model_fields_set:
+            raise
+        caps = "lifted"
+        amounts = reconcile(total, bottom_up, space, None, settings, step, names, omega)
     cells = two_way(amounts, by_quarter, mean.to_numpy())
     index = pd.MultiIndex.from_product([names, quarters], names=["territory", "quarter"])
     table = pd.DataFrame({"amount": cells.reshape(-1)}, index=index).reset_index()
-    return Goals(table, basis, quotas(names, amounts, rep, settings))
+    parts = _parts(names, base, bottom_up, space, omega, amounts, settings, caps, step)
+    asked = quotas(names, amounts, rep, settings, _ramps(market, rep, settings, quarters))
+    return Goals(table, basis, asked, parts, caps)
+
+
+def _parts(
+    names: list[str],
+    base: Floats | None,
+    bottom_up: Floats,
+    space: Floats,
+    omega: Floats,
+    amounts: list[int],
+    settings: Settings,
+    caps: str,
+    step: int,
+) -> pd.DataFrame:
+    target = np.array(amounts, dtype=np.int64)
+    known = np.full(len(names), np.nan) if base is None else np.where(base > 0, base / 100, np.nan)
+    growth = target / 100 / known - 1
+    g, slack = settings.goals, step / 100 / known
+    at = np.select(
+        [growth >= g.max_growth - slack, growth <= g.min_growth + slack], ["hi", "lo"], "none"
+    )
+    return pd.DataFrame(
+        {
+            "territory": names,
+            "base": known,
+            "bottom_up": bottom_up,
+            "potential_share": space / space.sum() if space.sum() > 0 else 1 / len(names),
+            "omega": omega,
+            "target": target,
+            "growth": growth,
+            "capped": at if caps == "held" else "none",
+        }
+    )
+
+
+def last_year(market: Market, label: pd.Series, names: list[str], months: int) -> Floats | None:
+    """New sales of the last months by today's territories: won deals, minor units.
+
+    Parameters
+    ----------
+    label
+        account_id -> territory.
+    names
+        Territories.
+    months
+        As many as the goal is for.
+
+    Returns
+    -------
+    (territories,) array, or None
+        None where the record of deals does not reach back that far: nothing can be said of growth.
+    """
+    table = deals(market)
+    if not len(table) or market.as_of is None:
+        return None
+    begin = market.as_of - pd.DateOffset(months=months)
+    if market.opportunities["created_date"].min() > begin:
+        return None
+    won = market.opportunities.loc[table.index[table["outcome"] == WON]]
+    won = won[won["close_date"] > begin]
+    if won.empty:
+        return None
+    amount = won["amount"].astype(float).groupby(won["account_id"].map(label)).sum()
+    return np.asarray(amount.reindex(names).fillna(0.0) * 100, dtype=float)
+
+
+def _omega(market: Market, label: pd.Series, names: list[str], settings: Settings) -> Floats:
+    """Weight of potential: as set, or K / (K + won deals of two years): thin history, more potential.
+
+    Credibility of a history, as actuaries use it (Buehlmann 1967).
+    """
+    asked = settings.goals.omega
+    if asked != "credibility":
+        return np.full(len(names), float(asked))
+    table, k = deals(market), settings.goals.credibility_deals
+    won = market.opportunities.loc[table.index[table["outcome"] == WON]]
+    if market.as_of is not None:
+        won = won[won["close_date"] > market.as_of - pd.DateOffset(years=2)]
+    n = won["account_id"].map(label).value_counts().reindex(names).fillna(0.0)
+    return np.asarray(k / (k + n), dtype=float)
+
+
+def _ramps(
+    market: Market, rep: pd.DataFrame | None, settings: Settings, quarters: list[str]
+) -> dict[str, float]:
+    """Share of a settled rep's year that each rep of the plan can do, by day of hire and leave."""
+    if rep is None or not len(market.reps):
+        return {}
+    ids = [str(r) for r in rep["rep_id"] if r in market.reps.index]
+    return {r: float(settled(market, r, settings, quarters).mean()) for r in ids}
 
 
 def _total(
@@ -104,6 +229,7 @@ def reconcile(
     settings: Settings,
     step: int,
     names: list[str],
+    omega: Floats | None = None,
 ) -> list[int]:
     """Split a goal by forecast and potential, growth over the base held between caps.
 
@@ -114,13 +240,16 @@ def reconcile(
     expected, potential
         (n,) forecast and potential of each part.
     base
-        (n,) last year's sales in minor units, or None where growth is not capped.
+        (n,) last year's sales in minor units, or None where growth is not capped; nor is that of a
+        part whose base is 0.
     settings
         `goals`: omega, min_growth, max_growth.
     step
         Round to this many minor units.
     names
         Names of the parts, to break ties.
+    omega
+        (n,) weight of potential of each part; that of the settings where not given.
 
     Raises
     ------
@@ -133,35 +262,40 @@ def reconcile(
     ...           np.array([360e6, 280e6, 220e6]), Settings(), 1, ["a", "b", "c"])
     [373903226, 318096774, 308000000]
     """
-    omega = settings.goals.omega
+    if omega is None:
+        assert settings.goals.omega != "credibility"  # it needs a history, which is not known here
+        omega = np.full(len(expected), settings.goals.omega)
     parts = np.zeros(len(expected))
     for weight, values in ((1 - omega, expected), (omega, potential)):
         share = values / values.sum() if values.sum() > 0 else np.full(len(values), 1 / len(values))
         parts = parts + weight * share
     if base is None:
         return split_exact(total, parts.tolist(), names, step)
-    low = base * (1 + settings.goals.min_growth)
-    high = base * (1 + settings.goals.max_growth)
+    low = np.where(base > 0, base * (1 + settings.goals.min_growth), 0.0)
+    high = np.where(base > 0, base * (1 + settings.goals.max_growth), np.inf)
     if not low.sum() <= total <= high.sum():
+        short = low.sum() - total if total < low.sum() else total - high.sum()
         raise InfeasibleError(
             f"a goal of {total / 100:,.2f} does not fit the growth caps, which allow {low.sum() / 100:,.2f} "
-            f"to {high.sum() / 100:,.2f}: change goals.min_growth, goals.max_growth or the goal"
+            f"to {high.sum() / 100:,.2f}: {short / 100:,.2f} are left over; change goals.min_growth, "
+            "goals.max_growth or the goal"
         )
-    amount = parts * total
+    amount = parts / parts.sum() * total
     held = np.zeros(len(parts), dtype=bool)
     for _ in range(CLAMPS):
         clipped = np.clip(amount, low, high)
         gap = total - clipped.sum()
-        # Hold only the side that makes the gap, so that no part is held for nothing.
-        new = (amount > high) if gap > 0 else (amount < low)
         if abs(gap) < 0.5:  # noqa: PLR2004
-            amount = clipped
             break
-        held |= new
+        # Hold only the side that makes the gap, so that no part is held for nothing.
+        held |= (amount > high) if gap > 0 else (amount < low)
         amount = np.where(held, clipped, amount)
-        rest = total - amount[held].sum()
-        amount[~held] = parts[~held] / parts[~held].sum() * rest
-    return split_exact(total, amount.tolist(), names, step)
+        free = ~held
+        if not free.any():
+            break
+        rest, weight = total - amount[held].sum(), parts[free]
+        amount[free] = rest * (weight / weight.sum() if weight.sum() > 0 else 1 / free.sum())
+    return split_exact(total, np.clip(amount, low, high).tolist(), names, step)
 
 
 def two_way(rows: list[int], columns: list[int], weight: np.ndarray) -> np.ndarray:
@@ -180,7 +314,9 @@ def two_way(rows: list[int], columns: list[int], weight: np.ndarray) -> np.ndarr
     for _ in range(200):  # iterative proportional fitting, Deming and Stephan 1940
         fit *= (np.array(rows, float) / np.maximum(fit.sum(axis=1), 1e-300))[:, None]
         fit *= np.array(columns, float) / np.maximum(fit.sum(axis=0), 1e-300)
-    out = np.floor(fit + 1e-6).astype(np.int64)
+    # Where fitting has not come to its end a row may hold too much: only rows that lack are filled.
+    fit *= np.minimum(np.array(rows, float) / np.maximum(fit.sum(axis=1), 1e-300), 1.0)[:, None]
+    out = np.floor(fit + 1e-4).astype(np.int64)
     row_left = np.array(rows) - out.sum(axis=1)
     column_left = np.array(columns) - out.sum(axis=0)
     for i in np.argsort(-row_left, kind="stable"):
@@ -194,11 +330,131 @@ def two_way(rows: list[int], columns: list[int], weight: np.ndarray) -> np.ndarr
 
 
 def quotas(
-    names: list[str], amounts: list[int], rep: pd.DataFrame | None, settings: Settings
+    names: list[str],
+    amounts: list[int],
+    rep: pd.DataFrame | None,
+    settings: Settings,
+    ramp: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
-    """What reps are asked: the goal of their territory plus over-assignment, exact in sum."""
+    """What reps are asked: the goal of their territory plus over-assignment, exact in sum.
+
+    Parameters
+    ----------
+    names, amounts
+        Territories and their goals, minor units.
+    rep
+        territory, rep_id; all vacant where not given.
+    settings
+        `goals`: over_assignment, and what becomes of what a new rep cannot do yet: a row COVER of
+        the territory, or spread over the reps who are settled.
+    ramp
+        rep_id -> share of a settled rep's year.
+
+    Examples
+    --------
+    A rep who can do half is asked for half; the other half is a row of its own.
+
+    >>> rep = pd.DataFrame({"territory": ["a", "b"], "rep_id": ["R1", "R2"]})
+    >>> quotas(["a", "b"], [1000, 1000], rep, Settings(goals={"over_assignment": 0}), {"R2": 0.5})
+    ...     # doctest: +NORMALIZE_WHITESPACE
+      territory rep_id  amount
+    0         a     R1    1000
+    1         b     R2     500
+    2         b  COVER     500
+    """
     extra = round(sum(amounts) * (1 + settings.goals.over_assignment))
     asked = split_exact(extra, amounts, names) if sum(amounts) else list(amounts)
     owner = {} if rep is None else dict(rep[["territory", "rep_id"]].itertuples(index=False))
     ids = [owner.get(name, "VACANT") for name in names]
-    return pd.DataFrame({"territory": names, "rep_id": ids, "amount": asked})
+    share = [min((ramp or {}).get(str(r), 1.0), 1.0) for r in ids]
+    does = [round(a * s) for a, s in zip(asked, share, strict=True)]
+    short = [a - d for a, d in zip(asked, does, strict=True)]
+    able = [a if s == 1 and r != "VACANT" else 0 for a, s, r in zip(asked, share, ids, strict=True)]
+    rows = list(zip(names, ids, does, strict=True))
+    if sum(short) and settings.goals.ramp_shortfall == "spread" and any(able):
+        more = split_exact(sum(short), able, names)
+        rows = [(n, r, d + m) for (n, r, d), m in zip(rows, more, strict=True)]
+    else:
+        rows += [(n, COVER, s) for n, s in zip(names, short, strict=True) if s]
+    return pd.DataFrame(
+        sorted(rows, key=lambda row: row[0]), columns=["territory", "rep_id", "amount"]
+    )
+
+
+def reconciliation(found: Goals, expected: Forecast) -> dict[str, float]:
+    """Compare the goal with the sum of what is expected.
+
+    Returns
+    -------
+    dict
+        top_down, bottom_up, gap (top_down - bottom_up): currency; gap_rate: share of top_down;
+        chance: share of draws that reach the goal.
+    """
+    top = int(found.table["amount"].sum()) / 100
+    mean = expected.year["mean"]
+    return {
+        "top_down": top,
+        "bottom_up": mean,
+        "gap": top - mean,
+        "gap_rate": (top - mean) / top if top else 0.0,
+        "chance": float((expected.draws_total >= top).mean()),
+    }
+
+
+def stretch(
+    found: Goals, expected: Forecast, facts: pd.DataFrame, territory: pd.Series
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Measure whether quotas ask as much of everybody, and how likely each is to be reached.
+
+    Returns
+    -------
+    DataFrame
+        territory, rep_id, quota, expected (currency), stretch (quota over expected), chance (share
+        of draws in which the territory sells its quota).
+    dict
+        n: territories with a forecast; cv, gini of stretch; rho_size, rho_per_hour: Spearman's
+        rank correlation of stretch with expected sales and with potential by hour of work, NaN
+        below four territories or where nothing differs; spread: largest less smallest chance;
+        reaching: expected share of quotas reached.
+    """
+    asked = found.quotas[found.quotas["rep_id"] != COVER].set_index("territory")
+    draws = spread_out(expected.of_territories().sum(axis=2, dtype=float), expected.widened)
+    names = sorted(set(expected.parts.places.get_level_values(0)))
+    mean = expected.table.groupby("territory")["mean"].sum().reindex(names)
+    quota = (asked["amount"] / 100).reindex(names).fillna(0.0)
+    rows = pd.DataFrame(
+        {
+            "territory": names,
+            "rep_id": asked["rep_id"].reindex(names).to_numpy(),
+            "quota": quota.to_numpy(),
+            "expected": mean.to_numpy(),
+            "stretch": (quota / mean.where(mean > 0)).to_numpy(),
+            "chance": (draws >= quota.to_numpy()).mean(axis=0),
+        }
+    )
+    known = rows.dropna(subset="stretch")
+    of = facts.groupby(facts["unit_id"].map(territory))[["potential", "workload_h"]].sum()
+    hourly = (of["potential"] / of["workload_h"].where(of["workload_h"] > 0)).reindex(
+        known["territory"]
+    )
+    even = spread(known["stretch"])["gini"] if len(known) else float("nan")
+    return rows, {
+        "n": float(len(known)),
+        "cv": float(known["stretch"].std(ddof=0) / known["stretch"].mean())
+        if len(known)
+        else float("nan"),
+        "gini": float(even),
+        "rho_size": _rank(known["stretch"], known["expected"]),
+        "rho_per_hour": _rank(known["stretch"], hourly),
+        "spread": float(rows["chance"].max() - rows["chance"].min()),
+        "reaching": float(rows["chance"].mean()),
+    }
+
+
+def _rank(a: pd.Series, b: pd.Series) -> float:
+    x, y = a.to_numpy(float), b.to_numpy(float)
+    keep = np.isfinite(x) & np.isfinite(y)
+    x, y = x[keep], y[keep]
+    if len(x) <= FEWEST or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return float("nan")
+    return float(stats.spearmanr(x, y).statistic)

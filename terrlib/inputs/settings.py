@@ -323,10 +323,16 @@ class Goals(_Strict):
     """What is to be sold."""
 
     total: float | None = Field(None, gt=0)
-    omega: Share = _assumed(0.5, "assumption: weight of potential against forecast")
+    omega: Share | Literal["credibility"] = _assumed(
+        0.5, "assumption: weight of potential against forecast"
+    )
+    credibility_deals: float = _assumed(
+        30, "assumption: won deals in two years that weigh as much as potential", gt=0
+    )
     min_growth: float = _assumed(-0.10, "assumption", ge=-1)
     max_growth: float = _assumed(0.40, "assumption", gt=-1)
     over_assignment: Share = _assumed(0.05, "practice ranges from 0 to 50%")
+    ramp_shortfall: Literal["cover", "spread"] = "cover"
     round_to: float = Field(100, gt=0)
 
 
@@ -368,6 +374,14 @@ class Budget(_Strict):
         return doubt
 
 
+class WhatIf(_Strict):
+    """How far scenarios go from the plan."""
+
+    reps: int = Field(1, ge=1, le=20)
+    budget: float = _assumed(0.20, "assumption: share of the budget less, or more", gt=0, lt=1)
+    win_rate: float = _assumed(0.10, "assumption: share of wins less, or more", gt=0, lt=1)
+
+
 class Timeline(_Strict):
     """How sales spread over the coming quarters."""
 
@@ -377,7 +391,20 @@ class Timeline(_Strict):
     )
     cycle_months: float = _assumed(6, "assumption, used without a history of deals", gt=0)
     macro_sd: float = _assumed(0.15, "assumption: shock shared by all territories", ge=0, le=1)
-    draws: int = Field(2000, ge=100, le=100_000)
+    macro_phi: Share = _assumed(0.5, "assumption: share of a shock left a quarter later", lt=1)
+    value_cv: float = _assumed(
+        1.0, "assumption: spread of a win's value, used without won deals", gt=0, le=5
+    )
+    partner_lag_months: float = _assumed(
+        2, "assumption: months later that a partner begins to sell", ge=0
+    )
+    max_launches: int = _assumed(4, "assumption: areas a quarter that can be opened", ge=1)
+    hires_per_quarter: int = _assumed(
+        1, "assumption: vacant territories a quarter that can be staffed", ge=0
+    )
+    discount_quarter: Share = _assumed(0.02, "assumption: what a quarter's wait costs")
+    what_if: WhatIf = WhatIf()
+    draws: int = Field(5000, ge=100, le=100_000)
 
 
 class Settings(_Strict):

@@ -945,8 +945,11 @@ def fan(rows: pd.DataFrame, words: Words) -> go.Figure:
     return figure.update_yaxes(rangemode="tozero")
 
 
-def goals(rows: pd.DataFrame, words: Words) -> go.Figure:
-    """Goal and expected sales of every territory over all quarters: territory, target, mean."""
+def goals(rows: pd.DataFrame, words: Words, chance: pd.Series | None = None) -> go.Figure:
+    """Goal and expected sales of every territory over all quarters, and the chance of its quota.
+
+    rows: territory, quarter, target, mean. chance: territory -> share.
+    """
     table = rows.groupby("territory")[["target", "mean"]].sum()
     figure = _figure(words, y="fan_y")
     figure.add_bar(
@@ -955,13 +958,182 @@ def goals(rows: pd.DataFrame, words: Words) -> go.Figure:
         name=words.say("chart.expected"),
         marker_color=BLUE,
     )
+    said = None
+    if chance is not None:
+        said = [words.write(x, "percent") for x in chance.reindex(table.index).fillna(0.0)]
     figure.add_bar(
         x=table.index.map(_text),
         y=table["target"],
         name=words.say("chart.goal"),
         marker_color=ORANGE,
+        text=said,
+        textposition="outside",
+        constraintext="none",
+        cliponaxis=False,
     )
+    if said is not None:
+        figure.add_scatter(
+            x=[None],
+            y=[None],
+            mode="markers",
+            marker={"symbol": "square-open", "color": GREY},
+            name=f"%: {words.say('chart.attain')}",
+        )
     return figure.update_layout(barmode="group")
+
+
+def backtest(rows: pd.DataFrame, words: Words) -> go.Figure:
+    """Past forecasts of the next quarter beside what came: quarter, method, actual, p10, p90, mean."""
+    figure = _figure(words, y="fan_y")
+    ours = rows[rows["method"] == "ours"]
+    _band(figure, ours["quarter"], ours["p10"], ours["p90"], words)
+    for method, color, dash in (
+        ("ours", BLUE, "solid"),
+        ("last_year", GREY, "dot"),
+        ("trailing", GREY, "dash"),
+    ):
+        mine = rows[rows["method"] == method]
+        figure.add_scatter(
+            x=mine["quarter"],
+            y=mine["mean"],
+            mode="lines+markers",
+            line={"color": color, "dash": dash, "width": 2},
+            name=words.label(f"method.{method}"),
+        )
+    figure.add_scatter(
+        x=ours["quarter"],
+        y=ours["actual"],
+        mode="markers",
+        marker={"color": GREEN, "size": 12, "symbol": "diamond"},
+        name=words.say("chart.actual"),
+    )
+    return figure.update_yaxes(rangemode="tozero")
+
+
+def waterfall(rows: pd.DataFrame, words: Words) -> go.Figure:
+    """From the goal to the forecast: name, kind (absolute, relative, total), amount.
+
+    The names goal, rest and forecast are ours; others are from data.
+    """
+    ours = {"goal": "chart.goal", "rest": "label.rest", "forecast": "label.forecast"}
+    names = [str(words.say(ours[n])) if n in ours else _text(n) for n in rows["name"]]
+    figure = _figure(words, y="waterfall_y", height=420)
+    figure.add_waterfall(
+        x=names,
+        y=[
+            0 if kind == "total" else x
+            for kind, x in zip(rows["kind"], rows["amount"], strict=True)
+        ],
+        measure=rows["kind"].tolist(),
+        text=[words.write(x, "short") for x in rows["amount"]],
+        textposition="outside",
+        cliponaxis=False,
+        increasing={"marker": {"color": GREEN}},
+        decreasing={"marker": {"color": RED}},
+        totals={"marker": {"color": BLUE}},
+        connector={"line": {"color": GREY, "width": 1}},
+        showlegend=False,
+        hoverinfo="x+text",
+    )
+    # The goal is a decision and the forecast an expectation: they are never of one colour.
+    figure.add_bar(
+        x=names[:1],
+        y=rows["amount"].iloc[:1],
+        marker_color=ORANGE,
+        showlegend=False,
+        hoverinfo="skip",
+    )
+    return figure.update_layout(margin={"t": 40})
+
+
+def gantt(rows: pd.DataFrame, words: Words) -> go.Figure:
+    """Tasks of every wave on the calendar: wave, quarter, task, start, end, owner, area (names)."""
+    figure = _figure(words, height=460)
+    tasks = rows["task"].drop_duplicates().tolist()
+    for i, (wave, mine) in enumerate(rows.groupby("wave")):
+        long = (mine["end"] - mine["start"] + pd.Timedelta(days=1)).dt.total_seconds() * 1000
+        figure.add_bar(
+            y=[words.label(f"task.{key}") for key in mine["task"]],
+            x=long,
+            base=mine["start"].dt.strftime("%Y-%m-%d"),
+            orientation="h",
+            name=_text(mine["quarter"].iloc[0]),
+            marker_color=COLORS[i % len(COLORS)],
+            customdata=[
+                [
+                    words.write(row.start, "date"),
+                    words.write(row.end, "date"),
+                    words.label(f"owner.{row.owner}"),
+                    _text(row.area),
+                ]
+                for row in mine.itertuples()
+            ],
+            hovertemplate="%{y}: %{customdata[0]} – %{customdata[1]}<br>%{customdata[2]}<br>"
+            "%{customdata[3]}<extra>" + f"{wave}" + "</extra>",
+        )
+    figure.update_layout(barmode="group")
+    figure.update_xaxes(type="date", tickformat="%m.%Y")
+    order = [words.label(f"task.{key}") for key in tasks]
+    return figure.update_yaxes(categoryorder="array", categoryarray=order, autorange="reversed")
+
+
+def payback(rows: pd.DataFrame, words: Words) -> go.Figure:
+    """Margin of new sales against cost from the start on: quarter, low, middle, high, cost."""
+    figure = _figure(words, y="cum_y")
+    _band(figure, rows["quarter"], rows["low"], rows["high"], words)
+    for column, color, dash, name in (
+        ("middle", BLUE, "solid", "margin_line"),
+        ("cost", ORANGE, "dash", "cost_line"),
+    ):
+        figure.add_scatter(
+            x=rows["quarter"],
+            y=rows[column],
+            mode="lines+markers",
+            line={"color": color, "dash": dash, "width": 3},
+            name=words.say(f"chart.{name}"),
+        )
+    return figure.update_yaxes(rangemode="tozero")
+
+
+def tornado(rows: pd.DataFrame, plan: float, words: Words) -> go.Figure:
+    """New sales at both ends of each assumption around the plan: assumption, sales_low, sales_high."""
+    names = [words.label(f"assume.{key}") for key in rows["assumption"]]
+    figure = _figure(words, x="sales_x", height=160 + 34 * len(rows))
+    for column, color, name in (("sales_low", ORANGE, "worse"), ("sales_high", BLUE, "better")):
+        figure.add_bar(
+            y=names,
+            x=rows[column] - plan,
+            base=plan,
+            orientation="h",
+            marker_color=color,
+            name=words.say(f"chart.{name}"),
+            text=[words.write(x, "short") for x in rows[column]],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}: %{text}<extra></extra>",
+        )
+    figure.add_vline(x=plan, line_color=GREY)
+    wide = 1.25 * float(max(plan - rows["sales_low"].min(), rows["sales_high"].max() - plan))
+    figure.update_xaxes(range=[plan - wide, plan + wide])
+    figure.update_layout(barmode="overlay")
+    return figure.update_yaxes(autorange="reversed")
+
+
+def scenarios(rows: pd.DataFrame, words: Words) -> go.Figure:
+    """Change of new sales against the plan with its range: scenario, more, more_low, more_high, noise."""
+    figure = _figure(words, x="more_x", height=140 + 40 * len(rows))
+    figure.add_scatter(
+        y=[words.label(f"scenario.{key}") for key in rows["scenario"]],
+        x=rows["more"],
+        mode="markers",
+        marker={"color": [GREY if noise else BLUE for noise in rows["noise"]], "size": 12},
+        error_x=_range(rows["more"], rows["more_low"], rows["more_high"]),
+        text=[words.write(x, "short") for x in rows["more"]],
+        hovertemplate="%{y}: %{text}<extra></extra>",
+        showlegend=False,
+    )
+    figure.add_vline(x=0, line_dash="dot", line_color=ORANGE)
+    return figure.update_yaxes(autorange="reversed")
 
 
 def budget_categories(rows: pd.DataFrame, words: Words) -> go.Figure:
