@@ -380,7 +380,8 @@ def _span(run: Run, kind: str, *middle_low_high: float) -> str:
     if any(pd.isna(x) for x in middle_low_high):
         return ""
     middle, low, high = (run.words.write(round(x, 2), kind) for x in middle_low_high)
-    return f"{middle} ({low} – {high})".replace(" ", "\u00a0")
+    # Neither a blank nor the dash may break the line.
+    return f"{middle} ({low} –\u2060 {high})".replace(" ", "\u00a0")
 
 
 def open_deals_table(run: Run) -> Shown | Sentence:
@@ -388,7 +389,8 @@ def open_deals_table(run: Run) -> Shown | Sentence:
     rows = steps.open_by_stage(run)
     if rows.empty or steps.no_losses(run):
         return NOTHING
-    rows = rows.rename(columns={"n": "n_open", "age": "age_band", "expected": "expected_amount"})
+    named = {"n": "n_open", "age": "age_band", "expected": "expected_amount", "p_win": "p_age"}
+    rows = rows.rename(columns=named)
     rows["stage"] = rows["stage"].replace("", run.words.label("not_given"))
     kinds = {
         "stage": "text",
@@ -396,7 +398,7 @@ def open_deals_table(run: Run) -> Shown | Sentence:
         "n_open": "number",
         "amount": "money0",
         "naive": "percent",
-        "p_win": "percent",
+        "p_age": "percent",
         "expected_amount": "money0",
     }
     return table(rows, run.words, kinds)
