@@ -353,7 +353,9 @@ def win_rate_table(run: Run) -> Shown | Sentence:
     if not (rates["won"] + rates["lost"]).sum() or steps.no_losses(run):
         return NOTHING
     whole = run.words.label("all_units")
-    rows = rates.rename(columns={"won": "n_won", "lost": "n_lost", "open": "n_open"}).assign(
+    ended = rates[["won", "lost", "open"]].astype(int).itertuples(index=False)
+    rows = rates.assign(
+        n_deals=[" / ".join(run.words.write(n, "number") for n in row) for row in ended],
         group=[names.get(g, g) if g else whole for g in rates["group"]],
         naive=rates["naive"].where(rates["won"] + rates["lost"] > 0),
         p_range=[_span(run, "percent", r.p_win, r.low, r.high) for r in rates.itertuples()],
@@ -364,9 +366,7 @@ def win_rate_table(run: Run) -> Shown | Sentence:
     )
     kinds = {
         "group": "text",
-        "n_won": "number",
-        "n_lost": "number",
-        "n_open": "number",
+        "n_deals": "text",
         "naive": "percent",
         "p_range": "text",
         "naive_median_m": "number",
@@ -381,7 +381,7 @@ def _span(run: Run, kind: str, *middle_low_high: float) -> str:
         return ""
     middle, low, high = (run.words.write(round(x, 2), kind) for x in middle_low_high)
     # Neither a blank nor the dash may break the line.
-    return f"{middle} ({low} –\u2060 {high})".replace(" ", "\u00a0")
+    return f"{middle} ({low}–\u2060{high})".replace(" ", "\u00a0")
 
 
 def open_deals_table(run: Run) -> Shown | Sentence:
