@@ -360,7 +360,9 @@ def win_rate_table(run: Run) -> Shown | Sentence:
     if not (rates["won"] + rates["lost"]).sum() or steps.no_losses(run):
         return NOTHING
     whole = run.words.label("all_units")
-    rows = rates.rename(columns={"won": "n_won", "lost": "n_lost", "open": "n_open"}).assign(
+    ended = rates[["won", "lost", "open"]].astype(int).itertuples(index=False)
+    rows = rates.assign(
+        n_deals=[" / ".join(run.words.write(n, "number") for n in row) for row in ended],
         group=[names.get(g, g) if g else whole for g in rates["group"]],
         naive=rates["naive"].where(rates["won"] + rates["lost"] > 0),
         p_range=[_span(run, "percent", r.p_win, r.low, r.high) for r in rates.itertuples()],
@@ -371,9 +373,7 @@ def win_rate_table(run: Run) -> Shown | Sentence:
     )
     kinds = {
         "group": "text",
-        "n_won": "number",
-        "n_lost": "number",
-        "n_open": "number",
+        "n_deals": "text",
         "naive": "percent",
         "p_range": "text",
         "naive_median_m": "number",
@@ -387,7 +387,8 @@ def _span(run: Run, kind: str, *middle_low_high: float) -> str:
     if any(pd.isna(x) for x in middle_low_high):
         return ""
     middle, low, high = (run.words.write(round(x, 2), kind) for x in middle_low_high)
-    return f"{middle} ({low} – {high})".replace(" ", "\u00a0")
+    # Neither a blank nor the dash may break the line.
+    return f"{middle} ({low}–\u2060{high})".replace(" ", "\u00a0")
 
 
 def open_deals_table(run: Run) -> Shown | Sentence:
@@ -395,7 +396,8 @@ def open_deals_table(run: Run) -> Shown | Sentence:
     rows = steps.open_by_stage(run)
     if rows.empty or steps.no_losses(run):
         return NOTHING
-    rows = rows.rename(columns={"n": "n_open", "age": "age_band", "expected": "expected_amount"})
+    named = {"n": "n_open", "age": "age_band", "expected": "expected_amount", "p_win": "p_age"}
+    rows = rows.rename(columns=named)
     rows["stage"] = rows["stage"].replace("", run.words.label("not_given"))
     kinds = {
         "stage": "text",
@@ -403,7 +405,7 @@ def open_deals_table(run: Run) -> Shown | Sentence:
         "n_open": "number",
         "amount": "money0",
         "naive": "percent",
-        "p_win": "percent",
+        "p_age": "percent",
         "expected_amount": "money0",
     }
     return table(rows, run.words, kinds)

@@ -12,6 +12,7 @@ from terrlib.inputs.settings import Settings
 from terrlib.measures import facts as measuring
 from terrlib.runs import Run
 from terrlib.show.words import Words, texts
+from tests.test_winning import deal
 from tests.worlds import line_market
 
 CHARTS = [
@@ -206,3 +207,72 @@ def test_firms_where_nobody_is_an_account_are_told_all_the_same(tmp_path):
     assert rows["n_outside"].to_dict() == {"a": 0, "Q": 10}
     assert rows["outside"].to_dict() == {"a": 0, "Q": 300}
     assert "300 PLN" in tell.white_space(run) and "10 accounts" in tell.white_space(run)
+
+
+def honest(run):
+    """Every answer of notebook 01 as text, none of it empty or broken."""
+    said = [str(answer(run)) for answer in ANSWERS]
+    assert all(said)
+    assert not re.search(r"\b(nan|None|inf|NaN)\b|{|}", " ".join(said)), said
+    for chart in CHARTS:
+        assert "nan" not in str(getattr(chart(run), "layout", chart(run))).lower().split()
+    return " ".join(said)
+
+
+def deals_of(n, won, open_=0, account="A-a"):
+    """Deals of one account: the first ones won, then lost, the last ones open."""
+    day = pd.date_range("2025-01-01", periods=n, freq="10D")
+    ends = ["2026-09-01" if i < n - open_ else None for i in range(n)]
+    return [
+        deal(f"{account}{i:03d}", d, end, won=i < won, account=account, stage="")
+        for i, (d, end) in enumerate(zip(day, ends, strict=True))
+    ]
+
+
+@pytest.mark.parametrize("locale", ["pl", "en"])
+@pytest.mark.parametrize("revenue", [0.0, 9.0])
+def test_thirty_accounts_and_no_history_promise_nothing(tmp_path, locale, revenue):
+    run = run_of(tmp_path, line_market([revenue] * 30), locale)
+    assert str(run.words.say("headline.no_forecast")) in honest(run)
+    facts = steps.account_facts(run)
+    # What is bought today stands for the wallet, so nothing more is promised of anybody.
+    assert facts["ev"].eq(0).all() and facts["p_opp"].eq(0.1).all()
+    assert tables.deal_tables(run) == "" and (revenue > 0) == bool(tables.concentration_tables(run))
+
+
+@pytest.mark.parametrize("locale", ["pl", "en"])
+def test_a_world_without_segments_says_so_and_shows_the_whole_only(tmp_path, locale):
+    rng = np.random.default_rng(7)
+    rows = [{"employees": float(e)} for e in np.exp(rng.normal(3, 1, 150)).round() + 1]
+    market = line_market(
+        np.exp(rng.normal(10, 1, 150)).tolist(), accounts=rows, opportunities=deals_of(60, 20, 10)
+    )
+    run = run_of(tmp_path, market, locale)
+    said = honest(run)
+    assert steps.find_segments(run).mode == "rules"
+    assert str(run.words.say("briefs.rules", n=1, smallest=1))[:30] in said
+    assert tables.deal_tables(run).count("<table") == 2
+    assert "10" in tell.win_rate(run)
+
+
+@pytest.mark.parametrize("locale", ["pl", "en"])
+def test_a_world_without_lost_deals_tells_no_win_rate(tmp_path, locale):
+    wins = [d for a in "abcdefghijklmno" for d in deals_of(4, 3, 1, f"A-{a}")]
+    rows = [{"employees": 20.0, "industry": "mill" if i % 2 else "inn"} for i in range(40)]
+    market = line_market([9.0] * 15 + [0.0] * 25, accounts=rows, opportunities=wins)
+    run = run_of(tmp_path, market, locale)
+    said = honest(run)
+    assert steps.no_losses(run) and str(run.words.say("win_rate.no_lost", won=45)) in said
+    assert tables.win_rate_chart(run) == tables.cycle_chart(run) == tables.deal_tables(run) == ""
+    # The assumption of the settings stands for a rate that cannot be known, and 100% is never told.
+    assert steps.account_facts(run)["p_win"].eq(0.2).all() and "100%" not in tell.win_rate(run)
+
+
+def test_one_open_deal_and_nothing_closed_is_told_as_it_is(tmp_path):
+    run = run_of(tmp_path, line_market([5.0, 0.0], opportunities=deals_of(1, 0, 1)))
+    said = honest(run)
+    assert "no history of deals" in said
+    assert tables.win_rate_chart(run) == tables.cycle_chart(run) == ""
+    assert "<table" in tables.deal_tables(
+        run
+    )  # the deal is there, and nobody counts it as won or lost

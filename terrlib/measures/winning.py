@@ -111,7 +111,8 @@ def status_before(market: Market, settings: Settings, when: pd.DataFrame) -> pd.
     """
     asked = when.reset_index(drop=True)
     asked = asked.astype({"account_id": str, "date": "datetime64[us]"})
-    first = asked["account_id"].map(first_purchase(market)).astype("datetime64[us]")
+    days = first_purchase(market).reindex(asked["account_id"]).to_numpy("datetime64[us]")
+    first = pd.Series(days, asked.index)
     today = asked["account_id"].map(market.accounts["status"])
     bought = first < asked["date"]
     lost = first.isna() & today.isin(["lost", "inactive"])

@@ -340,7 +340,7 @@ def attractiveness(rows: pd.DataFrame, words: Words) -> go.Figure:
             figure.add_scatter(
                 x=mine["ability"],
                 y=mine["attractiveness"],
-                mode="markers+text",
+                mode="markers",
                 name=words.label(decision),
                 marker={
                     "color": color,
@@ -350,12 +350,21 @@ def attractiveness(rows: pd.DataFrame, words: Words) -> go.Figure:
                     "sizemin": 3,
                     "sizeref": largest / 40**2,
                 },
-                text=mine["label"].map(_text),
-                textposition=mine["above"].map({True: "top center", False: "bottom center"}),
-                textfont={"size": 11},
-                customdata=mine["area"].map(_text),
-                hovertemplate="%{customdata}<extra></extra>",
+                text=mine["area"].map(_text),
+                hovertemplate="%{text}<extra></extra>",
             )
+    named = rows[rows["label"] != ""]
+    # On top of all bubbles, or the next one would cover a name.
+    figure.add_scatter(
+        x=named["ability"],
+        y=named["attractiveness"],
+        mode="text",
+        text=named["label"].map(_text),
+        textposition=named["above"].map({True: "top center", False: "bottom center"}),
+        textfont={"size": 12},
+        showlegend=False,
+        hoverinfo="skip",
+    )
     figure.add_hline(y=0.5, line_dash="dot", line_color=GREY)
     figure.add_vline(x=0.5, line_dash="dot", line_color=GREY)
     figure.update_xaxes(
