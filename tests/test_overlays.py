@@ -162,6 +162,13 @@ def test_what_does_not_exist_is_refused_by_name(who, said):
 def test_a_name_that_is_the_fields_own_and_an_unknown_measure_are_refused():
     with pytest.raises(SettingsError, match=r"overlays.field: that is what"):
         make_settings({"overlays": {"field": {}}})
+    for wrong in (5, {"abc": 1.5}, [["A"]]):
+        with pytest.raises(SettingsError, match="who is a list of accounts like"):
+            make_settings({"overlays": {"key": {"who": wrong}}})
+    with pytest.raises(SettingsError, match="reps is a role like kam, or a list"):
+        make_settings({"overlays": {"key": {"reps": 3}}})
+    one = make_settings({"overlays": {"key": {"who": {"area_id": 1465}}}}).overlays["key"]
+    assert one.who == {"area_id": ["1465"]}
     with pytest.raises(SettingsError, match="credits"):
         make_settings({"overlays": {"key": {"credits": ["sales"]}}})
 
