@@ -334,7 +334,15 @@ def recorded_visits(run: Run) -> dict[str, VisitClass]:
 def size_sales_force(run: Run) -> sizing.Sizing:
     """Ask four methods how many reps there should be (notebook 02)."""
     wanted = run.settings.goals.total or float(run.market.targets["amount"].fillna(0.0).sum())
-    return sizing.size_sales_force(run.market, counted(run), run.settings, wanted)
+    # What overlays and partners serve is neither work nor sales of these reps; nor is its target.
+    own, whole = counted(run), account_facts(run)
+    sold = float(whole["revenue"].sum())
+    share = float(own["revenue"].sum()) / sold if sold > 0 else 1.0
+    where = credit(run)["workload_h"]
+    mine = where.index[where == overlays.FIELD]
+    deals = run.market.opportunities
+    market = replace(run.market, opportunities=deals[deals["account_id"].isin(mine)])
+    return sizing.size_sales_force(market, own, run.settings, wanted * share)
 
 
 DEFAULT_TOLERANCE = 0.15

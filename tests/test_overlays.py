@@ -162,6 +162,13 @@ def test_what_does_not_exist_is_refused_by_name(who, said):
 def test_a_name_that_is_the_fields_own_and_an_unknown_measure_are_refused():
     with pytest.raises(SettingsError, match=r"overlays.field: that is what"):
         make_settings({"overlays": {"field": {}}})
+    for wrong in (5, {"abc": 1.5}, [["A"]]):
+        with pytest.raises(SettingsError, match="who is a list of accounts like"):
+            make_settings({"overlays": {"key": {"who": wrong}}})
+    with pytest.raises(SettingsError, match="reps is a role like kam, or a list"):
+        make_settings({"overlays": {"key": {"reps": 3}}})
+    one = make_settings({"overlays": {"key": {"who": {"area_id": 1465}}}}).overlays["key"]
+    assert one.who == {"area_id": ["1465"]}
     with pytest.raises(SettingsError, match="credits"):
         make_settings({"overlays": {"key": {"credits": ["sales"]}}})
 
@@ -237,6 +244,19 @@ def test_two_overlays_at_once_are_drawn_staffed_and_written(tmp_path, monkeypatc
     # The finished files read back as they were decided.
     again = open_run(str(tmp_path / "s.yml"))
     assert steps.reps(steps.overlay_runs(again)["key"])["rep_id"].tolist() == ["K1"]
+
+
+def test_reps_are_sized_for_their_own_work_and_sales(tmp_path, monkeypatch):
+    run = run_of(tmp_path, monkeypatch)
+    uncredited = ASKED["overlays"]["key"] | {"credits": []}
+    alone = run_of(tmp_path, monkeypatch, overlays={"key": uncredited})
+    methods = [steps.size_sales_force(r).methods.set_index("method") for r in (run, alone)]
+    share = steps.counted(run)["workload_h"].sum() / steps.counted(alone)["workload_h"].sum()
+    hours = [m.loc["workload", "n_reps"] for m in methods]
+    assert 0 < share < 1 and hours[0] < hours[1]
+    profit = [m.loc["profit", "n_reps"] for m in methods]
+    # Sales of 400 against 2100: the best number grows with sales to the power of 1 / (1 - e).
+    assert profit[0] / profit[1] == pytest.approx((400 / 2100) ** (1 / (1 - 0.31)))
 
 
 def test_an_account_missing_or_twice_in_an_overlay_is_seen_by_the_gate(tmp_path, monkeypatch):

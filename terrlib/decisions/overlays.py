@@ -99,7 +99,7 @@ def scope(market: Market, facts: pd.DataFrame, name: str, asked: Overlay) -> pd.
 
 
 def _fitting(
-    market: Market, facts: pd.DataFrame, name: str, who: Mapping[str, str | list[str]]
+    market: Market, facts: pd.DataFrame, name: str, who: Mapping[str, list[str]]
 ) -> pd.Index:
     """Accounts with every value asked for."""
     where = f"overlays.{name}.who"
@@ -108,7 +108,6 @@ def _fitting(
     _known(where, list(who), list(known), "column")
     fits = pd.Series(data=True, index=facts.index)
     for column, values in who.items():
-        values = [values] if isinstance(values, str) else values
         texts = known[column].astype(str)
         _known(f"{where}.{column}", values, sorted(set(texts) - {""}), "value")
         fits &= texts.isin(values)

@@ -55,6 +55,11 @@ def _assumed(default: Any, source: str, **limits: Any) -> Any:
     return Field(default, json_schema_extra={"assumption": source}, **limits)
 
 
+def _plain(values: list[Any]) -> bool:
+    """Whether all are texts or whole numbers, as ids are."""
+    return all(isinstance(one, str) or type(one) is int for one in values)
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -277,11 +282,36 @@ class Overlay(_Strict):
     """
 
     by: Literal["geography", "segment", "volume", "named"] = "geography"
-    who: list[str] | dict[str, str | list[str]] = []
+    who: list[str] | dict[str, list[str]] = []
     count: int = Field(1, ge=1)
     balance: dict[str, Tolerance] = {}
     credits: list[Measure] = []
     reps: str | list[str] = []
+
+    @field_validator("who", mode="before")
+    @classmethod
+    def _ids_or_columns(cls, who: Any) -> Any:
+        if isinstance(who, list) and _plain(who):
+            return [str(one) for one in who]
+        if isinstance(who, Mapping):
+            lists = {c: v if isinstance(v, list) else [v] for c, v in who.items()}
+            if all(_plain(values) for values in lists.values()):
+                return {str(c): [str(one) for one in values] for c, values in lists.items()}
+        raise ValueError(
+            "overlays: who is a list of accounts like [A1, A2], or columns with what they hold like "
+            f"{{industry: [food, drink]}}, not {who!r}"
+        )
+
+    @field_validator("reps", mode="before")
+    @classmethod
+    def _ids_or_role(cls, reps: Any) -> Any:
+        if isinstance(reps, str):
+            return reps
+        if isinstance(reps, list) and _plain(reps):
+            return [str(one) for one in reps]
+        raise ValueError(
+            f"overlays: reps is a role like kam, or a list of reps like [R1, R2], not {reps!r}"
+        )
 
 
 class Staffing(_Strict):

@@ -187,7 +187,8 @@ def _reps_for_hours(
     n = reps or 1.0
     for _ in range(ROUNDS if reps else 1):
         closer = float(np.sqrt(reps / n)) if reps else 1.0
-        need = account_workload(table, homes, settings, days, closer)["workload_h"].sum()
+        hours_of = account_workload(table, homes, settings, days, closer)["workload_h"]
+        need = hours_of[facts["workload_h"] > 0].sum()  # the others' work is done by somebody else
         n = max(float(need) / hours, 1e-9)
     return n
 
