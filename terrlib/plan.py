@@ -292,6 +292,8 @@ def _people(
     A rep of several territories is paid once, and so is the travel of a territory of several reps.
     """
     held = rep[rep["rep_id"].isin(market.reps.index)]
+    if held.empty:
+        return []
     hours = (
         _areas_of(facts, territory)
         .groupby(["territory", "area_id"])[["workload_h", "travel_h"]]

@@ -765,7 +765,7 @@ def budget(run: Run) -> Sentence:
         most=int(top.iloc[0]) / 100,
         wins=float(spent.cells["wins"].sum()),
     )
-    said = [split]
+    said = [split, run.words.say("budget.star") if spent.cells["binding"].any() else ""]
     if spent.unallocated:
         said.append(run.words.say("budget.unallocated", amount=spent.unallocated / 100))
     for channel, where in hours_bind(spent).groupby("channel"):
