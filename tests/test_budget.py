@@ -1,6 +1,7 @@
 """Whom we reach, what money brings, and what is spent where: small cases worked out by hand."""
 
 import json
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -230,6 +231,19 @@ def test_row_limits_hold_and_cost_what_a_linear_program_says():
     matrix = np.vstack([np.ones(len(width)), rows[1:], -rows[:1]])
     lp = linprog(-steep, matrix, [1800, 1200, 600, -300], bounds=np.c_[0 * width, width])
     assert -lp.fun == pytest.approx(best.value, rel=1e-5)
+
+
+def test_points_that_fall_together_hide_nothing():
+    # The best amount of the second is one of the points its curve is cut at.
+    offer = plain(
+        lambda x: 10 * np.sqrt(x), lambda x: 5 / np.sqrt(np.maximum(x, 1e-9)), np.full(2, 100.0)
+    )
+    best = allocate(offer, 50.0)
+    low, high = flat(offer, best, 0.01)
+    # sqrt(25 - d) + sqrt(25 + d) = 9.9 at d = 7.0
+    assert low == pytest.approx([18, 18], abs=0.6) and high == pytest.approx([32, 32], abs=0.6)
+    one = replace(offer, share=np.eye(2)[:1], row_low=np.array([-np.inf]), row_high=np.array([9.0]))
+    assert allocate(one, 50.0).x == pytest.approx([9, 41], rel=1e-6)
 
 
 def test_the_return_of_the_next_coin_never_rises_with_the_budget():

@@ -34,6 +34,7 @@ SEGMENTS = 60
 FINER = 3  # times the pieces are made finer about the answer
 NODES = 2_000
 GAP = 1e-5
+NARROW = 1e-9  # of the largest amount: a narrower piece has only rounding for a slope
 BENT = 1e-9  # of the value: less is no bend of a curve
 
 
@@ -253,8 +254,12 @@ def _pieces(offer: Offer, points: Floats) -> tuple[Floats, Floats]:
     """(n, k) widths and slopes of the pieces between points; slopes never rise."""
     width = np.diff(points, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        steep = np.where(width > 0, np.diff(offer.value(points), axis=1) / width, 0.0)
-    return width, np.minimum.accumulate(np.maximum(steep, 0.0), axis=1)
+        steep = np.where(
+            width > NARROW * points[:, -1:], np.diff(offer.value(points), axis=1) / width, np.inf
+        )
+    # A piece without width, where two points fall together, has no slope of its own.
+    steep = np.minimum.accumulate(np.maximum(steep, 0.0), axis=1)
+    return width, np.where(np.isinf(steep), 0.0, steep)
 
 
 def _choose(offer: Offer, start: Floats, budget: float, segments: int) -> Mask:
