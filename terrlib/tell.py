@@ -805,6 +805,7 @@ def doubt(run: Run) -> Sentence:
     plain = float(regret["proportional"].max())
     guessed = regret.drop("proportional")
     low, high = run.settings.budget.doubt
+    together = float(guessed.xs("", level=1).max())
     said = [
         say(
             "doubt.band",
@@ -815,7 +816,12 @@ def doubt(run: Run) -> Sentence:
             amount=float(widest["amount"]),
             within=WITHIN,
         ),
-        say("doubt.all", low=low, high=high, regret=float(guessed.xs("", level=1).max())),
+        say(
+            "doubt.all" if together <= WITHIN else "doubt.all_matters",
+            low=low,
+            high=high,
+            regret=together,
+        ),
     ]
     alone = guessed[guessed.index.get_level_values(1) != ""]
     if len(alone) and alone.max() > WITHIN:
