@@ -324,7 +324,8 @@ def _binding(offer: Offer, best: Split) -> NDArray:
         ruled |= (share > 0) & (share @ paid * near >= high)
     conditions = [best.x * near >= offer.high, full, ruled, best.x <= 0]
     found = np.select([more & c for c in conditions], ["contacts", "hours", "limits", "fixed"], "")
-    return np.where(offer.high > 0, found, "")
+    # What all contacts cost may be less than a step of the budget.
+    return np.where((offer.high > 0) | ~more, found, "fixed")
 
 
 def _results(cells: pd.DataFrame, amounts: NDArray, settings: Settings) -> pd.DataFrame:
