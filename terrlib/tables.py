@@ -653,9 +653,9 @@ def total_chart(run: Run) -> go.Figure | Sentence:
 def band_chart(run: Run) -> go.Figure | Sentence:
     """Draw how far the largest amounts could be changed for next to nothing."""
     rows = steps.doubt_budget(run).band
-    rows = rows[rows["amount"] > 0].nlargest(BANDS, "amount")
     if not len(rows):
         return NOTHING
+    rows = rows[rows["amount"] > 0].nlargest(BANDS, "amount")
     names = rows["channel"].map(steps.channel_names(run))
     return charts.budget_band(rows.assign(name=rows["territory"] + " · " + names), run.words)
 

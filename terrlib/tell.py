@@ -867,7 +867,7 @@ def budget(run: Run) -> Sentence:
         most=int(top.iloc[0]) / 100,
         wins=float(spent.cells["wins"].sum()),
     )
-    said = [split]
+    said = [split, run.words.say("budget.star") if spent.cells["binding"].any() else ""]
     if spent.unallocated:
         said.append(run.words.say("budget.unallocated", amount=spent.unallocated / 100))
     for channel, where in hours_bind(spent).groupby("channel"):
@@ -907,6 +907,7 @@ def doubt(run: Run) -> Sentence:
     plain = float(regret["proportional"].max())
     guessed = regret.drop("proportional")
     low, high = run.settings.budget.doubt
+    together = float(guessed.xs("", level=1).max())
     said = [
         say(
             "doubt.band",
@@ -917,7 +918,12 @@ def doubt(run: Run) -> Sentence:
             amount=float(widest["amount"]),
             within=WITHIN,
         ),
-        say("doubt.all", low=low, high=high, regret=float(guessed.xs("", level=1).max())),
+        say(
+            "doubt.all" if together <= WITHIN else "doubt.all_matters",
+            low=low,
+            high=high,
+            regret=together,
+        ),
     ]
     alone = guessed[guessed.index.get_level_values(1) != ""]
     if len(alone) and alone.max() > WITHIN:

@@ -37,12 +37,14 @@ COLUMNS = [
     "sales_low",
     "sales_high",
     "marginal",
+    "binding",
     "evidence",
 ]
 EACH = "each"
 ADVERTISING = 0.24
 BEYOND = 2.0  # times the most that is spent on a channel, curves are shown
 POINTS = 41
+BINDS = 0.01  # of an amount or a return: less is no difference
 HAIR = 1e-3  # of a step
 WITHIN = 0.01  # of the best value: splits worth as much are as good
 AS_GOOD = 0.02  # regret below which a proportional split is as good
@@ -59,8 +61,9 @@ class Spending:
     cells
         territory, channel, reachable, no_consent (accounts), amount (minor units), contacts, leads,
         opps, wins, sales (currency), with ranges _low and _high (eight in ten) of leads, wins and
-        sales, marginal (contribution of the next unit of money there), evidence (what the
-        response curve rests on: fitted, judged or mechanical).
+        sales, marginal (contribution of the next unit of money there), binding (why that is
+        not to be had: contacts, hours, limits, fixed, or ""), evidence (what the response curve
+        rests on: fitted, judged or mechanical).
     total, contingency, unallocated
         Minor units; amounts, contingency and what is left unspent add up to the total.
     next_zloty
@@ -155,6 +158,7 @@ def split_budget(
     best = allocate(offer, spend / 100)
     amounts = _rounded(offer, best, spend // step, step)
     cells = _results(cells, amounts, settings)
+    cells["binding"] = _binding(offer, best)
     left = spend - int(amounts.sum())
     return Spending(cells, total, total - spend, best.price, left, found, offer, spend / 100, best)
 
@@ -307,6 +311,23 @@ def _rounded(offer: Offer, best: Split, steps: int, step: int) -> NDArray[np.int
     return found * step
 
 
+def _binding(offer: Offer, best: Split) -> NDArray:
+    """What keeps each amount from its next coin; "" where the next coin returns as much as elsewhere."""
+    near = 1 + BINDS
+    more = offer.slope(best.x[:, None])[:, 0] > best.price * near
+    full = np.zeros(len(best.x), dtype=bool)
+    for load, high in zip(offer.load, offer.load_high, strict=True):
+        full |= (load > 0) & (load @ best.x * near >= high)
+    ruled = np.zeros(len(best.x), dtype=bool)
+    paid = np.where(best.x > 0, best.x + offer.fixed, 0.0)
+    for share, high in zip(offer.share, offer.row_high, strict=True):
+        ruled |= (share > 0) & (share @ paid * near >= high)
+    conditions = [best.x * near >= offer.high, full, ruled, best.x <= 0]
+    found = np.select([more & c for c in conditions], ["contacts", "hours", "limits", "fixed"], "")
+    # What all contacts cost may be less than a step of the budget.
+    return np.where((offer.high > 0) | ~more, found, "fixed")
+
+
 def _results(cells: pd.DataFrame, amounts: NDArray, settings: Settings) -> pd.DataFrame:
     """What amounts (n,) in minor units should bring."""
     if cells.empty:
@@ -349,6 +370,7 @@ def _results(cells: pd.DataFrame, amounts: NDArray, settings: Settings) -> pd.Da
         sales_low=sales * ends["low"],
         sales_high=sales * ends["high"],
         marginal=slope,
+        binding="",
     )[COLUMNS]
 
 

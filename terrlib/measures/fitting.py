@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,11 +20,12 @@ BOUNDS = [
     (-4.0, 4.0),
     (-6.0, 2.2),
 ]  # base, rate at mean spending, carry-over (log, logit)
-STARTS = ((-5.0, -0.7, -2.0), (-5.0, 0.7, -1.0))
+START = (-5.0, 0.0, -1.0)
 # Weak beliefs about rate and carry-over, as one standard normal each: money was spent neither far
 # below saturation nor far above it, and a quarter of its effect carries over. A short history that
 # cannot tell a straight line from a curve would else promise leads without end.
 CENTRE, PRECISION = np.array([0.0, 0.0, -1.0]), np.array([0.0, 1.0, 1.0])
+TRIES = 40
 AT_BOUND = 1e-3
 NUDGE = 1e-4
 FLOOR = 0.01  # of the mean leads: what a model expects at the least, so that it is never infinitely wrong
@@ -120,6 +122,14 @@ def fit(history: pd.DataFrame) -> Fit:
     >>> fit(pd.DataFrame({"month": [], "area": [], "size": [], "spend": [], "leads": []})).why
     'few_months'
     """
+    from threadpoolctl import threadpool_limits  # comes with scikit-learn
+
+    # Matrices this small are slower on many threads, and their sums then depend on how many there are.
+    with threadpool_limits(1):
+        return _fit(history)
+
+
+def _fit(history: pd.DataFrame) -> Fit:
     table = history[history["size"] > 0].sort_values(["area", "month"], kind="stable")
     intensity = table["spend"] / table["size"]
     rows, total = len(table), float(table["leads"].sum())
@@ -189,6 +199,8 @@ def _deviance(seen: Floats, expected: Floats) -> float:
 class _Model:
     """The fitted model: the curve by a search, the effects by a generalised linear model within it."""
 
+    last: Any = None  # the generalised linear model as fitted last
+
     def __init__(self, rows: _Rows) -> None:
         import statsmodels.api as sm  # slow to import
 
@@ -204,12 +216,12 @@ class _Model:
         )
         self.n_areas = len(areas)
         self.alpha = 0.0
-        self.theta = self._search(STARTS)
+        self.theta = self._search(START)
         if self._dispersion() > SPREAD:
             mu = self.last.mu
             over = ((r.leads - mu) ** 2 - mu).sum() / (mu**2).sum()
             self.alpha = max(float(over), 1e-6)
-            self.theta = self._search((tuple(self.theta),))
+            self.theta = self._search(tuple(self.theta))
         self._settle()
 
     def _family(self) -> object:
@@ -230,14 +242,18 @@ class _Model:
         )
         return (up - down) / (2 * NUDGE)
 
-    def _search(self, starts: tuple[tuple[float, ...], ...]) -> Floats:
+    def _search(self, start: tuple[float, ...]) -> Floats:
         r = self.rows.part(self.use)
         scale = np.log(r.size)
 
         def loss(theta: Floats) -> tuple[float, Floats]:
             offset = self._offset(theta, r) + scale
-            model = self.sm.GLM(r.leads, self.design, family=self._family(), offset=offset)
-            self.last = model.fit(wls_method="qr", tol=1e-9)
+            model = self.sm.GLM(
+                r.leads, self.design, family=self._family(), offset=offset, hasconst=False
+            )
+            # The effects of the last try are near those of this one.
+            before = None if self.last is None else self.last.params
+            self.last = model.fit(start_params=before, wls_method="qr", tol=1e-8)
             mu = self.last.mu
             # At the best effects they add nothing to the derivative by the curve.
             pull = (r.leads - mu) / (1 + self.alpha * mu)
@@ -245,11 +261,9 @@ class _Model:
             loss = -float(self.last.llf) + float(away @ (theta - CENTRE)) / 2
             return loss, away - self._bend(theta, r).T @ pull
 
-        runs = [
-            minimize(loss, s, jac=True, method="L-BFGS-B", bounds=BOUNDS, options={"maxiter": 60})
-            for s in starts
-        ]
-        best = min(runs, key=lambda run: float(run.fun))
+        best = minimize(
+            loss, start, jac=True, method="L-BFGS-B", bounds=BOUNDS, options={"maxiter": TRIES}
+        )
         loss(best.x)
         return np.asarray(best.x)
 

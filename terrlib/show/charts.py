@@ -833,7 +833,8 @@ def budget_heat(
 ) -> go.Figure:
     """Budget by territory and channel, and what the next unit of money would return there.
 
-    Columns: territory, channel, amount (minor units), marginal (currency), evidence.
+    Columns: territory, channel, amount (minor units), marginal (currency), binding (a star where it
+    is not blank), evidence.
     """
     table = (
         cells.pivot_table(index="territory", columns="channel", values="amount", aggfunc="sum")
@@ -843,12 +844,15 @@ def budget_heat(
     if len(table):
         more = cells.pivot_table(index="territory", columns="channel", values="marginal")
         grade = cells.drop_duplicates("channel").set_index("channel")["evidence"]
+        star = cells.pivot_table(
+            index="territory", columns="channel", values="binding", aggfunc="first"
+        ).ne("")
         text = [
             [
-                f"{words.write(v, 'money0')}<br>{words.write(m, 'money')}"
-                for v, m in zip(*row, strict=True)
+                f"{words.write(v, 'money0')}<br>{words.write(m, 'money')}{' *' if s else ''}"
+                for v, m, s in zip(*row, strict=True)
             ]
-            for row in zip(table.to_numpy(), more.reindex_like(table).to_numpy(), strict=True)
+            for row in zip(table.to_numpy(), more.to_numpy(), star.to_numpy(), strict=True)
         ]
         figure.add_heatmap(
             z=table.to_numpy(),

@@ -28,12 +28,13 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Curve = Callable[[Floats], Floats]
-HALVINGS = 200  # of the price
-INNER = 60  # of an amount at a given price
+ROUNDS, ABREAST = 14, 15  # of looking for the price, each of so many prices at once
+INNER = 50  # halvings of an amount at a given price
 SEGMENTS = 60
 FINER = 3  # times the pieces are made finer about the answer
 NODES = 2_000
 GAP = 1e-5
+NARROW = 1e-9  # of the largest amount: a narrower piece has only rounding for a slope
 BENT = 1e-9  # of the value: less is no bend of a curve
 
 
@@ -108,7 +109,7 @@ def waterfill(
     Parameters
     ----------
     slope
-        (n, 1) amounts -> (n, 1) returns of the next coin, never rising with the amount.
+        (n, k) amounts -> (n, k) returns of the next coin, never rising with the amount.
     low, high
         (n,) least and most to spend on each.
     budget
@@ -141,30 +142,35 @@ def waterfill(
             f"{high.sum():,.0f}"
         )
 
-    def spend(price: float) -> Floats:
-        under, over = low.copy(), high.copy()
+    at_low, at_high = slope(low[:, None]), slope(high[:, None])
+
+    def spend(prices: Floats) -> Floats:
+        """(n, k) amounts at each of k prices."""
+        under, over = (np.repeat(side[:, None], len(prices), axis=1) for side in (low, high))
         for _ in range(INNER):
             middle = (under + over) / 2
-            more = slope(middle[:, None])[:, 0] > price
+            more = slope(middle) > prices
             under, over = np.where(more, middle, under), np.where(more, over, middle)
         # Limits are met to the coin, not to the last halving.
-        at_low = slope(low[:, None])[:, 0] <= price
-        at_high = slope(high[:, None])[:, 0] > price
-        return np.select([at_low, at_high], [low, high], (under + over) / 2)
+        ends = [at_low <= prices, at_high > prices]
+        return np.select(
+            ends, [low[:, None] + 0 * under, high[:, None] + 0 * under], (under + over) / 2
+        )
 
     # Prices are searched on a log scale: returns span many orders of magnitude.
-    steepest = float(slope(low[:, None]).max(initial=0.0))
+    steepest = float(at_low.max(initial=0.0))
+    if floor:
+        x = spend(np.array([floor]))[:, 0]
+        if x.sum() <= budget:
+            return x, floor
     least, most = np.log(max(floor, steepest * 1e-15, 1e-300)), np.log(max(steepest, 1e-300) * 2)
-    if floor and spend(floor).sum() <= budget:
-        return spend(floor), floor
-    for _ in range(HALVINGS):
-        middle = (least + most) / 2
-        if spend(float(np.exp(middle))).sum() > budget:
-            least = middle
-        else:
-            most = middle
+    for _ in range(ROUNDS):
+        prices = np.linspace(least, most, ABREAST + 2)
+        over = np.flatnonzero(spend(np.exp(prices)).sum(axis=0) > budget)
+        at = int(over[-1]) if len(over) else 0
+        least, most = prices[at], prices[min(at + 1, ABREAST + 1)]
     price = float(np.exp(most))
-    x = spend(price)
+    x = spend(np.array([price]))[:, 0]
     # A straight piece has one return over its whole length: the halvings leave it all or nothing.
     for i in np.argsort(-slope(x[:, None])[:, 0], kind="stable"):
         rest = budget - x.sum()
@@ -198,6 +204,8 @@ def allocate(offer: Offer, budget: float, segments: int = SEGMENTS) -> Split:
     >>> allocate(offer, 50.0).x.round(3).tolist()
     [25.0, 25.0]
     """
+    # Nothing gets more than there is: that bends an S where the money ends.
+    offer = replace(offer, high=np.minimum(offer.high, np.maximum(budget - offer.fixed, 0.0)))
     start = np.maximum(_touching(offer), offer.least)
     free = (start <= 0) & (offer.fixed <= 0)
     simple = free.all() and not len(offer.row_low) and not len(offer.load_high)
@@ -215,7 +223,7 @@ def _settle(offer: Offer, start: Floats, used: Mask, budget: float) -> Split:
         spendable = min(max(left, float(low.sum())), float(high.sum()))
         x, price = waterfill(offer.slope, low, high, spendable, offer.hurdle)
         if left > high.sum():
-            price = offer.hurdle
+            price = offer.hurdle  # everything is bought already
     x = np.where(used, x, 0.0)
     return Split(x, used, price, float(offer.value(x[:, None]).sum()))
 
@@ -246,8 +254,12 @@ def _pieces(offer: Offer, points: Floats) -> tuple[Floats, Floats]:
     """(n, k) widths and slopes of the pieces between points; slopes never rise."""
     width = np.diff(points, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        steep = np.where(width > 0, np.diff(offer.value(points), axis=1) / width, 0.0)
-    return width, np.minimum.accumulate(np.maximum(steep, 0.0), axis=1)
+        steep = np.where(
+            width > NARROW * points[:, -1:], np.diff(offer.value(points), axis=1) / width, np.inf
+        )
+    # A piece without width, where two points fall together, has no slope of its own.
+    steep = np.minimum.accumulate(np.maximum(steep, 0.0), axis=1)
+    return width, np.where(np.isinf(steep), 0.0, steep)
 
 
 def _choose(offer: Offer, start: Floats, budget: float, segments: int) -> Mask:
