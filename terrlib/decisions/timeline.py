@@ -309,7 +309,7 @@ def ingredients(
         value.to_numpy(float),
         won_amounts(market),
         rate,
-        grade.map(WORTH).fillna(WORTH["mechanical"]).to_numpy(float),
+        grade.astype(str).str.lower().map(WORTH).fillna(WORTH["mechanical"]).to_numpy(float),
         p,
         max(p * (1 - p) / sd**2 - 1, 1.0) if sd > 0 else np.inf,
         after + lead_all + rep_all - float(new.sum()),

@@ -964,33 +964,14 @@ def goals(rows: pd.DataFrame, words: Words, chance: pd.Series | None = None) -> 
     rows: territory, quarter, target, mean. chance: territory -> share.
     """
     table = rows.groupby("territory")[["target", "mean"]].sum()
-    figure = _figure(words, y="fan_y")
-    figure.add_bar(
-        x=table.index.map(_text),
-        y=table["mean"],
-        name=words.say("chart.expected"),
-        marker_color=BLUE,
-    )
-    said = None
+    figure = _figure(words, y="fan_y", x="attain" if chance is not None else "")
+    names = table.index.map(_text)
     if chance is not None:
         said = [words.write(x, "percent") for x in chance.reindex(table.index).fillna(0.0)]
-    figure.add_bar(
-        x=table.index.map(_text),
-        y=table["target"],
-        name=words.say("chart.goal"),
-        marker_color=ORANGE,
-        text=said,
-        textposition="outside",
-        constraintext="none",
-        cliponaxis=False,
-    )
-    if said is not None:
-        figure.add_scatter(
-            x=[None],
-            y=[None],
-            mode="markers",
-            marker={"symbol": "square-open", "color": GREY},
-            name=f"%: {words.say('chart.attain')}",
+        names = [f"{name}<br>{x}" for name, x in zip(names, said, strict=True)]
+    for column, color, name in (("mean", BLUE, "expected"), ("target", ORANGE, "goal")):
+        figure.add_bar(
+            x=names, y=table[column], name=words.say(f"chart.{name}"), marker_color=color
         )
     return figure.update_layout(barmode="group")
 
@@ -1140,7 +1121,7 @@ def scenarios(rows: pd.DataFrame, words: Words) -> go.Figure:
         x=rows["more"],
         mode="markers",
         marker={"color": [GREY if noise else BLUE for noise in rows["noise"]], "size": 12},
-        error_x=_range(rows["more"], rows["more_low"], rows["more_high"]),
+        error_x=_range(rows["more"], rows["more_low"], rows["more_high"]) | {"color": GREY},
         text=[words.write(x, "short") for x in rows["more"]],
         hovertemplate="%{y}: %{text}<extra></extra>",
         showlegend=False,
