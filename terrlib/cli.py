@@ -34,7 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         asked.do(asked)
     except TerrlibError as refusal:
-        sys.stderr.write(f"\n{type(refusal).__name__}: {_visible(str(refusal))}\n")
+        said = "\n".join([str(refusal), *getattr(refusal, "__notes__", ())])
+        sys.stderr.write(f"\n{type(refusal).__name__}: {_visible(said)}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write(

@@ -10,9 +10,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from terrlib import pages, steps
+from terrlib.errors import TerrlibError
 from terrlib.inputs.load import load_market
 from terrlib.inputs.settings import Settings
 from terrlib.runs import Run, execute, note, publish, resume, run_name
+from terrlib.show.report import plain
 from terrlib.show.words import Words
 
 # Which notebooks have to be done before one may begin.
@@ -62,7 +64,7 @@ def make_run(
     ------
     TerrlibError
         SettingsError, DataError, InfeasibleError or PlanError: what to mend. The unfinished folder
-        stays for looking at.
+        stays for looking at; a note of the refusal names it.
     """
     market = load_market(settings, data)
     steps.refuse_impossible(market, settings)
@@ -71,15 +73,19 @@ def make_run(
     partial = reports / f".{name}.partial"
     done = resume(partial, name, settings, data, last)
     words = Words(settings.locale, settings.currency)
-    with ThreadPoolExecutor(1) as exporter:
-        exported = [
-            exporter.submit(pages.write_notebook_page, partial, notebook, words)
-            for notebook in _execute_all(partial, done, settings.locale, last, words)
-        ]
-        for page in exported:
-            page.result()
-    tell(words.say("run.pages"))
-    pages.write_pages(Run(name, partial, None, settings, market, words))
+    try:
+        with ThreadPoolExecutor(1) as exporter:
+            exported = [
+                exporter.submit(pages.write_notebook_page, partial, notebook, words)
+                for notebook in _execute_all(partial, done, settings.locale, last, words)
+            ]
+            for page in exported:
+                page.result()
+        tell(words.say("run.pages"))
+        pages.write_pages(Run(name, partial, None, settings, market, words))
+    except TerrlibError as refusal:
+        refusal.add_note(plain(words.say("run.left", folder=str(partial))))
+        raise
     return publish(partial, reports / name)
 
 

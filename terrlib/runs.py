@@ -33,6 +33,7 @@ from terrlib.inputs.settings import (
     resolved,
 )
 from terrlib.plan import COLUMNS
+from terrlib.show.report import plain
 from terrlib.show.words import Words
 
 HOME = Path(__file__).parent
@@ -459,9 +460,16 @@ def _choose(part: str, locale: str) -> str:
     return lead + english
 
 
+def said_findings(words: Words, found: pd.DataFrame) -> pd.DataFrame:
+    """Give every finding of `Market.quality` its sentence in a reader's language, as plain text."""
+    pairs = list(zip(found["message"], found["values"], strict=True))
+    said = {pair: plain(words.finding(*pair)) for pair in set(pairs)}
+    return found.assign(message=[said[pair] for pair in pairs]).drop(columns="values")
+
+
 def write_findings(run: Run) -> None:
     """Write `quality.csv`, `duplicates.csv` and, for each table, the rows set aside if there are any."""
-    run.write("quality", run.market.quality)
+    run.write("quality", said_findings(run.words, run.market.quality))
     if len(run.market.duplicates.columns):
         run.write("duplicates", run.market.duplicates)
     shutil.rmtree(run.folder / "set_aside", ignore_errors=True)

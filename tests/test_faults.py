@@ -21,6 +21,7 @@ from terrlib.errors import TerrlibError
 from terrlib.inputs import mapping
 from terrlib.inputs.load import load_market, read_lone
 from terrlib.inputs.settings import make_settings
+from tests.worlds import said
 
 HEAD = ["account_id", "name", "lat", "lon", "revenue", "postal_code", "town"]
 Row = dict[str, str]
@@ -91,13 +92,13 @@ def answers(files: Files, **asked: object) -> dict[str, str]:
             market = load_market(make_settings({"tables": tables, **asked}), folder)
         except TerrlibError as refusal:
             return {"refused": str(refusal)}
-        lines = market.quality.drop_duplicates("rule").set_index("rule")["message"]
+        lines = said(market).drop_duplicates("rule").set_index("rule")["message"]
         n = market.quality["rule"].value_counts()
-        said = {rule: f"{n[rule]} x {message}" for rule, message in lines.items()}
+        told = {rule: f"{n[rule]} x {message}" for rule, message in lines.items()}
         names = "|".join(market.accounts["name"])
         money = f"{market.accounts['revenue'].sum():.2f}"
         extra = {"industries": "|".join(sorted(set(market.accounts["industry"])))}
-        return said | {"names": names, "revenue": money, "units": str(len(market.units))} | extra
+        return told | {"names": names, "revenue": money, "units": str(len(market.units))} | extra
 
 
 def accounts(rows: list[Row], **asked: object) -> Callable[[], dict[str, str]]:
@@ -131,13 +132,13 @@ def lying_column() -> dict[str, str]:
 
 def too_large_unit() -> dict[str, str]:
     """One firm above what a territory may hold."""
-    with tempfile.TemporaryDirectory() as name, io.StringIO() as said:
+    with tempfile.TemporaryDirectory() as name, io.StringIO() as told:
         path = Path(name) / "accounts.csv"
         path.write_text(text_of(one(revenue="9000")), encoding="utf-8")
         asked = ["check", str(path), "--territories", "4", "--balance", "revenue:0.15"]
-        with redirect_stdout(said), redirect_stderr(said):
+        with redirect_stdout(told), redirect_stderr(told):
             main(asked)
-        return {"impossible": said.getvalue().strip().splitlines()[-1]}
+        return {"impossible": told.getvalue().strip().splitlines()[-1]}
 
 
 PILE = [row | {"lat": "52.23", "lon": "21.01"} for row in firms(26)[12:]]

@@ -18,6 +18,7 @@ from terrlib.errors import DataError, SettingsError
 from terrlib.inputs.load import load_market
 from terrlib.inputs.settings import load_settings, make_settings
 from terrlib.inputs.values import degrees, fold
+from tests.worlds import said
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "data" / "sample"
@@ -105,8 +106,8 @@ def test_columns_of_metres_come_back_as_degrees(tmp_path, code, order):
     market = market_of(tmp_path, rows)
     np.testing.assert_allclose(market.accounts["lat"], ROWS["lat"], atol=1e-6)
     np.testing.assert_allclose(market.accounts["lon"], ROWS["lon"], atol=1e-6)
-    (message,) = market.quality.query("rule == 'read_as_projected'")["message"]
-    assert f"12 accounts read as EPSG:{code}" in message
+    (message,) = said(market).query("rule == 'read_as_projected'")["message"]
+    assert f"read as EPSG:{code}, " in message and "(12 accounts)" in message
 
 
 def test_two_zones_that_fit_are_a_question_until_the_settings_answer(tmp_path):
@@ -121,7 +122,7 @@ def test_two_zones_that_fit_are_a_question_until_the_settings_answer(tmp_path):
 def test_a_single_row_in_metres_is_set_aside_with_the_system_named(tmp_path):
     market = market_of(tmp_path, added(lat=486000, lon=637000))
     assert found(market) == {"projected_coordinates"}
-    assert "EPSG:2180" in market.quality.set_index("key").loc["Z", "message"]
+    assert "EPSG:2180" in said(market).set_index("key").loc["Z", "message"]
 
 
 def test_swapped_ones_are_turned_only_when_asked(tmp_path):
@@ -178,7 +179,8 @@ def test_every_name_that_two_polish_towns_share_is_a_question_without_its_region
     asked = pd.DataFrame({"account_id": [f"Q{i}" for i in pairs.index], "town": pairs["town"]})
     rows = pd.concat([ROWS, asked]).fillna("")
     market = market_of(tmp_path, rows, {"gazetteer": towns})
-    ours = market.quality[market.quality["key"].isin(asked["account_id"])]
+    ours = said(market)
+    ours = ours[ours["key"].isin(asked["account_id"])]
     assert set(ours["rule"]) == {"which_town"} and len(ours) == len(pairs)
     assert all(f"{r} (" in m for r, m in zip(pairs["region"], ours.set_index("key").loc[
         asked["account_id"], "message"], strict=True))  # fmt: skip
@@ -250,19 +252,21 @@ def test_areas_are_repaired_measured_and_refused_as_names(tmp_path):
     over = box(21.9, 52, 22.5, 53)
     areas = {"area_id": ["1", "2", "3"], "geometry": [bow, ring, over]}
     market = market_of(tmp_path, ROWS.iloc[:6], areas=areas, crs=2180)
-    said = market.quality[market.quality["table"] == "areas"].set_index("rule")["message"]
-    assert {"area_repaired", "area_overlap", "area_gap"} <= set(said.index)
-    km2 = {rule: float(said[rule].split(" km2")[-2].split()[-1]) for rule in said.index}
+    told = said(market).query("table == 'areas'").set_index("rule")["message"]
+    assert {"area_repaired", "area_overlap", "area_gap"} <= set(told.index)
+    km2 = {r: float(told[r].split(" km2")[-2].split()[-1].replace(",", "")) for r in told.index}
     degree = 111.2**2
     assert km2["area_repaired"] == pytest.approx(degree / 8 * np.cos(np.radians(51.25)), rel=0.02)
     assert km2["area_overlap"] == pytest.approx(degree / 10 * np.cos(np.radians(52.5)), rel=0.02)
     assert km2["area_gap"] == pytest.approx(degree / 25 * np.cos(np.radians(52.5)), rel=0.02)
-    assert "% of the outline" in said["area_gap"] and "overlaps 3 by" in said["area_overlap"]
+    assert "% of the outline" in told["area_gap"] and "overlaps 3 by" in told["area_overlap"]
     two = [box(20, 51, 21, 52), box(21, 52, 22, 53)]
     far = MultiPolygon([box(15, 51, 15.5, 51.5)])
     twice = {"area_id": ["1", "2", "2"], "geometry": [*two, far]}
     market = market_of(tmp_path, ROWS.iloc[:6], areas=twice)
-    assert "drawn as 2 shapes" in market.quality.set_index("rule").loc["area_in_parts", "message"]
+    assert (
+        "of the same area_id (2)" in said(market).set_index("rule").loc["area_in_parts", "message"]
+    )
     named = {"area_id": ["kielecki", "bielski", "bielski"], "geometry": [*two, far]}
     with pytest.raises(DataError, match=r"1 names stand for shapes .* such as bielski"):
         market_of(tmp_path, ROWS.iloc[:6], areas=named)
@@ -279,7 +283,7 @@ def test_many_accounts_become_a_grid_unless_units_were_asked(tmp_path):
     )
     few = {"grid_above": 500, "grid_resolution": 5}
     market = market_of(tmp_path, rows, geography=few)
-    assert "600 accounts are more than 500" in " ".join(market.quality["message"])
+    assert "(600 accounts, at most 500)" in " ".join(said(market)["message"])
     assert 10 < len(market.units) < 200 and market.units["n_accounts"].sum() == 600
     reached, pairs = {market.units.index[0]}, market.neighbors.to_numpy()
     for _ in pairs:

@@ -332,7 +332,10 @@ def test_every_rule_may_stop_and_no_change_goes_past_what_makes_sense():
 def test_a_severity_from_the_settings_is_what_happens(tmp_path):
     far = [firm("F", lat=41.0, lon=-80.6)]
     assert "F" in market_of(tmp_path, far, {"rules": {"far_away": "note"}}).accounts.index
-    with pytest.raises(DataError, match=r"accounts: the point lies far .*1 rows, such as F"):
+    with pytest.raises(
+        DataError,
+        match=r"accounts: far away, by lat: quality.rules makes it a stop \(1 row, such as F\)",
+    ):
         market_of(tmp_path, far, {"rules": {"far_away": "stop"}})
     twice = market_of(tmp_path, [firm("K01")], {"rules": {"duplicate_id": "set_aside"}})
     assert twice.accounts.loc["K01", "name"] == "Firma 1x"

@@ -24,6 +24,7 @@ from terrlib.inputs.read import read_shapes, read_table
 from terrlib.inputs.settings import TableFile, load_settings, make_settings
 from terrlib.inputs.values import BLANKS, days, number, numbers, repaired
 from tests.fuzz_read import mutated, seeds, survives
+from tests.worlds import said
 
 NAMES = ["Żółć i Świt", "Łąka Źrebię", "Ćma"]
 
@@ -110,8 +111,8 @@ def test_a_note_with_commas_on_two_lines_is_no_stray_quote(tmp_path):
 
 
 def test_uneven_rows_are_named_by_line(tmp_path):
-    said = refusal(tmp_path, "a,b\n1,2\n\n" + "1,2,3\n" * 6)
-    assert "6 rows have more or fewer: line 4, 5, 6, 7, 8 and others" in said
+    told = refusal(tmp_path, "a,b\n1,2\n\n" + "1,2,3\n" * 6)
+    assert "6 rows have more or fewer: line 4, 5, 6, 7, 8 and others" in told
     assert "line 3" in refusal(tmp_path, "a,b,c\n1,2,3\n4,Firma\n5,6,7\n")
     assert len(table_of(tmp_path, "a,b,,\n1,2\n1,2,,,,\n")) == 2
 
@@ -379,7 +380,7 @@ def test_an_ambiguous_date_stops_the_run_and_the_settings_answer_it(tmp_path):
     asked["tables"]["sales"] = {"file": "s.csv", "dates": "dmy"}
     market = load_market(make_settings(asked), tmp_path)
     assert market.sales["date"].tolist() == [pd.Timestamp("2026-04-03")]
-    found = market.quality.set_index("rule")["message"]
+    found = said(market).set_index("rule")["message"]
     assert "a year of two digits is not guessed" in found["not_a_date"]
 
 
@@ -813,8 +814,8 @@ def test_formulas_that_no_program_has_worked_out_are_counted(tmp_path):
     assert table.attrs["formulas"] == {"revenue": 3}
     (tmp_path / "s.yml").write_text("tables: {accounts: accounts.xlsx}\n")
     market = load_market(load_settings(tmp_path / "s.yml"), tmp_path)
-    (line,) = market.quality.query("rule == 'formula_without_value'")["message"]
-    assert line.startswith("3 formulas of revenue came without a value")
+    (line,) = said(market).query("rule == 'formula_without_value'")["message"]
+    assert line.startswith("revenue: 3 formulas without a stored value")
     assert market.accounts["revenue"].sum() == 14
 
 
@@ -830,8 +831,8 @@ def test_deals_are_closed_by_their_stage_where_no_column_says_so(tmp_path):
     deals = market.opportunities
     assert deals["is_closed"].tolist() == [True, True, False]
     assert deals["is_won"].tolist() == [True, False, False]
-    (line,) = market.quality.query("rule == 'closed_by_stage'")["message"]
-    assert "1 deals are won and 1 lost" in line and "open are Oferta" in line
+    (line,) = said(market).query("rule == 'closed_by_stage'")["message"]
+    assert "won 1, lost 1; taken for open: Oferta" in line
 
 
 def test_a_stop_of_the_areas_is_told_with_the_others(tmp_path):

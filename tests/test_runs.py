@@ -7,8 +7,9 @@ import nbformat
 import pandas as pd
 import pytest
 
+from terrlib import pipeline
 from terrlib.cli import main
-from terrlib.errors import PlanError
+from terrlib.errors import InfeasibleError, PlanError
 from terrlib.plan import COLUMNS
 from terrlib.runs import NOTEBOOKS, open_run, read_table, write_table
 from tests.replay import differing, plan_without_notebooks
@@ -159,3 +160,19 @@ def test_where_nothing_is_known_of_potential_nothing_is_promised(smallest):
     assert "No new sales can be forecast" in page
     areas = read_table(smallest, "plan/areas")
     assert not areas["decision"].eq("attack").any() and areas["prob_top"].eq(0).all()
+
+
+def test_a_refused_plan_names_the_folder_it_leaves(tmp_path, monkeypatch, capsys):
+    def refuse(*_):
+        raise InfeasibleError("no such map")
+
+    (tmp_path / "a.csv").write_text("account_id,lat,lon\nA,52,21\nB,52.1,21\n")
+    monkeypatch.setattr(pipeline, "execute", refuse)
+    asked = ["plan", str(tmp_path / "a.csv"), "--territories", "1", "--out", str(tmp_path / "r")]
+    assert main(asked) == 2
+    (left,) = (tmp_path / "r").iterdir()
+    said = capsys.readouterr().err
+    assert "InfeasibleError: no such map\n" in said and f"{left};" in said
+    (tmp_path / "a.csv").write_text("account_id,lat,lon\n")
+    assert main([*asked[:-1], str(tmp_path / "none")]) == 2
+    assert ".partial" not in capsys.readouterr().err

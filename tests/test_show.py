@@ -13,7 +13,8 @@ from shapely.geometry import box
 from terrlib import pages, steps, tables, tell
 from terrlib.checks import Check
 from terrlib.errors import InfeasibleError
-from terrlib.inputs.quality import RULES
+from terrlib.inputs.load import load_market
+from terrlib.inputs.quality import FIXED, RULES
 from terrlib.inputs.settings import Settings, assumptions, make_settings
 from terrlib.plan import _same_money
 from terrlib.runs import Run
@@ -22,7 +23,7 @@ from terrlib.show.panels import TerritoryPanel
 from terrlib.show.report import bullets, fan_svg
 from terrlib.show.tables import Shown, table
 from terrlib.show.words import Words, texts
-from tests.worlds import line_market
+from tests.worlds import line_market, said
 
 PL, EN = Words("pl", "PLN"), Words("en", "PLN")
 EVIL = "<img src=x onerror=alert(1)> **x** [a](b)"
@@ -170,8 +171,8 @@ def test_the_trade_is_told_in_both_languages_and_units(tmp_path, words, travel):
     gained = tables.gain_table(run).set_index("part")["cost"]
     whole = gained.drop(["bound", "left"], errors="ignore").sum()
     assert whole == pytest.approx(gained.get("bound", 0) + gained.get("left", 0))
-    for said in (tell.gain, tell.frontier, tell.counts, tell.locks, tell.drawn):
-        text = said(run)
+    for tells in (tell.gain, tell.frontier, tell.counts, tell.locks, tell.drawn):
+        text = tells(run)
         assert text and not re.search(r"[{}]|\bnan\b", text, re.IGNORECASE), text
     charts.gain(tables.gain_table(run), words)
     charts.frontier(rows, words)
@@ -293,3 +294,21 @@ def test_firms_of_no_industry_are_not_called_of_unknown_size(tmp_path):
     run = trade(tmp_path)
     assert "not given" in tables.concentration_table(run, "industry")
     assert "size unknown" in tables.concentration_table(run, "size_class")
+
+
+def test_every_finding_but_a_refusal_has_its_sentence_in_the_language_of_the_plan(tmp_path):
+
+    kept = set(RULES) - FIXED
+    for words in ("pl", "en"):
+        assert {f"finding.{rule}" for rule in kept} <= set(texts(words))
+        assert not [
+            text for key, text in texts(words).items() if "{n:number} accounts" in str(text)
+        ]
+    rows = "lat,lon,status,revenue\n52,21,Aktywny,x\n52.1,21,Aktywny,5\n"
+    (tmp_path / "a.csv").write_text(rows)
+    market = load_market(make_settings({"tables": {"accounts": "a.csv"}}), tmp_path)
+    pl, en = (said(market, locale).set_index("rule")["message"] for locale in ("pl", "en"))
+    assert pl["id_made"].endswith("powstały z numerów wierszy (2 wiersze)")
+    assert en["status_mapped"] == "status Aktywny read as customer (1 account)"
+    assert pl["status_mapped"] == "status Aktywny odczytany jako customer (1 firma)"
+    assert pl["not_a_number"] == "revenue: tego nie da się odczytać jako liczby"

@@ -9,6 +9,8 @@ import pandas as pd
 from shapely.geometry import box
 
 from terrlib.inputs.market import Market
+from terrlib.runs import said_findings
+from terrlib.show.words import Words
 
 COLUMNS: dict[str, tuple[str, str]] = {
     # table -> (name of the index, columns); what Market promises, for tables nobody gave.
@@ -153,3 +155,8 @@ def line_market(
         country="PL",
         **tables,
     )
+
+
+def said(market, locale="en"):
+    """Findings of a market with their sentences, as quality.csv holds them."""
+    return said_findings(Words(locale, market.currency), market.quality)

@@ -301,11 +301,10 @@ def _opportunities(ledger: Ledger, deals: pd.DataFrame) -> pd.DataFrame:
         deals,
         wrong,
         "close_date",
-        "closed before it was created",
     )
     undated = deals["is_closed"].fillna(value=False).astype(bool) & deals["close_date"].isna()
     deals = ledger.set_aside(
-        "opportunities", "not_a_date", deals, undated, "close_date", "closed without a date"
+        "opportunities", "not_a_date", deals, undated, "close_date", "closed_undated"
     )
     return deals.assign(
         is_closed=deals["is_closed"].fillna(value=False).astype(bool),
@@ -376,8 +375,7 @@ def _one_territory(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
                 "accounts with several present territories; leave one of each",
                 f"{one}: {both}",
             )
-    message = "the account has several present territories"
-    return ledger.set_aside("assignments", "two_territories", rows, several, "territory", message)
+    return ledger.set_aside("assignments", "two_territories", rows, several, "territory")
 
 
 def _note_owners(ledger: Ledger, rows: dict[str, pd.DataFrame]) -> None:
@@ -385,9 +383,7 @@ def _note_owners(ledger: Ledger, rows: dict[str, pd.DataFrame]) -> None:
     held = rows["assignments"]
     strangers = held[~held["rep_id"].isin(["", VACANT, *known])]
     if known:
-        ledger.find(
-            "assignments", "rep_unknown", strangers, "rep_id", "held by somebody not among the reps"
-        )
+        ledger.find("assignments", "rep_unknown", strangers, "rep_id")
 
 
 def _structure(ledger: Ledger, rows: pd.DataFrame, areas: pd.Series) -> pd.DataFrame:
@@ -409,8 +405,9 @@ def _structure(ledger: Ledger, rows: pd.DataFrame, areas: pd.Series) -> pd.DataF
         )
     if len(areas):
         outside = ~rows["area_id"].isin(areas)
-        message = "its area is not among the areas"
-        rows = ledger.set_aside("market_structure", "orphan", rows, outside, "area_id", message)
+        rows = ledger.set_aside(
+            "market_structure", "orphan", rows, outside, "area_id", "orphan_area"
+        )
     return rows.sort_values(keys, kind="stable").reset_index(drop=True)
 
 

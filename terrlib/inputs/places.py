@@ -90,8 +90,6 @@ def locate(
         rows,
         rows["lat"].isna() & ~stated,
         "town",
-        "no coordinates and no area: it cannot be put on the map; give lat and lon, or its area_id, "
-        "or a table postal_centroids or gazetteer, or ask for geography: {by_postal_code: true}",
     )
 
 
@@ -118,7 +116,7 @@ def piles(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
         rows,
         piled.reindex(rows.index, fill_value=False),
         "town",
-        f"{PILE} or more accounts on one point: the middle of a town?",
+        n=PILE,
     )
 
 
@@ -177,7 +175,7 @@ def _to_degrees(ledger: Ledger, rows: pd.DataFrame, settings: Settings) -> pd.Da
             rows,
             any_fit,
             "lat",
-            f"metres where the other accounts have degrees; could be {names}",
+            names=names,
         )
     share = {key: float(fits.mean()) for key, (fits, _) in read.items()}
     best = [key for key, part in share.items() if part >= max(WHOLE, max(share.values()))]
@@ -196,7 +194,9 @@ def _to_degrees(ledger: Ledger, rows: pd.DataFrame, settings: Settings) -> pd.Da
         "read_as_projected",
         rows[metres].head(1),
         "lat",
-        f"coordinates in metres: {int(fits.sum())} accounts read as EPSG:{code}, {order}",
+        n=int(fits.sum()),
+        code=str(code),
+        order=order,
     )
     degrees = point.where(fits)
     return rows.assign(
@@ -237,7 +237,6 @@ def _far_or_swapped(ledger: Ledger, rows: pd.DataFrame, settings: Settings) -> p
             "coordinates_turned",
             rows[swapped],
             "lat",
-            "latitude and longitude were swapped: turned round, as the settings ask",
         )
         rows = rows.assign(lat=lat.mask(swapped, lon), lon=lon.mask(swapped, lat))
     else:
@@ -247,8 +246,6 @@ def _far_or_swapped(ledger: Ledger, rows: pd.DataFrame, settings: Settings) -> p
             rows,
             swapped,
             "lat",
-            "latitude and longitude look swapped: turned round the point lies among the others; "
-            "geography: {swapped: turn} in the settings turns them",
         )
     return ledger.set_aside(
         "accounts",
@@ -256,7 +253,6 @@ def _far_or_swapped(ledger: Ledger, rows: pd.DataFrame, settings: Settings) -> p
         rows,
         far.reindex(rows.index),
         "lat",
-        "the point lies far from all others: another country, or a wrong geocode",
     )
 
 
@@ -268,7 +264,7 @@ def _settle_quality(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
         "unknown_geo_quality",
         rows[(stated != "") & ~stated.isin(QUALITIES)],
         "geo_quality",
-        f"geo_quality should be one of {', '.join(QUALITIES)}: set anew",
+        qualities=", ".join(QUALITIES),
     )
     known = rows["lat"].notna()
     quality = stated.where(stated.isin(QUALITIES), "exact").where(known, "area")
@@ -276,13 +272,13 @@ def _settle_quality(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _placed(
-    ledger: Ledger, rows: pd.DataFrame, points: pd.DataFrame, quality: str, rule: str, message: str
+    ledger: Ledger, rows: pd.DataFrame, points: pd.DataFrame, quality: str, message: str
 ) -> pd.DataFrame:
     """Give accounts without a point those of `points` (indexed alike: lat, lon)."""
     points = points.dropna()
     here = rows.index.isin(points.index) & rows["lat"].isna()
     field = "postal_code" if quality == "postal" else "town"
-    ledger.find("accounts", rule, rows[here], field, message)
+    ledger.find("accounts", f"placed_by_{field}", rows[here], field, message)
     return rows.assign(
         lat=rows["lat"].where(~here, points["lat"].reindex(rows.index)),
         lon=rows["lon"].where(~here, points["lon"].reindex(rows.index)),
@@ -307,14 +303,12 @@ def _by_postal_code(
         away = _km(located, middle.reindex(located["postal_code"]).set_axis(located.index))
         close = away.groupby(located["postal_code"]).max() <= POSTAL_KM
         points = middle[close].reindex(code).set_axis(rows.index)
-        message = "no coordinates: put amid the accounts of the same postal code"
-        rows = _placed(ledger, rows, points, "postal", "placed_by_postal_code", message)
+        rows = _placed(ledger, rows, points, "postal", "placed_by_postal_code")
     if centroids is None or not len(centroids):
         return rows
     table = centroids.groupby("postal_code")[["lat", "lon"]].median()
     points = table.reindex(code).set_axis(rows.index)
-    message = "no coordinates: put where the table postal_centroids has its postal code"
-    return _placed(ledger, rows, points, "postal", "placed_by_postal_code", message)
+    return _placed(ledger, rows, points, "postal", "placed_by_postal_centroid")
 
 
 def _towns_called(towns: pd.DataFrame, name: str, region: str, area: str) -> pd.DataFrame:
@@ -326,12 +320,12 @@ def _towns_called(towns: pd.DataFrame, name: str, region: str, area: str) -> pd.
     return found
 
 
-def _question(name: str, found: pd.DataFrame) -> str:
+def _spots(found: pd.DataFrame) -> tuple[str, int]:
+    """First five towns of one name, and how many more there are."""
     place = found["region"].where(found["region"] != "", found["area_id"])
     spots = found["lat"].map("{:.2f}".format) + " " + found["lon"].map("{:.2f}".format)
     names = sorted(f"{p} ({s})" for p, s in zip(place, spots, strict=True))
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""  # noqa: PLR2004
-    return f"which {name}: {', '.join(names[:5])}{more}? Give its region or postal code"
+    return ", ".join(names[:5]), max(len(names) - 5, 0)
 
 
 def _by_town(
@@ -346,19 +340,19 @@ def _by_town(
     stated = set(area_ids)
     lost = rows[rows["lat"].isna() & (rows["town"] != "")]
     points: dict[object, pd.Series] = {}
-    questions: dict[str, list[object]] = {}
+    questions: dict[tuple[str, str, int], list[object]] = {}
     for key, name, region, area in lost[["town", "region", "area_id"]].itertuples(name=None):
         found = _towns_called(towns, name, region, area)
         middle = found[["lat", "lon"]].median()
         if len(found) and (_km(found, middle) <= TOWN_KM).all():
             points[key] = middle
         elif len(found) and area not in stated:
-            questions.setdefault(_question(name, found), []).append(key)
+            questions.setdefault((name, *_spots(found)), []).append(key)
     if points:
-        message = "no coordinates: put into the middle of its town"
-        table = pd.DataFrame(points).T
-        rows = _placed(ledger, rows, table, "town", "placed_by_town", message)
-    for question, keys in questions.items():
+        rows = _placed(ledger, rows, pd.DataFrame(points).T, "town", "placed_by_town")
+    for (name, spots, more), keys in questions.items():
         here = pd.Series(rows.index.isin(keys), index=rows.index)
-        rows = ledger.set_aside("accounts", "which_town", rows, here, "town", question)
+        said = {"town": name, "spots": spots} | ({"more": more} if more else {})
+        message = "which_of_many_towns" if more else "which_town"
+        rows = ledger.set_aside("accounts", "which_town", rows, here, "town", message, **said)
     return rows

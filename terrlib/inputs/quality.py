@@ -183,7 +183,7 @@ FOOTERS = re.compile(
 PILE = 10
 # Of fewer dates nobody can say which one is lonely.
 FEW_DATES = 10
-FINDINGS = ["table", "key", "rule", "severity", "field", "value", "message", "money"]
+FINDINGS = ["table", "key", "rule", "severity", "field", "value", "message", "values", "money"]
 
 
 class Ledger:
@@ -195,25 +195,55 @@ class Ledger:
         self.findings: list[tuple[Any, ...]] = []
         self.aside: dict[str, list[pd.DataFrame]] = {}
 
-    def find(self, table: str, rule: str, rows: pd.DataFrame, field: str, message: str) -> None:
-        """Note one finding for each row; the row's money is its potential, revenue or amount."""
+    def find(
+        self,
+        table: str,
+        rule: str,
+        rows: pd.DataFrame,
+        field: str,
+        message: str = "",
+        /,
+        **values: Any,
+    ) -> None:
+        """Note one finding for each row; the row's money is its potential, revenue or amount.
+
+        Parameters
+        ----------
+        table, rule, rows, field
+            What is found, in which rows, and the column that shows it.
+        message
+            Name of the sentence among the findings' texts; that of the rule if blank.
+        **values
+            What the sentence is filled with, in the language of its reader.
+        """
         key = KEYS.get(table)
         keys = rows[key].astype(str) if key in rows else [f"row {i + 2}" for i in rows.index]
-        values = rows[field].astype(str) if field in rows else [""] * len(rows)
+        cells = rows[field].astype(str) if field in rows else [""] * len(rows)
         # A total is the sum of other rows: its money is counted there.
         amounts = [0.0] * len(rows) if rule == "total_row" else money_of(rows)
-        severity = self.severity[rule]
-        for name, value, money in zip(keys, values, amounts, strict=True):
-            row = (table, name, rule, severity, field, str(value)[:80], message, money)
-            self.findings.append(row)
+        severity, filled = self.severity[rule], tuple(values.items())
+        for name, value, money in zip(keys, cells, amounts, strict=True):
+            row = (table, name, rule, severity, field, str(value)[:80])
+            self.findings.append((*row, message or rule, filled, money))
 
     def set_aside(
-        self, table: str, rule: str, rows: pd.DataFrame, bad: pd.Series, field: str, message: str
+        self,
+        table: str,
+        rule: str,
+        rows: pd.DataFrame,
+        bad: pd.Series,
+        field: str,
+        message: str = "",
+        /,
+        **values: Any,
     ) -> pd.DataFrame:
-        """Take the bad rows out of a table, with the reason; all stay where the rule only notes."""
+        """Take the bad rows out of a table, with the reason; all stay where the rule only notes.
+
+        The sentence and what fills it are given as for `find`.
+        """
         bad = bad.fillna(value=False).astype(bool)
         if bad.any():
-            self.find(table, rule, rows[bad], field, message)
+            self.find(table, rule, rows[bad], field, message, **values)
             if self.severity[rule] == NOTE:
                 return rows
             out = rows[bad].drop(columns=[c for c in rows if c.startswith("_")])
@@ -221,19 +251,29 @@ class Ledger:
         return rows[~bad]
 
     def stop(self, table: str, rule: str, message: str, key: str = "", money: float = 0.0) -> None:
-        """Note a fault that no run can go past."""
-        self.findings.append((table, key, rule, STOP, "", "", message, money))
+        """Note a fault that no run can go past, in the words of the refusal."""
+        self.findings.append((table, key, rule, STOP, "", "", message, None, money))
 
     def refuse(self) -> None:
         """Refuse if there is a stop, listing all of them at once."""
         stops: dict[tuple[str, str], list[str]] = {}
-        for row in self.findings:
-            if row[3] == STOP:
-                stops.setdefault((row[0], row[6]), []).append(row[1])
+        worded = {
+            (table, rule) for table, _, rule, *_, values, _ in self.findings if values is None
+        }
+        for table, key, rule, severity, field, _, message, values, _ in self.findings:
+            if severity != STOP or (values is not None and (table, rule) in worded):
+                continue
+            if values is not None:
+                message = f"{rule.replace('_', ' ')}, by {field}: quality.rules makes it a stop"
+            stops.setdefault((table, message), []).append(key)
         said = []
         for (table, message), keys in stops.items():
             named = [key for key in keys if key]
-            such = f" ({len(named)} rows, such as {', '.join(named[:3])})" if named else ""
+            such = (
+                f" ({len(named)} row{'s' * (len(named) != 1)}, such as {', '.join(named[:3])})"
+                if named
+                else ""
+            )
             said.append(f"{table}: {message}{such}")
         if said:
             refusal = DataError("; ".join(said))
@@ -334,7 +374,9 @@ def require_columns(ledger: Ledger, table: str, rows: pd.DataFrame) -> bool:
         )
         if table != "accounts" and ledger.severity["missing_column"] == ASIDE:
             every = pd.Series(True, index=rows.index)  # noqa: FBT003
-            ledger.set_aside(table, "missing_column", rows, every, missing[0], message)
+            columns, found = (", ".join(map(str, names)) for names in (missing, rows.columns[:12]))
+            named = {"columns": columns, "found": found, "name": table}
+            ledger.set_aside(table, "missing_column", rows, every, missing[0], **named)
         else:
             ledger.stop(table, "missing_column", message)
     return not missing
@@ -364,11 +406,9 @@ def closed_by_stage(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFr
     )
     rows.attrs = kept
     others = sorted(set(rows.loc[~(won | lost), "stage"]) - {""})
-    message = (
-        f"no column {', '.join(missing)}: {int(won.sum())} deals are won and {int(lost.sum())} lost "
-        f"by their stage; open are {', '.join(others[:4]) or 'none'}"
-    )
-    ledger.find(table, "closed_by_stage", rows.head(1), "stage", message)
+    said = {"columns": ", ".join(missing), "won": int(won.sum()), "lost": int(lost.sum())}
+    open_ones = ", ".join(others[:4]) or "–"
+    ledger.find(table, "closed_by_stage", rows.head(1), "stage", **said, others=open_ones)
     return rows
 
 
@@ -396,17 +436,11 @@ def typed(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
     key = KEYS.get(table)
     if key and key not in rows:
         rows = rows.assign(**{key: [f"{i + 2:06d}" for i in range(len(rows))]})
-        ledger.find(
-            table,
-            "id_made",
-            rows.head(1),
-            key,
-            f"no column {key}: {len(rows)} ids were made from the row numbers",
-        )
+        ledger.find(table, "id_made", rows.head(1), key, column=key, n=len(rows))
     name = key if key in rows else None
     rows = _without_totals(ledger, table, rows)
     if name:
-        rows = ledger.set_aside(table, "no_id", rows, rows[name] == "", name, f"no {name}")
+        rows = ledger.set_aside(table, "no_id", rows, rows[name] == "", name, column=name)
         twice = rows[name].duplicated(keep=False)
         if twice.any():
             ids = rows.loc[twice, name].unique()
@@ -418,8 +452,7 @@ def typed(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
                 ledger.stop(table, "duplicate_id", message)
                 rows = rows[~rows[name].duplicated()]
             again = rows[name].duplicated()
-            message = f"its {name} stands on an earlier row, which is used"
-            rows = ledger.set_aside(table, "duplicate_id", rows, again, name, message)
+            rows = ledger.set_aside(table, "duplicate_id", rows, again, name, column=name)
     out = rows.copy()
     for column in COLUMNS[table].values():
         if column.name not in out:
@@ -432,21 +465,23 @@ def typed(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
         values, bad = read.found.loc[out.index], read.bad
         _note_reading(ledger, table, rows.loc[out.index], column, read)
         if rule == "not_a_flag":
-            ledger.find(
-                table,
-                rule,
-                rows[bad],
-                column.name,
-                f"{column.name} is neither yes nor no: counted as blank",
-            )
+            ledger.find(table, rule, rows[bad], column.name, column=column.name)
             out[column.name] = values
         elif table == "accounts" and column.kind == "degrees":
             out[column.name] = values.where(~bad)
         else:
             out[column.name] = values
             keep = rows.loc[out.index]
-            message = _unreadable(column, rows.loc[bad, column.name])
-            left = ledger.set_aside(table, rule, keep, bad.loc[out.index], column.name, message)
+            two_digits = column.kind == "date" and short_years(rows.loc[bad, column.name])
+            left = ledger.set_aside(
+                table,
+                rule,
+                keep,
+                bad.loc[out.index],
+                column.name,
+                "short_year" if two_digits else rule,
+                column=column.name,
+            )
             out = out.loc[left.index]
     return _in_range(ledger, table, _complete(table, out))
 
@@ -455,11 +490,8 @@ def _note_formulas(ledger: Ledger, table: str, rows: pd.DataFrame) -> None:
     for column, n in rows.attrs.get("formulas", {}).items():
         if column in rows:
             blank = rows[rows[column] == ""]
-            message = (
-                f"{n} formulas of {column} came without a value and count as blank: open the file "
-                "in a spreadsheet and save it again"
-            )
-            ledger.find(table, "formula_without_value", blank.head(1), column, message)
+            rule = "formula_without_value"
+            ledger.find(table, rule, blank.head(1), column, column=column, n=int(n))
 
 
 def _without_footers(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
@@ -469,8 +501,7 @@ def _without_footers(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataF
     lines = ["".join(cells) for cells in filled[alone].to_numpy()]
     said = np.array([bool(FOOTERS.fullmatch(fold(line))) for line in lines], dtype=bool)
     footer = alone & rows.index.isin(rows.index[alone][said])
-    message = "a line below the data, not a row of it"
-    return ledger.set_aside(table, "footer", rows, footer, str(rows.columns[0]), message)
+    return ledger.set_aside(table, "footer", rows, footer, str(rows.columns[0]))
 
 
 def _without_totals(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
@@ -498,8 +529,7 @@ def _without_totals(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFr
             close = (value - sums).abs() <= 0.01 * max(len(rows), 1)  # each may be rounded
             total |= suspect & (value > 0) & close & (n > 1)
     field = money[0] if money else key
-    message = "a total among the rows: counted as 0, since its rows are there"
-    return ledger.set_aside(table, "total_row", rows, total, field, message)
+    return ledger.set_aside(table, "total_row", rows, total, field)
 
 
 def _block(
@@ -534,13 +564,11 @@ def _in_range(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
                 continue  # told apart below: swapped, zero or not of this world
             bad = pd.Series(rows.index.isin(group["index"]), index=rows.index)
             rule = COLUMNS[table][column]
-            limits = (
-                f"{'' if rule.low is None else rule.low:g} to {'any' if rule.high is None else rule.high}"
-                if rule.low is not None
-                else f"at most {rule.high}"
-            )
+            ends = {"low": rule.low, "high": rule.high}
+            limits = {end: limit for end, limit in ends.items() if limit is not None}
+            said = "_".join(["out_of_range", *limits])
             rows = ledger.set_aside(
-                table, "out_of_range", rows, bad, str(column), f"{column} should be {limits}"
+                table, "out_of_range", rows, bad, str(column), said, column=column, **limits
             )
     return rows
 
@@ -554,8 +582,7 @@ def _tidied(ledger: Ledger, table: str, rows: pd.DataFrame, file: dict[str, str]
     decimal = file.get("decimal", "")
     read = pd.DataFrame({c: numbers(rows[c], decimal).found for c in money}, index=rows.index)
     rows["_money"] = money_of(read)
-    message = "the header once more: were files joined?"
-    return ledger.set_aside(table, "repeated_header", rows, again, str(rows.columns[0]), message)
+    return ledger.set_aside(table, "repeated_header", rows, again, str(rows.columns[0]))
 
 
 def _note_reading(
@@ -565,19 +592,13 @@ def _note_reading(
         rule = "ambiguous_date" if column.kind == "date" else "ambiguous_number"
         ledger.stop(table, rule, asked_of(table, column, read))
     blank = rows[read.blank.loc[rows.index]]
-    ledger.find(table, "blank_word", blank, column.name, "no value: counted as blank")
+    ledger.find(table, "blank_word", blank, column.name)
 
 
 def asked_of(table: str, column: Column, read: Reading) -> str:
     """Say what has to be answered before a column can be read, and where."""
     where = f" under tables.{table}" if ": say " in read.question else ""
     return f"{column.name}: {read.question}{where}"
-
-
-def _unreadable(column: Column, texts: pd.Series) -> str:
-    two_digits = column.kind == "date" and short_years(texts)
-    why = ": a year of two digits is not guessed" if two_digits else ""
-    return f"{column.name} cannot be read as a {column.kind}{why}"
 
 
 def read_column(
@@ -646,8 +667,7 @@ def repair_codes(
         if column in rows:
             known = None if areas is None else set(areas)
             codes, better = repaired(rows[column], column, known)
-            message = f"a spreadsheet had taken zeros from {column}, or added .0: given back"
-            ledger.find(table, "code_repaired", rows[better], column, message)
+            ledger.find(table, "code_repaired", rows[better], column, column=column)
             rows = rows.assign(**{column: codes})
     return rows
 
@@ -708,20 +728,10 @@ def in_currency(ledger: Ledger, table: str, rows: pd.DataFrame, currency: str) -
     for column in [c.name for c in COLUMNS[table].values() if c.kind == "money"]:
         money = (rows[column] * rate).round(2)
         rows = rows.assign(**{column: rows[column].where(~known, money)})
-    ledger.find(
-        table,
-        "converted",
-        rows[known],
-        "currency",
-        f"turned into {currency} by the rates of the settings (quality.rates)",
-    )
+    ledger.find(table, "converted", rows[known], "currency", currency=currency)
+    example = "{rates: {EUR: 4.3}}"
     return ledger.set_aside(
-        table,
-        "foreign_currency",
-        rows,
-        unknown,
-        "currency",
-        f"not in {currency}, its money as written: give quality: {{rates: {{EUR: 4.3}}}} to use it",
+        table, "foreign_currency", rows, unknown, "currency", currency=currency, example=example
     )
 
 
@@ -738,13 +748,10 @@ def in_country(ledger: Ledger, rows: pd.DataFrame, country: str) -> pd.DataFrame
     internal = rows["internal"].map(lambda v: v is True) | rows["name"].map(
         lambda name: bool(TESTS.fullmatch(fold(name)))
     )
-    rows = ledger.set_aside(
-        "accounts", "internal_account", rows, internal, "name", "a test or internal account"
-    )
+    rows = ledger.set_aside("accounts", "internal_account", rows, internal, "name")
     code = rows["country"].map(_country_code)
     odd = (rows["country"] != "") & (code == "")
-    message = f"no country of this name is known: taken for {country}"
-    rows = ledger.set_aside("accounts", "unknown_country", rows, odd, "country", message)
+    rows = ledger.set_aside("accounts", "unknown_country", rows, odd, "country", country=country)
     code = code.loc[rows.index]
     foreign = (code != "") & (code != country)
     if len(rows) and foreign.all() and ledger.severity["foreign_country"] == ASIDE:
@@ -753,12 +760,7 @@ def in_country(ledger: Ledger, rows: pd.DataFrame, country: str) -> pd.DataFrame
         ledger.stop("accounts", "no_rows", message)
         return rows
     return ledger.set_aside(
-        "accounts",
-        "foreign_country",
-        rows,
-        foreign,
-        "country",
-        f"not in {country}, the country of the plan; quality: {{countries: keep}} plans with it",
+        "accounts", "foreign_country", rows, foreign, "country", country=country
     )
 
 
@@ -793,16 +795,15 @@ def settle_status(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
     for word, group in rows[~said.isin(STATUSES) & status.notna()].groupby("status", sort=True):
         to = STATUS_OF[fold(str(word))]
         first = group.head(1).assign(revenue=group["revenue"].sum())
-        message = f"{len(group)} accounts say {word}: read as {to}"
-        ledger.find("accounts", "status_mapped", first, "status", message)
+        said = {"n": len(group), "word": str(word), "status": to}
+        ledger.find("accounts", "status_mapped", first, "status", **said)
     rows = ledger.set_aside(
         "accounts",
         "unknown_status",
         rows,
         (rows["status"] != "") & status.isna(),
         "status",
-        f"status should be one of {', '.join(STATUSES)}: taken from the revenue instead; map it in "
-        "the settings under tables.accounts.values",
+        statuses=", ".join(STATUSES),
     )
     earned = np.where(rows["revenue"].fillna(0) > 0, "customer", "prospect")
     rows = rows.assign(status=status.loc[rows.index].fillna(pd.Series(earned, index=rows.index)))
@@ -813,9 +814,7 @@ def settle_status(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
         rows,
         rows["status"] == "inactive",
         "status",
-        "inactive, and left out: quality: {inactive: keep} plans with it"
-        if aside
-        else "inactive, and used all the same: quality: {inactive: aside} plans without it",
+        "inactive" if aside else "inactive_kept",
     )
 
 
@@ -838,33 +837,22 @@ def note_accounts(
     rows = settle_status(ledger, rows)
     blank = rows["revenue"].isna()
     if not blank.all():
-        rows = ledger.set_aside(
-            "accounts", "blank_money", rows, blank, "revenue", "no revenue: counted as 0"
-        )
-    rows = ledger.set_aside(
-        "accounts",
-        "negative_account",
-        rows,
-        rows["revenue"] < 0,
-        "revenue",
-        "more was credited than sold: its revenue weighs 0",
-    )
+        rows = ledger.set_aside("accounts", "blank_money", rows, blank, "revenue")
+    rows = ledger.set_aside("accounts", "negative_account", rows, rows["revenue"] < 0, "revenue")
     if country == "PL":
         bad = (rows["tax_id"] != "") & ~rows["tax_id"].map(nip.is_valid)
-        rows = ledger.set_aside(
-            "accounts", "bad_tax_number", rows, bad, "tax_id", "not a valid tax number"
-        )
-    for kind, rule, field, message in _ALIKE:
+        rows = ledger.set_aside("accounts", "bad_tax_number", rows, bad, "tax_id")
+    for kind, rule, field in _ALIKE:
         named = rows["account_id"].isin(pairs.loc[pairs["kind"] == kind, "account_id"])
-        rows = ledger.set_aside("accounts", rule, rows, named, field, message)
+        rows = ledger.set_aside("accounts", rule, rows, named, field)
     return rows
 
 
 _ALIKE = (
-    ("certain", "same_tax_number", "tax_id", "one firm twice, by its tax number; not merged"),
-    ("likely", "same_name_and_place", "name", "one firm twice, by its name and place; not merged"),
-    ("firm", "one_firm_many_sites", "tax_id", "one firm with several sites: not a duplicate"),
-    ("site", "one_site_many_firms", "name", "several firms at one address: one stop"),
+    ("certain", "same_tax_number", "tax_id"),
+    ("likely", "same_name_and_place", "name"),
+    ("firm", "one_firm_many_sites", "tax_id"),
+    ("site", "one_site_many_firms", "name"),
 )
 
 
@@ -877,9 +865,7 @@ def credit_notes(ledger: Ledger, sales: pd.DataFrame) -> pd.DataFrame:
         sales,
         sales["amount"] < 0,
         "amount",
-        "a credit note, left out: quality: {negative: keep} counts it"
-        if aside
-        else "a credit note: kept; quality: {negative: aside} leaves it out",
+        "negative_amount" if aside else "negative_amount_kept",
     )
 
 
@@ -922,8 +908,8 @@ def drop_orphans(
         rows,
         gone,
         "account_id",
-        "its account is not in the accounts, or was set aside there"
-        + (f"; {share:.1%} of the money has no account at all" if share else ""),
+        "orphan_share" if share else "orphan",
+        **({"share": share} if share else {}),
     )
 
 
@@ -940,8 +926,7 @@ def in_reach(ledger: Ledger, table: str, rows: pd.DataFrame, column: str) -> pd.
         rows,
         rows[column] > usual + pd.DateOffset(years=1),
         column,
-        f"more than a year after {usual.date()}, by which nearly all others are over: taken for a "
-        "typing error; quality: {rules: {far_future: note}} keeps it",
+        day=usual,
     )
 
 
@@ -949,7 +934,8 @@ def in_time(
     ledger: Ledger, table: str, rows: pd.DataFrame, column: str, as_of: pd.Timestamp | None
 ) -> pd.DataFrame:
     """Set aside rows without a day, or after the last day that counts."""
-    rows = ledger.set_aside(table, "not_a_date", rows, rows[column].isna(), column, f"no {column}")
+    undated = rows[column].isna()
+    rows = ledger.set_aside(table, "not_a_date", rows, undated, column, "no_date", column=column)
     if as_of is None:
         return rows
     return ledger.set_aside(
@@ -958,5 +944,5 @@ def in_time(
         rows,
         rows[column] > as_of,
         column,
-        f"after {as_of.date()}, the last day before the quarter planned for",
+        day=as_of,
     )

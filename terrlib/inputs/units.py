@@ -82,7 +82,7 @@ def place_in_areas(
             "moved_to_nearest_area",
             accounts.loc[found.index[lost[close]]],
             "town",
-            f"outside every area, but within {nearest_km:g} km of one: counted there",
+            km=nearest_km,
         )
     stated = accounts["area_id"].where(accounts["area_id"].isin(shapes.index), "")
     differs = (stated.loc[found.index] != "") & (found != "") & (stated.loc[found.index] != found)
@@ -99,7 +99,6 @@ def place_in_areas(
         "other_area_than_stated",
         accounts.loc[found.index[differs]],
         "area_id",
-        "its point lies in another area than stated: the point decides",
     )
     area = stated.where(~accounts["lat"].notna(), found.reindex(accounts.index)).fillna("")
     accounts = ledger.set_aside(
@@ -108,7 +107,7 @@ def place_in_areas(
         accounts.assign(_area=area),
         area == "",
         "town",
-        f"more than {nearest_km:g} km outside every area, or in an area that is not given",
+        km=nearest_km,
     )
     accounts = accounts.assign(area_id=accounts["_area"]).drop(columns="_area")
     _note_regions(ledger, accounts, areas)
@@ -120,7 +119,6 @@ def place_in_areas(
         "placed_in_area",
         accounts[blank],
         "area_id",
-        "no coordinates: put into the middle of its area",
     )
     lat = accounts["lat"].where(~blank, home.map(lambda p: p.y))
     lon = accounts["lon"].where(~blank, home.map(lambda p: p.x))
@@ -138,7 +136,6 @@ def _note_regions(ledger: Ledger, accounts: pd.DataFrame, areas: gpd.GeoDataFram
         "other_region_than_stated",
         accounts[differs],
         "region",
-        "its point lies in another region than stated: the point decides",
     )
 
 
@@ -170,8 +167,8 @@ def repair(ledger: Ledger, areas: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
             "area_repaired",
             areas.loc[[i]],
             "name",
-            f"its polygon crosses itself: repaired, {before[i]:,.1f} km2 before and "
-            f"{after[i]:,.1f} km2 after",
+            before=float(before[i]),
+            after=float(after[i]),
         )
     return areas.set_geometry(mended)
 
@@ -211,8 +208,8 @@ def join_parts(ledger: Ledger, areas: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
             "join by a code such as TERYT"
         )
     for i in many.index:
-        message = f"drawn as {areas.loc[i, 'parts']:.0f} shapes of the same area_id: taken as one"
-        ledger.find("areas", "area_in_parts", areas.loc[[i]], "name", message)
+        parts = int(areas.loc[i, "parts"])
+        ledger.find("areas", "area_in_parts", areas.loc[[i]], "name", n=parts)
     return areas.drop(columns="parts")
 
 
@@ -246,31 +243,15 @@ def measure_areas(ledger: Ledger, areas: gpd.GeoDataFrame) -> None:
     ids = areas["area_id"].to_numpy()
     wide = both > SLIVER * np.minimum(size[i], size[j])
     for a, b, part in zip(i[wide], j[wide], both[wide], strict=True):
-        _measured(ledger, areas, a, "area_overlap", f"overlaps {ids[b]} by", part, outline)
+        measured = {"km2": part / 1e6, "share": part / outline}
+        ledger.find("areas", "area_overlap", areas.iloc[[a]], "name", other=ids[b], **measured)
     for ring in rings:
         if shapely.area(ring) > SLIVER * np.median(size):
-            _measured(
-                ledger,
-                areas,
-                int(tree.nearest(ring)),
-                "area_gap",
-                "at a gap that belongs to no area,",
-                shapely.area(ring),
-                outline,
+            part = shapely.area(ring)
+            measured = {"km2": part / 1e6, "share": part / outline}
+            ledger.find(
+                "areas", "area_gap", areas.iloc[[int(tree.nearest(ring))]], "name", **measured
             )
-
-
-def _measured(
-    ledger: Ledger,
-    areas: gpd.GeoDataFrame,
-    at: int,
-    rule: str,
-    what: str,
-    part: float,
-    outline: float,
-) -> None:
-    size = f"{what} {part / 1e6:,.1f} km2, {part / outline:.2%} of the outline"
-    ledger.find("areas", rule, areas.iloc[[at]], "name", size)
 
 
 def area_units(areas: gpd.GeoDataFrame, crs: CRS) -> tuple[gpd.GeoDataFrame, pd.DataFrame]:
@@ -370,8 +351,8 @@ def grid_asked(ledger: Ledger, accounts: pd.DataFrame, settings: Settings) -> bo
         "grid_made",
         accounts.head(1).reset_index(),
         "account_id",
-        f"{len(accounts)} accounts are more than {most}: cells of a grid are the units; "
-        "ask for units: accounts to plan every location by itself",
+        n=len(accounts),
+        most=most,
     )
     return True
 
@@ -519,7 +500,6 @@ def join_islands(
             "unit_without_neighbor",
             rows,
             "name",
-            "touches no other unit: an island? Put its ferry or bridge into the table neighbors",
         )
     return both
 

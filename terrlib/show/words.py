@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 from string import Formatter
@@ -105,6 +106,17 @@ class Words(Formatter):
         """
         key = f"help.{rule}"
         return self.say(key) if key in self._texts else Sentence("")
+
+    def finding(self, message: str, values: Iterable[tuple[str, Any]]) -> Sentence:
+        """Say what was found in the data, as `Market.quality` holds it.
+
+        Examples
+        --------
+        >>> said = {"word": "Aktywny", "status": "customer", "n": 1}
+        >>> Words("en", "PLN").finding("status_mapped", said.items())
+        'status Aktywny read as customer (1 account)'
+        """
+        return self.say(f"finding.{message}", **dict(values))
 
     def table_label(self, name: str) -> str:
         """Name of an input table; `sales` the table is not `sales` the forecast.
