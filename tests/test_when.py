@@ -111,7 +111,7 @@ def test_where_a_simple_rule_was_closer_the_headline_is_the_rules(tmp_path):
 def test_areas_are_opened_where_the_plan_says_so(tmp_path):
     run = run_of(tmp_path, busy(), budget={"total": 1000})
     start, reached = steps.launches(run), steps.reach_plan(run)
-    attacked = steps.areas_sought(run).query("decision == 'attack'")
+    attacked = steps.target_areas(run).query("decision == 'attack'")
     assert len(start) <= len(attacked)
     for place, quarter in start.items():
         mine = reached[(reached["territory"] == place[0]) & (reached["area_id"] == place[1])]

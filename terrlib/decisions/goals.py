@@ -14,7 +14,7 @@ from terrlib.decisions.timeline import Forecast, next_quarters, settled, spread_
 from terrlib.errors import InfeasibleError
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
-from terrlib.measures.fairness import spread
+from terrlib.measures.customers import gini
 from terrlib.measures.winning import WON, deals
 from terrlib.money import split_exact
 
@@ -437,7 +437,7 @@ def stretch(
     hourly = (of["potential"] / of["workload_h"].where(of["workload_h"] > 0)).reindex(
         known["territory"]
     )
-    even = spread(known["stretch"])["gini"] if len(known) else float("nan")
+    even = gini(known["stretch"]) if len(known) else float("nan")
     return rows, {
         "n": float(len(known)),
         "cv": float(known["stretch"].std(ddof=0) / known["stretch"].mean())

@@ -137,7 +137,7 @@ class Words(Formatter):
             A number, day or text.
         kind
             money, money0 (no pennies), short (thousands, millions), thousands (to compare amounts),
-            percent, number, hours, km, date, month,
+            percent, number, hours, km, date, month_of,
             or a noun to count, such as account.
 
         Examples
@@ -206,7 +206,7 @@ _WRITERS = {
     "hours": lambda w, v: f"{w._decimal(v, '#,##0')}\u00a0h",
     "km": lambda w, v: f"{w._decimal(v, '#,##0')}\u00a0km",
     "date": lambda w, v: format_date(v, "long", locale=w._babel),
-    "month": lambda w, v: format_date(v, "LLLL y", locale=w._babel),
+    "month_of": lambda w, v: format_date(v, "LLLL y", locale=w._babel),
 }
 
 
