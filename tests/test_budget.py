@@ -476,7 +476,7 @@ def test_with_a_hurdle_money_that_earns_too_little_is_left_and_named(tmp_path):
     areas = pd.DataFrame({"territory": ["T1", "T2"], "area_id": "", "decision": ["grow", "attack"]})
     reached = plan.reach(market, facts, territory, areas, spent, rep)
     money = plan.budget(
-        market, facts, territory, rep, sold, areas, spent, reached, asked(contingency=0.05)
+        market, facts, territory, [], sold, areas, spent, reached, asked(contingency=0.05)
     )
     idle = money[money["category"] == "unallocated"]
     assert set(idle["territory"]) == {"UNALLOCATED"}

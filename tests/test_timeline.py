@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from terrlib.decisions.reach import Reach
 from terrlib.decisions.spending import COLUMNS as CELLS
 from terrlib.decisions.spending import Spending
 from terrlib.decisions.timeline import (
@@ -68,8 +69,11 @@ def deal(i, begun, closed, won, amount=100.0, account="A-a"):
     }
 
 
+NOBODY = Reach(pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
+
+
 def nothing():
-    return Spending(pd.DataFrame(columns=CELLS), 0, 0, 0.0)
+    return Spending(pd.DataFrame(columns=CELLS), 0, 0, 0.0, 0, NOBODY)
 
 
 def spend(market, territory, amount, sales, channel="phone"):
@@ -78,7 +82,9 @@ def spend(market, territory, amount, sales, channel="phone"):
          "evidence": "mechanical"}
         for t in territory
     ]  # fmt: skip
-    return Spending(pd.DataFrame(rows).reindex(columns=CELLS), amount * len(rows), 0, 1.0)
+    return Spending(
+        pd.DataFrame(rows).reindex(columns=CELLS), amount * len(rows), 0, 1.0, 0, NOBODY
+    )
 
 
 CHANNEL = {"channel": "phone", "consent_needed": "none", "response_rate": 0.08, "lead_lag_m": 6.0}
