@@ -254,6 +254,7 @@ def _assumed_chance(run: Run) -> str:
 def _territory(run: Run, name: str) -> Page:
     words, drawn = run.words, steps.territories(run)
     card = drawn.card.loc[name]
+    base = steps.customer_base(run).set_index("territory").loc[name]
     facts = steps.account_facts(run)
     mine = facts[facts["unit_id"].map(drawn.territory) == name].join(
         run.market.accounts[["name", "town"]].rename(columns={"town": "place"})
@@ -349,8 +350,8 @@ def _territory(run: Run, name: str) -> Page:
         sections.append(((words.say("report.handover"), table(shown, words, kinds, limit=15)),))
     tiles = [
         (words.write(int(card["accounts"]), "number"), words.label("accounts")),
-        (words.write(float(card["revenue"]), "short"), words.label("revenue")),
-        (words.write(float(card["white_space"]), "short"), words.label("white_space")),
+        (words.write(float(base["revenue"]), "short"), words.label("revenue")),
+        (words.write(float(base["white_space"]), "short"), words.label("white_space")),
         *[
             (words.write(float(card[f"{m}_index"]), "percent"), words.label(f"{m}_index"))
             for m in steps.rules(run).balance

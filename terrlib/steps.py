@@ -1205,8 +1205,17 @@ def groups(run: Run, dimension: str) -> pd.Series:
 
 @cache
 def customer_base(run: Run) -> pd.DataFrame:
-    """Describe the customer base of every territory: see `profile.area_profile`."""
-    return profile.area_profile(run.market, account_facts(run), territories(run).territory)
+    """Describe the customer base of every territory: see `profile.area_profile`.
+
+    One column more: elsewhere, the revenue that counts in an overlay or with an exclusive partner.
+    """
+    facts, territory = account_facts(run), territories(run).territory
+    other = facts["revenue"] - counted(run)["revenue"]
+    return profile.area_profile(run.market, facts, territory).assign(
+        elsewhere=lambda base: base["territory"].map(
+            other.groupby(facts["unit_id"].map(territory)).sum().round(2)
+        )
+    )
 
 
 @cache

@@ -823,18 +823,24 @@ def top_areas(run: Run, n: int = TOP) -> Shown:
 
 
 def customer_table(run: Run) -> Shown:
-    """Show the customer base by territory."""
-    card = steps.territories(run).card.reset_index()
+    """Show the customer base by territory, whoever is credited with it."""
+    base = (
+        steps.customer_base(run).set_index("territory").rename(columns={"n_customers": "customers"})
+    )
+    rows = steps.territories(run).card[["town", "accounts"]].join(base).reset_index()
     kinds = {
         "territory": "text",
         "town": "text",
         "accounts": "number",
         "customers": "number",
         "revenue": "money0",
+        "elsewhere": "money0",
         "potential": "money0",
         "white_space": "money0",
     }
-    return table(card, run.words, kinds)
+    if not rows["elsewhere"].any():
+        kinds.pop("elsewhere")
+    return table(rows, run.words, kinds)
 
 
 def reach_table(run: Run) -> Shown:

@@ -1132,7 +1132,7 @@ def scenarios(rows: pd.DataFrame, words: Words) -> go.Figure:
 
 def budget_categories(rows: pd.DataFrame, words: Words) -> go.Figure:
     """Cost of the plan by category and quarter: category, quarter, amount."""
-    figure = _figure(words, y="money_y")
+    figure = _figure(words, y="quarter_y")
     for i, (category, part) in enumerate(rows.groupby("category")):
         figure.add_bar(
             x=part["quarter"],
