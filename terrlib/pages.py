@@ -272,9 +272,8 @@ def _territory(run: Run, name: str) -> Page:
     )
     late, lacking = steps.rfm(run)["late"], steps.next_products(run)
     if (lacking["product_line"] != "").any():
-        best = best.assign(next_product=lacking["product_line"], lift=lacking["lift"])
+        best = best.assign(next_product=lacking["product_line"])
         customer_kinds |= {"next_product": "text"}
-        customer_kinds |= {"lift": "number"} if best["lift"].notna().any() else {}
     if late.reindex(best.index).ne("").any():
         best = best.assign(rhythm="late." + late.where(late != "", "none"))
         customer_kinds |= {"rhythm": "label"}
