@@ -965,15 +965,15 @@ def channel_table(run: Run) -> Shown:
         "reason": "label",
     }
     rows = steps.choose_channels(run)
-    flips = zip(rows["flips_by"], rows["flips_at"], strict=True)
-    rows["flips"] = [
-        run.words.say(f"channels.flips_{by}", at=at) if by else "–" for by, at in flips
+    flips = [
+        run.words.say(f"channels.flips_{by}", at=at) if by else "–"
+        for by, at in zip(rows["flips_by"], rows["flips_at"], strict=True)
     ]
     names = (
         run.market.distributors["name"] if len(run.market.distributors) else pd.Series(dtype=str)
     )
-    rows = rows.assign(partner=rows["distributor_id"].map(names).fillna(""))
-    return table(rows, run.words, kinds)
+    partner = rows["distributor_id"].map(names).fillna("")
+    return table(rows.assign(partner=partner, flips=flips), run.words, kinds)
 
 
 def handover_table(run: Run) -> Shown:
@@ -1070,7 +1070,7 @@ def staff_map(run: Run) -> folium.Map:
     if not len(reps):
         return maps.territory_map(shapes, run.words)
     lines = spider(run) if run.market.places else None
-    homes = reps.loc[~away(run.market), ["name", "home_lat", "home_lon"]]
+    homes = reps.loc[~away(run.market, reps), ["name", "home_lat", "home_lon"]]
     return maps.territory_map(shapes, run.words, homes, lines)
 
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terrlib import steps, tables, tell
+from terrlib import plan, steps, tables, tell
 from terrlib.decisions import overlays
-from terrlib.decisions.channels import choose_channels
+from terrlib.decisions.channels import choose_channels, selling_partner
 from terrlib.decisions.territories import draw
 from terrlib.errors import DataError, InfeasibleError, PlanError, SettingsError
 from terrlib.inputs.load import load_market
@@ -426,3 +426,82 @@ def test_next_quarter_nothing_changes_hands_where_nothing_has_changed(tmp_path, 
     assert not (again.market.quality["rule"] == "rep_unknown").any()
     assert steps.hand_over(again).empty
     assert steps.reps(steps.overlay_runs(again)["key"])["rep_id"].tolist() == ["K1"]
+
+
+# ------------------------------------------------------------------- who sells, and who leads
+
+
+def test_in_an_exclusive_area_only_what_the_contract_leaves_is_the_partners():
+    # b is exclusive to D1 in a territory that is hybrid by contract alone; K is a key account there.
+    facts = pd.DataFrame(
+        {"unit_id": list("abbb"), "abc": ["B", "A", "B", "B"]},
+        index=["outside", "large", "small", "key"],
+    )
+    territory = pd.Series("T1", index=["a", "b"])
+    left = pd.Series({"small": "D1"})
+    row = {"territory": "T1", "channel": "hybrid", "distributor_id": "D1"}
+    contract = pd.DataFrame([row | {"reason": "exclusive_contract"}])
+    found = selling_partner(facts, territory, contract, left, ["key"])
+    assert found.to_dict() == {"outside": "", "large": "", "small": "D1", "key": ""}
+    # Where the partner pays more besides, it sells to all but A customers and key accounts.
+    pays = pd.DataFrame([row | {"reason": "hybrid_pays_more"}])
+    found = selling_partner(facts, territory, pays, left, ["key"])
+    assert found.to_dict() == {"outside": "D1", "large": "", "small": "D1", "key": ""}
+    whole = pd.DataFrame([row | {"channel": "indirect", "reason": "indirect_pays_more"}])
+    found = selling_partner(facts, territory, whole, left, ["key"])
+    assert found.to_dict() == {"outside": "D1", "large": "D1", "small": "D1", "key": ""}
+    crm = plan.accounts(
+        line_market([1.0]), facts.assign(segment=""), territory, pd.Series(dtype=str), found
+    )
+    assert crm["channel"].tolist() == ["indirect", "indirect", "indirect", "direct"]
+
+
+def test_what_a_contract_makes_us_pay_anyway_does_not_count_against_the_partner():
+    # A hundred thousand of support is paid for the exclusive b; selling in a costs nothing more.
+    partner = PARTNER | {"support_cost_year": 1e5}
+    market = exclusive(market_of([1e4, 5.0], [partner]), ["b"])
+    facts = facts_of(market, abc="B")
+    territory = pd.Series("T1", index=["a", "b"])
+    rep = pd.DataFrame({"territory": ["T1"], "rep_id": "VACANT"})
+    left = pd.DataFrame({"distributor_id": "D1", "sales": 5.0}, index=["A-b"])
+    own = overlays.counted(facts, overlays.credit(market, facts, make_settings({})))
+    row = choose_channels(market, own, territory, rep, make_settings({}), left).iloc[0]
+    assert row["indirect"] == pytest.approx(0.25 * (own["revenue"].sum() + own["ev"].sum() / 0.35))
+    assert row["channel"] == "indirect" and row["reason"] == "indirect_pays_more"
+
+
+LEADERS = REPS + "M2,Ewa,52.0,19.0,manager,key\nM3,Iza,52.0,19.0,manager,Zachód\n"
+LEADERS += "C1,Uma,52.0,19.0,channel_manager,\n"
+
+
+def test_who_leads_is_in_the_budget_to_the_grosz(tmp_path, monkeypatch):
+    run_of(tmp_path, monkeypatch)
+    costly = LEADERS.replace("role,region", "role,region,cost_year").splitlines()
+    money = {"M1": 100_000.01, "M2": 50_000.02, "M3": 30_000.03, "C1": 20_000.04, "K1": 7.77}
+    rows = [costly[0], *(f"{line},{money.get(line[:2], 90_000)}" for line in costly[1:])]
+    (tmp_path / "reps.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    run = open_run(str(tmp_path / "s.yml"))
+    assert run.market.reps.index.tolist() == ["R1", "R2"]  # who manages partners holds no territory
+    steps.write_plan(run)
+    rows = read_table(run.folder, "plan/budget")
+    by = rows.groupby("category")["amount"].sum()
+    # M1 leads the region, M2 the overlay, M3 and C1 nothing of their own; all are paid, each once.
+    assert by["management"] == 100_000_01 + 50_000_02 + 30_000_03 + 20_000_04
+    assert by["sales_people"] == 2 * 90_000_00 + 7_77
+    at = rows[rows["category"] == "management"].groupby("territory")["amount"].sum()
+    assert (at > 0).all() and set(at.index) == set(steps.territories(run).territory)
+    results = steps.area_results(run)
+    assert results["management"].sum() == by["management"]
+    assert (results["result"] == results["now"] + results["new"] - results["cost"]).all()
+    own = read_table(run.folder / "overlays" / "key", "region")
+    assert own["rep_id"].tolist() == ["M2"]
+
+
+def test_a_manager_who_is_gone_leads_nothing_and_costs_nothing(tmp_path, monkeypatch):
+    run_of(tmp_path, monkeypatch)
+    head, *rows = REPS.strip().splitlines()
+    gone = [f"{head},leaves", *(f"{r},{'2026-09-30' if r[:2] == 'M1' else ''}" for r in rows)]
+    (tmp_path / "reps.csv").write_text("\n".join(gone) + "\n", encoding="utf-8")
+    run = open_run(str(tmp_path / "s.yml"))
+    assert steps.regions(run).empty
+    assert "M1" not in {rep for team in steps.teams(run) for rep in team.rep["rep_id"]}

@@ -76,9 +76,18 @@ def test_too_far_from_home_is_forbidden_or_costs_a_move():
     assert cost[("T1", "R2")] == 30_000 and cost[("T1", "R1")] == 0
 
 
-def test_who_manages_partners_takes_no_territory():
-    found = staffed(line_market([10.0, 10.0], reps=reps({}, {"role": "channel_manager"})))
-    assert why(found, "T2", "R2") == "channel"
+def test_accounts_of_one_site_are_one_stop_for_the_rep_too():
+    apart = line_market([1e6, 1e6, 1e6, 1e6], reps=reps({}))
+    alike = [{}, {}, {"site_id": "A-a", "lon": 19.0, "x_km": 0.0}, {"site_id": "A-b"}]
+    alike[3] |= {"lon": 19.1, "x_km": float(apart.accounts.loc["A-b", "x_km"])}
+    joined = line_market([1e6, 1e6, 1e6, 1e6], reps=reps({}), accounts=alike)
+    two = line_market([1e6, 1e6], reps=reps({}))
+    one = pd.Series("T1", index=list("abcd"))
+    travel = [
+        staffed(market, one.reindex(market.units.index)).costs["travel"].iloc[0]
+        for market in (apart, joined, two)
+    ]
+    assert travel[1] == pytest.approx(travel[2]) and travel[0] > travel[1]
 
 
 def test_a_territory_that_nobody_may_take_is_named_with_the_reason():

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from terrlib.decisions.staffing import away
 from terrlib.errors import DataError, InfeasibleError, SettingsError
 from terrlib.inputs import units as shaping
 from terrlib.inputs.load import MANAGER, overlay_reps
@@ -35,7 +36,7 @@ TRAITS = ("segment", "size_class", "abc", "tier", "class", "status", "industry",
 PLACES = ("town", "region", "postal_code", "language")
 # What belongs to each measure of an account.
 PARTS = {
-    "workload_h": ["visits", "visit_h", "call_h", "travel_h", "workload_h"],
+    "workload_h": ["visits", "travel_km", "visit_h", "call_h", "travel_h", "workload_h"],
     "potential": ["potential", "potential_low", "potential_high", "white_space", "ev", "pipeline"],
     "revenue": ["revenue"],
     "count": ["count"],
@@ -327,10 +328,10 @@ def overlay_settings(settings: Settings, name: str) -> Settings:
 # ---------------------------------------------------------------------------- regions
 
 
-def managers(market: Market) -> pd.DataFrame:
-    """Those who lead regions: reps with the role manager."""
+def managers(market: Market, role: str = MANAGER) -> pd.DataFrame:
+    """Those who lead regions, or partners (`CHANNEL_MANAGER`), in the quarter planned for."""
     reps = market.specialists
-    return reps[reps["role"] == MANAGER] if len(reps) else reps
+    return reps[(reps["role"] == role) & ~away(market, reps)] if len(reps) else reps
 
 
 def region_market(market: Market, territory: pd.Series, measures: pd.DataFrame) -> Market:

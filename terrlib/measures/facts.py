@@ -105,7 +105,7 @@ def account_facts(
         value        mean sales of the first year if a deal is won, not above white space  currency
         ev           expected contribution of new sales within a year, `wins_a_year` times
                      value times margin: its sales are never above white space     currency
-        visits, visit_h, call_h, travel_h, workload_h                              a year, hours
+        visits, travel_km; visit_h, call_h, travel_h, workload_h             a year, km; hours
         count        1
     """
     a = market.accounts

@@ -10,7 +10,13 @@ import pandas as pd
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings, change_settings
 from terrlib.measures.facts import planning_year
-from terrlib.measures.workload import account_workload, as_recorded, capacity_h, field_days
+from terrlib.measures.workload import (
+    account_workload,
+    as_recorded,
+    capacity_h,
+    field_days,
+    yearly_cost,
+)
 
 ROUNDS = 3
 FLAT = 0.01  # of the best profit: less is no reason to choose one number over another
@@ -234,9 +240,7 @@ def _by_pipeline(
 
 def _cost(market: Market, settings: Settings) -> float:
     """Cost a year of a full-time rep, the mean of those there are."""
-    fte = market.reps["fte"].astype(float)
-    year = market.reps["cost_year"].astype(float).fillna(settings.workload.rep_cost_year * fte)
-    return float(year.sum() / fte.sum())
+    return float(yearly_cost(market.reps, settings).sum() / market.reps["fte"].astype(float).sum())
 
 
 def _curve(

@@ -67,6 +67,26 @@ def capacity_h(settings: Settings, year: int, country: str) -> float:
     return field_days(settings, year, country) * w.hours_per_day * (1 - w.admin_share)
 
 
+def yearly_cost(reps: pd.DataFrame, settings: Settings) -> pd.Series:
+    """Full cost a year of every rep, currency: as given, else that of full time by the time worked.
+
+    Parameters
+    ----------
+    reps
+        cost_year (currency), fte (1 is full time).
+    settings
+        `workload.rep_cost_year`.
+
+    Examples
+    --------
+    >>> reps = pd.DataFrame({"cost_year": [100_000.0, None], "fte": [0.5, 0.5]}, index=["R1", "R2"])
+    >>> yearly_cost(reps, Settings()).to_dict()
+    {'R1': 100000.0, 'R2': 90000.0}
+    """
+    full = settings.workload.rep_cost_year * reps["fte"].astype(float)
+    return reps["cost_year"].astype(float).fillna(full)
+
+
 def as_recorded(market: Market, kinds: pd.Series, settings: Settings) -> Settings:
     """Take visits and calls from recorded activities instead of the assumptions, class by class.
 
@@ -140,13 +160,12 @@ def account_workload(
     Returns
     -------
     DataFrame, same index
-        visits                               a year
+        visits, travel_km                       a year; km by road
         visit_h, call_h, travel_h, workload_h   hours a year; the last is the sum
 
     Notes
     -----
-    Visits, minutes and calls by class are the build-up of Talley (1961). Travel is the additive
-    form
+    Visits, minutes and calls by class are the build-up of Talley (1961). Travel is the additive form
     of Figliozzi's tour length (2008): the way from home shared by the stops of a day, and the hop
     to the next stop, which shrinks as more accounts are due in a week.
     """
@@ -154,25 +173,52 @@ def account_workload(
     kind = pd.DataFrame({k: v.model_dump() for k, v in w.classes.items()}).T
     mine = kind.reindex(accounts["class"]).fillna(0.0).set_axis(accounts.index)
     visits = mine["visits"]
-    here = accounts.assign(visits=visits).groupby("site_id", sort=True)
-    stops = here[["lat", "lon", "x_km", "y_km"]].mean().assign(visits=here["visits"].max())
+    stops = as_stops(accounts, visits)
     from_home = np.zeros(len(stops))
     if len(homes):
         from_home = closer * nearest_km(stops[["lat", "lon"]], homes)
     hop = local_hop_km(stops[["x_km", "y_km"]].to_numpy(float), stops["visits"].to_numpy(), days)
-    hours = stops["visits"] * visit_travel(from_home, hop, w)[1] / here["visits"].sum().clip(1e-9)
-    travel = visits * accounts["site_id"].map(hours)
+    shared = stops["visits"] / visits.groupby(accounts["site_id"]).sum().clip(1e-9)
+    km, travel = (
+        visits * accounts["site_id"].map(shared * each) for each in visit_travel(from_home, hop, w)
+    )
     visit_h = visits * (mine["visit_min"] + mine["prep_min"]) / 60
     call_h = mine["calls"] * mine["call_min"] / 60
     return pd.DataFrame(
         {
             "visits": visits,
+            "travel_km": km,
             "visit_h": visit_h,
             "call_h": call_h,
             "travel_h": travel,
             "workload_h": visit_h + call_h + travel,
         }
     )
+
+
+def as_stops(accounts: pd.DataFrame, visits: pd.Series) -> pd.DataFrame:
+    """Make accounts of one site one stop, with the visits that its most visited account asks for.
+
+    Parameters
+    ----------
+    accounts
+        site_id, lat, lon, x_km, y_km.
+    visits
+        Visits a year, same index.
+
+    Returns
+    -------
+    DataFrame, indexed by site_id
+        lat, lon, x_km, y_km, visits
+
+    Examples
+    --------
+    >>> one = {"site_id": "s", "lat": 52.0, "lon": 19.0, "x_km": 0.0, "y_km": 0.0}
+    >>> as_stops(pd.DataFrame([one, one]), pd.Series([12.0, 4.0]))["visits"].to_dict()
+    {'s': 12.0}
+    """
+    here = accounts.assign(visits=visits).groupby("site_id", sort=True)
+    return here[["lat", "lon", "x_km", "y_km"]].mean().assign(visits=here["visits"].max())
 
 
 def local_hop_km(
