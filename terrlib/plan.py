@@ -428,15 +428,16 @@ def accounts(
     )
 
 
-def check_plan(tables: Mapping[str, pd.DataFrame]) -> list[Check]:
+def check_plan(tables: Mapping[str, pd.DataFrame], elsewhere: int = 0) -> list[Check]:
     """Recompute from the written files everything that must hold in a plan.
 
     Parameters
     ----------
     tables
-        Name of a file without ending -> its rows as read back, money in minor units. Files of a
-        part
+        Name of a file without ending -> its rows as read back, money in minor units. Files of a part
         that is not decided yet may be missing; what rests on them is not checked.
+    elsewhere
+        Goals that overlays are credited with, minor units.
     """
     t = tables
     found = []
@@ -473,7 +474,7 @@ def check_plan(tables: Mapping[str, pd.DataFrame]) -> list[Check]:
         _same_money(
             "goals_in_timeline",
             int(t["plan/timeline"]["target"].sum()),
-            int(t["decisions/goal"]["amount"].sum()),
+            int(t["decisions/goal"]["amount"].sum()) + elsewhere,
         )
     )
     line = t["plan/timeline"]

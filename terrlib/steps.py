@@ -1057,12 +1057,45 @@ def set_goals(run: Run) -> goals.Goals:
         forecast_sales(run),
         run.settings,
         reps(run),
+        credited_to(run),
     )
 
 
+def credited_to(run: Run) -> pd.DataFrame:
+    """Where the sales of every account are credited: account_id -> team, territory of that team."""
+    facts = account_facts(run)
+    rows = pd.DataFrame({"team": credit(run)["revenue"]})
+    rows["territory"] = facts["unit_id"].map(territories(run).territory)
+    for name, one in overlay_runs(run).items():
+        mine = rows.index[rows["team"] == name]
+        served = account_facts(one)["unit_id"].map(territories(one).territory)
+        rows.loc[mine, "territory"] = served.reindex(mine)
+    return rows
+
+
+def own_goals(run: Run) -> pd.DataFrame:
+    """Goals credited to the territories of a run, or of an overlay: territory, quarter, amount.
+
+    Of a run's own territories what its partners are asked is part.
+    """
+    rows = set_goals(run.field or run).credited
+    mine = (overlays.FIELD, overlays.PARTNER) if run.field is None else (run.overlay,)
+    rows = rows[rows["team"].isin(mine)]
+    return rows.groupby(["territory", "quarter"], as_index=False)["amount"].sum()
+
+
+def quotas(run: Run) -> pd.DataFrame:
+    """What reps are asked: territory, rep_id, amount; of the run's own territories or an overlay's."""
+    if run.field is None:
+        return set_goals(run).quotas
+    return goals.team_quotas(run.market, own_goals(run), reps(run), run.settings)
+
+
 def write_goals(run: Run) -> pd.DataFrame:
-    """Write `decisions/goal.csv`."""
-    return run.write("decisions/goal", set_goals(run).table)
+    """Write `decisions/goal.csv` of the run and of every overlay: each coin where it is credited."""
+    for one in overlay_runs(run).values():
+        one.write("decisions/goal", own_goals(one))
+    return run.write("decisions/goal", own_goals(run))
 
 
 # ---------------------------------------------------------------------------- 06 plan, 07 review
@@ -1106,10 +1139,13 @@ def _write_missing(run: Run) -> None:
     for decision, write in DECISIONS.items():
         name = f"decisions/{decision}"
         if not _there(run, name):
-            if run.has(name):
-                run.write(name, run.read(name))
-            else:
+            if not run.has(name):
                 write(run)
+                continue
+            for one in (run, *overlay_runs(run).values()):
+                for file in (name, *BESIDE.get(decision, ())):
+                    if one.holds(file):
+                        one.write(file, one.read(file))
 
 
 def check_run(run: Run) -> pd.DataFrame:
@@ -1125,7 +1161,9 @@ def check_run(run: Run) -> pd.DataFrame:
     label = label.reindex(run.market.units.index)
     found = drawing.checks(run.market, unit_measures(run), label, rules(run))
     rolled = region_checks(run, read_table(run.folder, "region")) if _there(run, "region") else []
-    return require([*found, *rolled, *overlay_checks(run), *plan.check_plan(tables)])
+    teams_ = [one.folder for one in overlay_runs(run).values()]
+    elsewhere = sum(int(read_table(f, "decisions/goal")["amount"].sum()) for f in teams_)
+    return require([*found, *rolled, *overlay_checks(run), *plan.check_plan(tables, elsewhere)])
 
 
 def _there(run: Run, name: str) -> bool:
@@ -1157,6 +1195,8 @@ def write_moves(run: Run) -> pd.DataFrame:
     return run.write("decisions/moves", hand_over(run))
 
 
+# What is written with a decision.
+BESIDE = {"territory": ("scorecard", "scorecard_present", "region"), "rep": ("accounts",)}
 DECISIONS = {
     "segment": write_segments,
     "territory": write_territories,

@@ -908,6 +908,9 @@ def _team_table(run: Run) -> Shown:
     return table(rows, run.words, kinds)
 
 
+REGION = {"workload_h": "hours", "workload_h_index": "percent", "revenue": "money0"}
+
+
 def region_table(run: Run) -> Shown | Sentence:
     """Show every region with its manager, its territories and what they hold."""
     rows = steps.regions(run)
@@ -922,9 +925,10 @@ def region_table(run: Run) -> Shown | Sentence:
         workload_h=("workload_h", "sum"),
         revenue=("revenue", "sum"),
     )
+    by["workload_h_index"] = by["workload_h"] / by["workload_h"].mean()
     by["manager"] = by["rep_id"].map(names).fillna(run.words.label("VACANT"))
     kinds = {"region": "text", "manager": "text", "territories": "text", "accounts": "number"}
-    return table(by, run.words, kinds | {"workload_h": "hours", "revenue": "money0"})
+    return table(by, run.words, kinds | REGION)
 
 
 def fairness_chart(run: Run) -> go.Figure | Sentence:
@@ -961,6 +965,7 @@ def channel_table(run: Run) -> Shown:
         "indirect": "money0",
         "hybrid": "money0",
         "breakeven": "money0",
+        "safety": "percent",
         "flips": "text",
         "reason": "label",
     }

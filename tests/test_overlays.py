@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terrlib import plan, steps, tables, tell
-from terrlib.decisions import overlays
+from terrlib.decisions import goals, overlays
 from terrlib.decisions.channels import choose_channels, selling_partner
 from terrlib.decisions.territories import draw
 from terrlib.errors import DataError, InfeasibleError, PlanError, SettingsError
@@ -505,3 +505,63 @@ def test_a_manager_who_is_gone_leads_nothing_and_costs_nothing(tmp_path, monkeyp
     run = open_run(str(tmp_path / "s.yml"))
     assert steps.regions(run).empty
     assert "M1" not in {rep for team in steps.teams(run) for rep in team.rep["rep_id"]}
+
+
+# ---------------------------------------------------------------------------- goals
+
+
+def test_every_coin_of_the_goal_is_asked_of_one_team(tmp_path, monkeypatch):
+    run = run_of(tmp_path, monkeypatch, goals={"total": 1000.01, "over_assignment": 0.05})
+    steps.write_plan(run)
+    own = read_table(run.folder, "decisions/goal")
+    key = read_table(run.folder / "overlays" / "key", "decisions/goal")
+    assert own["amount"].sum() + key["amount"].sum() == 1000_01
+    assert key["amount"].sum() > 0 and set(key["territory"]) == {"K1"}
+    # The hotels are credited with nothing, so they are asked for nothing.
+    assert read_table(run.folder / "overlays" / "hotels", "decisions/goal").empty
+    line = read_table(run.folder, "plan/timeline")
+    assert line["target"].sum() == 1000_01  # by place, whoever sells
+    asked_of = {name: steps.quotas(one) for name, one in steps.overlay_runs(run).items()}
+    assert asked_of["key"]["rep_id"].tolist() == ["K1"] and asked_of["hotels"].empty
+    assert asked_of["key"]["amount"].sum() == round(key["amount"].sum() * 1.05)
+    assert steps.quotas(run)["amount"].sum() == round(own["amount"].sum() * 1.05)
+    # A goal that is asked twice is seen by the gate.
+    path = run.folder / "overlays" / "key" / "decisions" / "goal.csv"
+    rows = pd.read_csv(path)
+    rows["amount"] += 1
+    rows.to_csv(path, index=False)
+    with pytest.raises(PlanError, match="goals_in_timeline"):
+        steps.check_run(run)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_goals_are_credited_to_the_coin_quarter_by_quarter(data):
+    n = data.draw(st.integers(1, 6))
+    ids = [f"A{i}" for i in range(n)]
+    numbers = st.lists(st.floats(0, 1e6), min_size=n, max_size=n)
+    facts = pd.DataFrame({"ev": data.draw(numbers), "white_space": data.draw(numbers)}, index=ids)
+    places = data.draw(st.lists(st.sampled_from(["T1", "T2"]), min_size=n, max_size=n))
+    label = pd.Series(places, index=ids)
+    team = data.draw(st.lists(st.sampled_from(["field", "key", "partner"]), min_size=n, max_size=n))
+    teams = pd.DataFrame({"team": team, "territory": label}, index=ids)
+    teams["territory"] = teams["territory"].where(teams["team"] != "key", "K1")
+    table = pd.DataFrame(
+        [(t, q, data.draw(st.integers(0, 10**9))) for t in ("T1", "T2") for q in ("Q1", "Q2")],
+        columns=["territory", "quarter", "amount"],
+    )
+    found = goals.by_credit(table, facts, label, {"T1": 0.5, "T2": 0.2}, teams)
+    for quarter in ("Q1", "Q2"):
+        sums = [rows.loc[rows["quarter"] == quarter, "amount"].sum() for rows in (table, found)]
+        assert sums[0] == sums[1]
+    assert (found["amount"] >= 0).all()
+    assert set(found.loc[found["team"] == "field", "territory"]) == {"T1", "T2"}
+
+
+def test_a_draft_that_starts_from_a_finished_plan_has_its_overlays(tmp_path, monkeypatch):
+    run = run_of(tmp_path, monkeypatch)
+    steps.write_plan(run)
+    run.folder.rename(run.folder.parent / "T-2026Q4")
+    again = open_run("T-2026Q4")
+    assert steps.write_plan(again)["ok"].all()
+    assert (again.folder / "overlays" / "key" / "decisions" / "goal.csv").is_file()

@@ -23,14 +23,13 @@ from terrlib.errors import DataError, InfeasibleError, SettingsError
 from terrlib.inputs import units as shaping
 from terrlib.inputs.load import MANAGER, overlay_reps
 from terrlib.inputs.market import VACANT, Market
-from terrlib.inputs.settings import FIELD, Change, Overlay, Regions, Settings
+from terrlib.inputs.settings import FIELD, PARTNER, Change, Overlay, Regions, Settings
 from terrlib.measures.facts import MEASURES
 from terrlib.measures.geometry import great_circle_km, road_km
 from terrlib.measures.scorecard import territory_shapes
 from terrlib.solve.assign import EMPTY, assign
 
 PRECEDENCE = ("named", "volume", "segment", "geography")
-PARTNER = "partner"
 NAMED_CLASS = "A"  # accounts that stay with our own reps beside a partner
 TRAITS = ("segment", "size_class", "abc", "tier", "class", "status", "industry", "area_id")
 PLACES = ("town", "region", "postal_code", "language")

@@ -47,6 +47,7 @@ Positive = Annotated[float, Field(gt=0)]
 Tolerance = Annotated[float, Field(gt=0, lt=1)]
 Measure = Literal["workload_h", "potential", "revenue", "count"]
 FIELD = "field"  # the run's own territories, beside its overlays
+PARTNER = "partner"  # what a contract leaves to a partner
 Limits = tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]]
 
 
@@ -471,6 +472,10 @@ class Settings(_Strict):
             raise ValueError(
                 f"overlays.{FIELD}: that is what the run's own territories are called; "
                 "put what you ask of them under territories"
+            )
+        if PARTNER in asked:
+            raise ValueError(
+                f"overlays.{PARTNER}: that is what is left to partners called; choose another name"
             )
         return asked
 

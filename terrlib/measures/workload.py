@@ -36,11 +36,19 @@ def workdays(year: int, country: str) -> int:
     days = [first + datetime.timedelta(n) for n in range(366)]
     weekdays = sum(d.year == year and d.weekday() < SATURDAY for d in days)
     last = SATURDAY if country == "PL" else SATURDAY - 1
-    try:
-        free = holidays.country_holidays(country, years=year)
-    except NotImplementedError:
-        free = {}
+    free = holidays.country_holidays(country, years=year) if has_calendar(country) else {}
     return weekdays - sum(d.weekday() <= last for d in free)
+
+
+def has_calendar(country: str) -> bool:
+    """Tell whether the holidays of a country are known; where not, none are counted.
+
+    Examples
+    --------
+    >>> has_calendar("PL"), has_calendar("XX")
+    (True, False)
+    """
+    return country in holidays.list_supported_countries()
 
 
 def field_days(settings: Settings, year: int, country: str) -> float:
