@@ -142,6 +142,26 @@ def test_an_overlay_that_is_credited_with_nothing_changes_nothing_in_the_field()
     assert overlays.counted(facts, overlays.credit(market, facts, wanted)).equals(facts)
 
 
+def test_who_bought_a_product_line_of_late_may_have_a_team():
+    sold = [
+        {"account_id": a, "date": day, "amount": 1.0, "product_line": line}
+        for a, day, line in (
+            ("A-a", "2026-05-01", "tools"),
+            ("A-a", "2026-06-01", "tools"),
+            ("A-b", "2026-05-01", "paper"),
+            ("A-c", "2024-05-01", "tools"),  # too long ago
+        )
+    ]
+    market = line_market([9.0, 1.0, 5.0], sales=sold)
+    market.sales["date"] = pd.to_datetime(market.sales["date"])
+    facts = facts_of(market)
+    team = overlays.Overlay(by="segment", who={"product_line": ["tools"]})
+    assert overlays.scope(market, facts, "tools", team).tolist() == ["A-a"]
+    wrong = overlays.Overlay(who={"product_line": ["toolz"]})
+    with pytest.raises(SettingsError, match="did you mean 'tools'"):
+        overlays.scope(market, facts, "tools", wrong)
+
+
 @pytest.mark.parametrize(
     ("who", "said"),
     [

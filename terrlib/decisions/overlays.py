@@ -32,6 +32,7 @@ from terrlib.solve.assign import EMPTY, assign
 PRECEDENCE = ("named", "volume", "segment", "geography")
 NAMED_CLASS = "A"  # accounts that stay with our own reps beside a partner
 TRAITS = ("segment", "size_class", "abc", "tier", "class", "status", "industry", "area_id")
+PRODUCT = "product_line"  # bought in the last 12 months
 PLACES = ("town", "region", "postal_code", "language")
 # What belongs to each measure of an account.
 PARTS = {
@@ -105,13 +106,23 @@ def _fitting(
     where = f"overlays.{name}.who"
     known = {c: facts[c] for c in TRAITS if c in facts}
     known |= {c: market.accounts[c].reindex(facts.index) for c in PLACES if c in market.accounts}
-    _known(where, list(who), list(known), "column")
-    fits = pd.Series(data=True, index=facts.index)
+    if PRODUCT in who:
+        known[PRODUCT] = _bought(market)
+    _known(where, list(who), [*known, PRODUCT], "column")
+    found = facts.index
     for column, values in who.items():
         texts = known[column].astype(str)
         _known(f"{where}.{column}", values, sorted(set(texts) - {""}), "value")
-        fits &= texts.isin(values)
-    return facts.index[fits]
+        found = found[found.isin(texts.index[texts.isin(values)])]
+    return found
+
+
+def _bought(market: Market) -> pd.Series:
+    """Product lines of the last 12 months: account_id, as often as it bought, -> product line."""
+    sales = market.sales
+    if len(sales) and market.as_of is not None:
+        sales = sales[sales["date"] > market.as_of - pd.DateOffset(years=1)]
+    return sales.set_index("account_id")["product_line"].fillna("")
 
 
 def _known(where: str, asked: list[str], there: list[str], what: str) -> None:

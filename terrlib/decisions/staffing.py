@@ -102,7 +102,8 @@ def assign_reps(
     -----
     minimise the sum of the costs of pairs and of vacancies, each territory with one rep or vacant.
     Where each rep holds one territory at most this is the assignment problem; else a rep's hours
-    join the model, and HiGHS solves it to the proof. A territory is vacant only where no admissible
+    join the model, and HiGHS solves it to the proof; hours that do not fit are priced for each territory
+    by itself. A territory is vacant only where no admissible
     assignment fills more of them.
     """
     names = sorted(territory.unique())

@@ -272,7 +272,8 @@ class Overlay(_Strict):
         What is drawn: the run's own units (geography), industry and size (segment), steps down the
         accounts by revenue (volume), or each account by itself, wherever it is (named).
     who
-        Whom it serves: ids of accounts, or column -> value or values, all of which have to fit.
+        Whom it serves: ids of accounts, or column -> value or values, all of which have to fit;
+        product_line is what was bought in the last 12 months.
         Empty: the table named_accounts where `by` is named, else everybody.
     count, balance
         As of `territories`.

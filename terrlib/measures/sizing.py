@@ -15,6 +15,7 @@ from terrlib.measures.workload import (
     as_recorded,
     capacity_h,
     field_days,
+    own_ways,
     yearly_cost,
 )
 
@@ -188,12 +189,13 @@ def _reps_for_hours(
     """Reps whose hours are as many as the market needs when so many travel."""
     homes = market.reps[["home_lat", "home_lon"]]
     days = field_days(settings, planning_year(market), market.country)
-    table = facts[["class"]].join(market.accounts[PLACE])
+    table = facts[["class", "unit_id"]].join(market.accounts[PLACE])
+    ways = own_ways(market.travel, market.reps.index, settings.workload)
     settings = as_recorded(market, facts["class"], settings)
     n = reps or 1.0
     for _ in range(ROUNDS if reps else 1):
         closer = float(np.sqrt(reps / n)) if reps else 1.0
-        hours_of = account_workload(table, homes, settings, days, closer)["workload_h"]
+        hours_of = account_workload(table, homes, settings, days, closer, ways)["workload_h"]
         need = hours_of[facts["workload_h"] > 0].sum()  # the others' work is done by somebody else
         n = max(float(need) / hours, 1e-9)
     return n

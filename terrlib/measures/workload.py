@@ -145,6 +145,7 @@ def account_workload(
     settings: Settings,
     days: float,
     closer: float = 1.0,
+    ways: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Build up the hours a year of every account from visits, calls and travel.
 
@@ -164,6 +165,9 @@ def account_workload(
         Field days of a rep, see `field_days`.
     closer
         What ways from home are multiplied by: below 1 with more reps than today.
+    ways
+        unit_id -> km, hours from the nearest home as the user gives them, see `own_ways`: taken
+        instead where known; `accounts` then has unit_id.
 
     Returns
     -------
@@ -186,9 +190,16 @@ def account_workload(
     if len(homes):
         from_home = closer * nearest_km(stops[["lat", "lon"]], homes)
     hop = local_hop_km(stops[["x_km", "y_km"]].to_numpy(float), stops["visits"].to_numpy(), days)
+    out = road_km(from_home, w)
+    out_h = drive_h(out, w)
+    if ways is not None and len(ways):
+        unit = accounts.groupby("site_id")["unit_id"].first().reindex(stops.index)
+        km, given_h = closer * ways.reindex(unit).to_numpy(float).T
+        out = np.where(np.isnan(km), out, km)
+        out_h = np.where(np.isnan(given_h), drive_h(out, w), given_h)
     shared = stops["visits"] / visits.groupby(accounts["site_id"]).sum().clip(1e-9)
     km, travel = (
-        visits * accounts["site_id"].map(shared * each) for each in visit_travel(from_home, hop, w)
+        visits * accounts["site_id"].map(shared * each) for each in tour_share(out, out_h, hop, w)
     )
     visit_h = visits * (mine["visit_min"] + mine["prep_min"]) / 60
     call_h = mine["calls"] * mine["call_min"] / 60
@@ -202,6 +213,37 @@ def account_workload(
             "workload_h": visit_h + call_h + travel,
         }
     )
+
+
+def own_ways(travel: pd.DataFrame, reps: pd.Index, w: Workload) -> pd.DataFrame:
+    """Take from the user's matrix the way to every unit from the rep who is there soonest.
+
+    Parameters
+    ----------
+    travel
+        unit_id, to (rows to a rep count), km, minutes: one way by road; one of the two may be blank.
+    reps
+        rep_id.
+    w
+        Speeds, for hours where only km are given.
+
+    Returns
+    -------
+    DataFrame, indexed by unit_id
+        km (NaN where only minutes are given), hours
+
+    Examples
+    --------
+    >>> rows = {"unit_id": "u", "to": ["R1", "R2"], "km": [35.0, 10.0], "minutes": [20.0, 30.0]}
+    >>> own_ways(pd.DataFrame(rows), pd.Index(["R1", "R2"]), Workload()).round(2).loc["u"].tolist()
+    [35.0, 0.33]
+    """
+    rows = travel[travel["to"].isin(reps)]
+    km, minutes = rows["km"].astype(float), rows["minutes"].astype(float)
+    hours = (minutes / 60).fillna(pd.Series(drive_h(km.to_numpy(), w), km.index))
+    found = pd.DataFrame({"unit_id": rows["unit_id"], "km": km, "hours": hours})
+    found = found.sort_values(["unit_id", "hours", "km"], kind="stable")
+    return found.drop_duplicates("unit_id").set_index("unit_id")
 
 
 def as_stops(accounts: pd.DataFrame, visits: pd.Series) -> pd.DataFrame:
