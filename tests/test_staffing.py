@@ -288,6 +288,38 @@ def test_the_model_with_hours_is_as_good_as_trying_everything(rows, data):
     assert total == pytest.approx(best)
 
 
+SIDES = st.integers(1, 7)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SIDES, SIDES, st.integers(0, 2**32 - 1))
+def test_up_to_seven_by_seven_nothing_is_cheaper_and_a_lock_never_saves(n, m, seed):
+    """Every way is tried, column by column (a set of taken columns is all that matters of the past)."""
+    rng = np.random.default_rng(seed)
+    cost, empty = rng.integers(0, 40, (n, m)).astype(float), rng.integers(20, 60, n).astype(float)
+    forbidden = rng.random((n, m)) < 0.2
+    least = {0: 0.0}
+    for i in range(n):
+        after = {}
+        for taken, spent in least.items():
+            ways = [(taken, spent + empty[i])]
+            ways += [
+                (taken | 1 << j, spent + cost[i, j])
+                for j in range(m)
+                if not taken >> j & 1 and not forbidden[i, j]
+            ]
+            for key, total in ways:
+                after[key] = min(total, after.get(key, np.inf))
+        least = after
+    _, total = assign(cost, forbidden, empty)
+    assert total == pytest.approx(min(least.values()))
+    locked = forbidden.copy()
+    i, j = rng.integers(n), rng.integers(m)
+    locked[i], locked[:, j] = True, True
+    locked[i, j] = forbidden[i, j]
+    assert assign(cost, locked, empty)[1] >= total - 1e-9
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(st.integers(0, 50), min_size=5, max_size=5), min_size=5, max_size=5))
 def test_one_each_is_the_same_by_both_models(rows):
