@@ -83,6 +83,10 @@ class Run:
         """Tell whether a file of this run, like `decisions/territory`, is there with rows."""
         return any(_rows(root / f"{table}.csv") for root in self._roots())
 
+    def holds(self, table: str) -> bool:
+        """Tell whether a file of this run is there, with rows or without."""
+        return any((root / f"{table}.csv").is_file() for root in self._roots())
+
     def read(self, table: str) -> pd.DataFrame:
         """Read a file of this run; money comes as whole minor units, ids as text.
 

@@ -914,6 +914,9 @@ def _team_table(run: Run) -> Shown:
     return table(rows, run.words, kinds)
 
 
+REGION = {"workload_h": "hours", "workload_h_index": "percent", "revenue": "money0"}
+
+
 def region_table(run: Run) -> Shown | Sentence:
     """Show every region with its manager, its territories and what they hold."""
     rows = steps.regions(run)
@@ -928,9 +931,10 @@ def region_table(run: Run) -> Shown | Sentence:
         workload_h=("workload_h", "sum"),
         revenue=("revenue", "sum"),
     )
+    by["workload_h_index"] = by["workload_h"] / by["workload_h"].mean()
     by["manager"] = by["rep_id"].map(names).fillna(run.words.label("VACANT"))
     kinds = {"region": "text", "manager": "text", "territories": "text", "accounts": "number"}
-    return table(by, run.words, kinds | {"workload_h": "hours", "revenue": "money0"})
+    return table(by, run.words, kinds | REGION)
 
 
 def fairness_chart(run: Run) -> go.Figure | Sentence:
@@ -967,19 +971,20 @@ def channel_table(run: Run) -> Shown:
         "indirect": "money0",
         "hybrid": "money0",
         "breakeven": "money0",
+        "safety": "percent",
         "flips": "text",
         "reason": "label",
     }
     rows = steps.choose_channels(run)
-    flips = zip(rows["flips_by"], rows["flips_at"], strict=True)
-    rows["flips"] = [
-        run.words.say(f"channels.flips_{by}", at=at) if by else "–" for by, at in flips
+    flips = [
+        run.words.say(f"channels.flips_{by}", at=at) if by else "–"
+        for by, at in zip(rows["flips_by"], rows["flips_at"], strict=True)
     ]
     names = (
         run.market.distributors["name"] if len(run.market.distributors) else pd.Series(dtype=str)
     )
-    rows = rows.assign(partner=rows["distributor_id"].map(names).fillna(""))
-    return table(rows, run.words, kinds)
+    partner = rows["distributor_id"].map(names).fillna("")
+    return table(rows.assign(partner=partner, flips=flips), run.words, kinds)
 
 
 def handover_table(run: Run) -> Shown:
@@ -1076,7 +1081,7 @@ def staff_map(run: Run) -> folium.Map:
     if not len(reps):
         return maps.territory_map(shapes, run.words)
     lines = spider(run) if run.market.places else None
-    homes = reps.loc[~away(run.market), ["name", "home_lat", "home_lon"]]
+    homes = reps.loc[~away(run.market, reps), ["name", "home_lat", "home_lon"]]
     return maps.territory_map(shapes, run.words, homes, lines)
 
 

@@ -6,16 +6,21 @@ import pandas as pd
 
 from terrlib import steps
 from terrlib.decisions.backtest import FEWEST_ORIGINS
+from terrlib.decisions.channels import CONTRACT
 from terrlib.decisions.goals import COVER, reconciliation
+from terrlib.decisions.overlays import managers
 from terrlib.decisions.spending import AS_GOOD, WITHIN, hours_bind, steepness
-from terrlib.decisions.staffing import VACANT
+from terrlib.decisions.staffing import VACANT, away
 from terrlib.decisions.targeting import CERTAIN, SOUGHT
 from terrlib.decisions.territories import Design
-from terrlib.inputs.settings import TABLES
+from terrlib.inputs.settings import PARTNER, TABLES
 from terrlib.measures import customers
+from terrlib.measures.facts import planning_year
 from terrlib.measures.fairness import BAND, ENVY, by_group, spread
 from terrlib.measures.fitting import FEWEST_LEADS, FEWEST_ROWS
 from terrlib.measures.response import FITTED, JUDGED, MECHANICAL
+from terrlib.measures.workload import field_days, has_calendar, workdays, yearly_cost
+from terrlib.plan import MANAGEMENT
 from terrlib.review import Review
 from terrlib.runs import Run
 from terrlib.show import briefs
@@ -408,6 +413,19 @@ def workload(run: Run) -> Sentence:
     capacity = steps.capacity(run)
     say = run.words.say
     said = [say("workload.total", hours=hours, capacity=capacity, reps=hours / capacity)]
+    w, country, year = run.settings.workload, run.market.country, planning_year(run.market)
+    said.append(
+        say(
+            "workload.capacity" if has_calendar(country) else "workload.no_calendar",
+            days=field_days(run.settings, year, country),
+            workdays=workdays(year, country),
+            year=str(year),
+            day=w.hours_per_day,
+            admin=w.admin_share,
+            country=country,
+        )
+    )
+    said.append(say("workload.classes"))
     elsewhere = float(steps.account_facts(run)["workload_h"].sum()) - hours
     if elsewhere > 0.5:  # noqa: PLR2004
         said.append(say("workload.elsewhere", hours=elsewhere))
@@ -612,6 +630,14 @@ def staffing(run: Run) -> Sentence:
     say, found, moves = run.words.say, steps.assign_reps(run), steps.hand_over(run)
     vacant = found.rep.loc[found.rep["rep_id"] == VACANT, "territory"]
     said = [say("staffing.done", n=len(found.rep) - len(vacant), vacant=len(vacant))]
+    there = run.market.reps[~away(run.market, run.market.reps)]
+    most = int(there["max_territories"].astype(float).fillna(1.0).sum())
+    if len(vacant) and most < len(found.rep):
+        said.append(say("staffing.short", reps=len(there), most=most, n=len(found.rep)))
+    spare = there.index[~there.index.isin(found.rep["rep_id"])]
+    if len(spare):
+        names = ", ".join(there.loc[spare, "name"].astype(str))
+        said.append(say("staffing.spare", n=len(spare), names=names))
     only = found.load.loc[
         found.load["regret"].isna() & (found.load["rep_id"] != VACANT), "territory"
     ]
@@ -648,6 +674,7 @@ def rep_fairness(run: Run) -> Sentence:
             if len(rows):
                 now = spread(rows[measure])
                 some = {"near": int(now["near"]), "of": len(rows), "band": BAND}
+                some["gini"] = now["gini"]
                 if now["ratio"] == float("inf"):
                     nothing = int((rows[measure] <= 0).sum())
                     parts.append(say(f"fair.{when}_none", **some, n=nothing))
@@ -697,6 +724,8 @@ def overlays(run: Run) -> Sentence:
         empty = int((steps.reps(team)["rep_id"] == VACANT).sum())
         if empty:
             said.append(say("overlays.vacant", name=named, n=empty))
+    if teams:
+        said.append(say("overlays.hours"))
     left = steps.account_facts(run).loc[steps.left_to_partners(run).index]
     if len(left):
         said.append(
@@ -722,6 +751,10 @@ def regions(run: Run) -> Sentence:
         lead = {"manager": str(names[first])} if first in names.index else {}
         key = "regions.region" if lead else "regions.nobody"
         said.append(say(key, region=str(region), territories=len(mine), **lead))
+    lead = managers(run.market)
+    if len(lead):
+        cost = float(yearly_cost(lead, run.settings).sum())
+        said.append(say("regions.cost", cost=cost, line=run.words.label(MANAGEMENT)))
     return _join(say("regions.made", n=rows["region"].nunique()), *said)
 
 
@@ -759,9 +792,26 @@ def channels(run: Run) -> Sentence:
     chosen = steps.choose_channels(run)
     ours = int((chosen["channel"] == "direct").sum())
     names = chosen.loc[chosen["channel"] != "direct", "territory"]
-    return run.words.say(
-        "channels.split", direct=ours, partner=len(names), names=", ".join(names) or "—"
-    )
+    said = [
+        run.words.say(
+            "channels.split", direct=ours, partner=len(names), names=", ".join(names) or "—"
+        )
+    ]
+    for key, reason in (("contract", CONTRACT), ("hybrid", "hybrid_pays_more")):
+        some = chosen.loc[chosen["reason"] == reason, "territory"]
+        if len(some):
+            sold = steps.sold_by(run)
+            here = steps.account_facts(run)["unit_id"].map(steps.territories(run).territory)
+            theirs = sold[here.isin(some)] != ""
+            said.append(
+                run.words.say(
+                    f"channels.{key}",
+                    names=", ".join(some),
+                    partner=int(theirs.sum()),
+                    ours=int((~theirs).sum()),
+                )
+            )
+    return _join(*said)
 
 
 def handover(run: Run) -> Sentence:
@@ -1054,12 +1104,33 @@ def goals(run: Run) -> Sentence:
             n=int((found.parts["capped"] != "none").sum()),
         )
     )
+    said += _credited(run)
     if seen["chance"] < UNSUPPORTED:
         said.append(_levers(run))
     short = found.quotas.loc[found.quotas["rep_id"] == COVER, "amount"].sum()
     if short:
         said.append(say("goals.cover", short=int(short) / 100))
     return _join(*said)
+
+
+def _credited(run: Run) -> list[Sentence]:
+    """Say what part of the goal overlays and partners are asked for."""
+    say, rows = run.words.say, steps.set_goals(run).credited
+    by, said = rows.groupby("team")["amount"].sum() / 100, []
+    for name, one in steps.overlay_runs(run).items():
+        if by.get(name, 0.0) > 0:
+            asked = steps.quotas(one)
+            people = one.market.reps["name"] if len(one.market.reps) else {}
+            each = [
+                f"{people.get(r.rep_id, run.words.label(r.rep_id))} ({r.territory}) "
+                + run.words.write(r.amount / 100, "money0")
+                for r in asked.itertuples(index=False)
+            ]
+            team = overlay_name(run, name)
+            said.append(say("goals.team", name=team, total=float(by[name]), each="; ".join(each)))
+    if by.get(PARTNER, 0.0) > 0:
+        said.append(say("goals.partner", total=float(by[PARTNER])))
+    return said
 
 
 def _levers(run: Run) -> Sentence:

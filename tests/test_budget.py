@@ -354,7 +354,7 @@ def invented(market, value=20_000.0):
         ev=100.0,
         white_space=value,
         workload_h=10.0,
-        travel_h=1.0,
+        travel_km=60.0,
     )
     units = market.units.index
     half = np.where(np.arange(len(units)) < len(units) / 2, "T1", "T2")
@@ -484,7 +484,8 @@ def test_with_a_hurdle_money_that_earns_too_little_is_left_and_named(tmp_path):
     # The second wave spends nothing in the first quarter.
     early = money[(money["quarter"] == "2026Q4") & (money["category"] == "marketing")]
     assert early["amount"].sum() == early.loc[early["territory"] == "T2", "amount"].sum()
-    result = plan.area_results(facts, territory, sold, money, reached, market, asked())
+    ours = pd.Series("", index=facts.index)
+    result = plan.area_results(facts, territory, ours, money, reached, market, asked())
     assert (result["result"] == result["now"] + result["new"] - result["cost"]).all()
     assert result["cost"].sum() == 200_000 - spent.unallocated
     rows = write_table(tmp_path, "plan/reach", reached)

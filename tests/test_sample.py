@@ -1,6 +1,10 @@
 """The sample is shaped like real data, its faults are there, and its truth can be recovered."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import geopandas as gpd
@@ -121,6 +125,26 @@ def test_it_is_small_and_written_as_promised():
         assert b"\r" not in path.read_bytes() and path.read_text(encoding="utf-8").endswith("\n")
     readme = (SAMPLE / "README.md").read_text(encoding="utf-8")
     assert all(word in readme for word in ("GeoNames", "CC BY 4.0", "Natural Earth", "przybl."))
+
+
+def test_the_script_makes_every_file_of_it_again_byte_for_byte(tmp_path):
+    """Some nine seconds on a quiet machine, half of them npm's."""
+    if not shutil.which("npm"):
+        pytest.skip("npm is not there, which the script fetches places by")
+    once = {"npm_config_fetch_retries": "0", "npm_config_fetch_timeout": "20000"}
+    made = subprocess.run(
+        [sys.executable, ROOT / "data/make_sample.py", tmp_path],
+        env=os.environ | once, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if made.returncode and "npm install" in made.stderr:
+        pytest.skip("npm could not fetch the places")
+    assert made.returncode == 0, made.stderr
+    by_hand = {"README.md", "settings.yml"}
+    for there, again in ((SAMPLE, tmp_path), (TRUTH, tmp_path / "truth")):
+        files = {p.name for p in there.iterdir() if p.is_file()} - by_hand
+        assert files == {p.name for p in again.iterdir() if p.is_file()}
+        for name in files:
+            assert (there / name).read_bytes() == (again / name).read_bytes(), name
 
 
 def test_there_are_380_areas_of_one_piece_that_tile_the_country(market):

@@ -18,24 +18,25 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from terrlib.decisions.staffing import away
 from terrlib.errors import DataError, InfeasibleError, SettingsError
 from terrlib.inputs import units as shaping
 from terrlib.inputs.load import MANAGER, overlay_reps
 from terrlib.inputs.market import VACANT, Market
-from terrlib.inputs.settings import FIELD, Change, Overlay, Regions, Settings
+from terrlib.inputs.settings import FIELD, PARTNER, Change, Overlay, Regions, Settings
 from terrlib.measures.facts import MEASURES
 from terrlib.measures.geometry import great_circle_km, road_km
 from terrlib.measures.scorecard import territory_shapes
 from terrlib.solve.assign import EMPTY, assign
 
 PRECEDENCE = ("named", "volume", "segment", "geography")
-PARTNER = "partner"
 NAMED_CLASS = "A"  # accounts that stay with our own reps beside a partner
 TRAITS = ("segment", "size_class", "abc", "tier", "class", "status", "industry", "area_id")
+PRODUCT = "product_line"  # bought in the last 12 months
 PLACES = ("town", "region", "postal_code", "language")
 # What belongs to each measure of an account.
 PARTS = {
-    "workload_h": ["visits", "visit_h", "call_h", "travel_h", "workload_h"],
+    "workload_h": ["visits", "travel_km", "visit_h", "call_h", "travel_h", "workload_h"],
     "potential": ["potential", "potential_low", "potential_high", "white_space", "ev", "pipeline"],
     "revenue": ["revenue"],
     "count": ["count"],
@@ -105,13 +106,23 @@ def _fitting(
     where = f"overlays.{name}.who"
     known = {c: facts[c] for c in TRAITS if c in facts}
     known |= {c: market.accounts[c].reindex(facts.index) for c in PLACES if c in market.accounts}
-    _known(where, list(who), list(known), "column")
-    fits = pd.Series(data=True, index=facts.index)
+    if PRODUCT in who:
+        known[PRODUCT] = _bought(market)
+    _known(where, list(who), [*known, PRODUCT], "column")
+    found = facts.index
     for column, values in who.items():
         texts = known[column].astype(str)
         _known(f"{where}.{column}", values, sorted(set(texts) - {""}), "value")
-        fits &= texts.isin(values)
-    return facts.index[fits]
+        found = found[found.isin(texts.index[texts.isin(values)])]
+    return found
+
+
+def _bought(market: Market) -> pd.Series:
+    """Product lines of the last 12 months: account_id, as often as it bought, -> product line."""
+    sales = market.sales
+    if len(sales) and market.as_of is not None:
+        sales = sales[sales["date"] > market.as_of - pd.DateOffset(years=1)]
+    return sales.set_index("account_id")["product_line"].fillna("")
 
 
 def _known(where: str, asked: list[str], there: list[str], what: str) -> None:
@@ -327,10 +338,10 @@ def overlay_settings(settings: Settings, name: str) -> Settings:
 # ---------------------------------------------------------------------------- regions
 
 
-def managers(market: Market) -> pd.DataFrame:
-    """Those who lead regions: reps with the role manager."""
+def managers(market: Market, role: str = MANAGER) -> pd.DataFrame:
+    """Those who lead regions, or partners (`CHANNEL_MANAGER`), in the quarter planned for."""
     reps = market.specialists
-    return reps[reps["role"] == MANAGER] if len(reps) else reps
+    return reps[(reps["role"] == role) & ~away(market, reps)] if len(reps) else reps
 
 
 def region_market(market: Market, territory: pd.Series, measures: pd.DataFrame) -> Market:

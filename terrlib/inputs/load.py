@@ -23,6 +23,7 @@ from terrlib.inputs.values import fold
 UNDATED = "undated"
 PLACES = ("accounts", "areas", "grid")
 MANAGER = "manager"  # leads a region and holds no territory
+CHANNEL_MANAGER = "channel_manager"  # leads partners and holds none either
 SIZE_CLASSES = tuple(name for _, name in units.SIZES)
 
 
@@ -498,7 +499,7 @@ def _reps(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_overlay(reps: pd.DataFrame, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Part the reps of the run's own territories from those of overlays and from managers."""
+    """Part the reps of the run's own territories from those of overlays and from who leads others."""
     taken: dict[str, str] = {}
     for name, asked in settings.overlays.items():
         for one in overlay_reps(reps, asked):
@@ -515,7 +516,7 @@ def _by_overlay(reps: pd.DataFrame, settings: Settings) -> tuple[pd.DataFrame, p
             taken[one] = name
     # Somebody with that title and no region is a rep like others.
     leads = (reps["role"] == MANAGER) & ((reps["region"] != "") | bool(settings.regions.count))
-    apart = reps.index.isin(list(taken)) | leads
+    apart = reps.index.isin(list(taken)) | leads | (reps["role"] == CHANNEL_MANAGER)
     return reps[~apart], reps[apart]
 
 

@@ -47,6 +47,7 @@ Positive = Annotated[float, Field(gt=0)]
 Tolerance = Annotated[float, Field(gt=0, lt=1)]
 Measure = Literal["workload_h", "potential", "revenue", "count"]
 FIELD = "field"  # the run's own territories, beside its overlays
+PARTNER = "partner"  # what a contract leaves to a partner
 Limits = tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]]
 
 
@@ -271,7 +272,8 @@ class Overlay(_Strict):
         What is drawn: the run's own units (geography), industry and size (segment), steps down the
         accounts by revenue (volume), or each account by itself, wherever it is (named).
     who
-        Whom it serves: ids of accounts, or column -> value or values, all of which have to fit.
+        Whom it serves: ids of accounts, or column -> value or values, all of which have to fit;
+        product_line is what was bought in the last 12 months.
         Empty: the table named_accounts where `by` is named, else everybody.
     count, balance
         As of `territories`.
@@ -471,6 +473,10 @@ class Settings(_Strict):
             raise ValueError(
                 f"overlays.{FIELD}: that is what the run's own territories are called; "
                 "put what you ask of them under territories"
+            )
+        if PARTNER in asked:
+            raise ValueError(
+                f"overlays.{PARTNER}: that is what is left to partners called; choose another name"
             )
         return asked
 

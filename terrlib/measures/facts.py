@@ -14,7 +14,7 @@ from terrlib.measures.customers import abc, size_class, tiers
 from terrlib.measures.ideal import Ideal, ideal_customers
 from terrlib.measures.potential import Potential, account_potential
 from terrlib.measures.winning import DAYS_PER_MONTH, assumed_chance, deals_a_year
-from terrlib.measures.workload import account_workload, as_recorded, field_days
+from terrlib.measures.workload import account_workload, as_recorded, field_days, own_ways
 
 PLACE = ["site_id", "lat", "lon", "x_km", "y_km"]
 MEASURES = ["workload_h", "potential", "revenue", "count"]
@@ -105,7 +105,7 @@ def account_facts(
         value        mean sales of the first year if a deal is won, not above white space  currency
         ev           expected contribution of new sales within a year, `wins_a_year` times
                      value times margin: its sales are never above white space     currency
-        visits, visit_h, call_h, travel_h, workload_h                              a year, hours
+        visits, travel_km; visit_h, call_h, travel_h, workload_h             a year, km; hours
         count        1
     """
     a = market.accounts
@@ -135,7 +135,9 @@ def account_facts(
     )
     days = field_days(settings, planning_year(market), market.country)
     done = as_recorded(market, facts["class"], settings)
-    hours = account_workload(facts, market.reps[["home_lat", "home_lon"]], done, days)
+    ways = own_ways(market.travel, market.reps.index, settings.workload)
+    homes = market.reps[["home_lat", "home_lon"]]
+    hours = account_workload(facts, homes, done, days, ways=ways)
     facts[hours.columns] = hours
     facts["count"] = 1.0
     return facts.drop(columns=["employees", *PLACE])

@@ -35,6 +35,7 @@ PROFIT = {
     "now": BLUE,
     "new": GREEN,
     "sales_people": ORANGE,
+    "management": "#edc948",
     "travel": "#9c755f",
     "marketing": RED,
     "partner_support": "#b07aa1",
