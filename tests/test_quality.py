@@ -683,7 +683,7 @@ ASKED = {
 
 CELLS = {
     **dict.fromkeys(("key", "text"), DIRTY),
-    **dict.fromkeys(("number", "money", "share"), ["", "0", "0.5", "-3.30", "1 234,57 zł", "lots"]),
+    **dict.fromkeys(("number", "money", "share"), ("", "0", "0.5", "-3.30", "1 234,57 zł", "lots")),
     "degrees": PLACES,
     "date": DATES,
     "flag": ["yes", "nie", "", "?"],

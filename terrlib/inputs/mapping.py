@@ -408,10 +408,10 @@ def _degrees(column: Column, look: _Look, poland: bool) -> Evidence:  # noqa: FB
     limit = column.high or 0.0
     if look.number < HALF:
         return -1.0, f"no degrees, such as {look.example!r}"
-    if look.within(*METRES) > MOST:
-        return 0.05, "metres, which are turned into degrees"
     if look.within((-limit, limit)) < MOST:
-        return -1.0, f"no degrees: outside -{limit:g} to {limit:g}"
+        outside = (-1.0, f"no degrees: outside -{limit:g} to {limit:g}")
+        metres = (0.05, "metres, which are turned into degrees")
+        return metres if look.within(*METRES) > MOST else outside
     low, high = POLAND[side]
     if poland and look.within(POLAND[side]) > MOST:
         return (

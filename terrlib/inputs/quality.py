@@ -165,6 +165,9 @@ TESTS = re.compile(
     r"(test|testowy|testowa|testowe|tester|demo|dummy|asdf|xxx+|do usuniecia|nie uzywac)"
     r"( konto| firma| klient| account| company| customer| test| \d+)*"
 )
+# What a name of a test account or of a total holds at least, for a database to look for.
+LIKE_TEST = r"(?i)(test|demo|dummy|asdf|xxx|do usuni|nie u[zż]ywa)"
+LIKE_TOTAL = r"(?i)(total|sum|razem|cznie|og[oó][lł]em|polska|p o l s k a)"
 TOTALS = {
     *(
         "total",
@@ -183,6 +186,7 @@ TOTALS = {
 PILE = 10
 # Of fewer dates nobody can say which one is lonely.
 FEW_DATES = 10
+FAR = pd.DateOffset(years=1)
 FINDINGS = ["table", "key", "rule", "severity", "field", "value", "message", "values", "money"]
 
 
@@ -382,7 +386,9 @@ def require_columns(
     needed = [c.name for c in COLUMNS[table].values() if c.required]
     missing = [name for name in needed if name not in rows]
     by = {column: other for column, other in PLACED_BY.items() if column in rows}
-    nowhere = not ({"lat", "lon"} <= set(rows) or "area_id" in rows or set(by.values()) & set(given))
+    nowhere = not (
+        {"lat", "lon"} <= set(rows) or "area_id" in rows or set(by.values()) & set(given)
+    )
     if table == "accounts" and nowhere:
         missing += [name for name in ("lat", "lon") if name not in rows]
     if missing:
@@ -532,8 +538,8 @@ def _without_totals(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFr
     if key not in rows:
         return rows
     code = rows[key].str.strip()
-    titled = each(rows["name"], fold).isin(TOTALS) if "name" in rows else code.isna()
-    total = each(code, fold).isin(TOTALS) | (titled & (code == ""))
+    titled = each(rows["name"], is_total) if "name" in rows else code.isna()
+    total = each(code, is_total).astype(bool) | (titled.astype(bool) & (code == ""))
     money = [c for c in ("revenue", "amount", "potential", "employees") if c in rows]
     suspect = ((code == "") | titled) & ~total
     for column in money if suspect.any() else []:
@@ -765,13 +771,33 @@ def currency_code(text: str) -> str:
     return signs[0] if signs else CURRENCY_OF.get(fold(text), bare)
 
 
+def is_test(name: str) -> bool:
+    """Tell whether a name is that of a test account.
+
+    Examples
+    --------
+    >>> is_test("Firma testowa 2"), is_test("Testarossa sp. z o.o.")
+    (True, False)
+    """
+    return TESTS.fullmatch(fold(name)) is not None
+
+
+def is_total(text: str) -> bool:
+    """Tell whether an id or a name is the word for a sum.
+
+    Examples
+    --------
+    >>> is_total("RAZEM"), is_total("Suma Rzeczy sp. z o.o.")
+    (True, False)
+    """
+    return fold(text) in TOTALS
+
+
 def in_country(ledger: Ledger, rows: pd.DataFrame, country: str) -> pd.DataFrame:
     """Set aside accounts of other countries, by the column `country`, and test accounts."""
-    internal = rows["internal"].map(lambda v: v is True) | rows["name"].map(
-        lambda name: bool(TESTS.fullmatch(fold(name)))
-    )
+    internal = rows["internal"].map(lambda v: v is True) | rows["name"].map(is_test)
     rows = ledger.set_aside("accounts", "internal_account", rows, internal, "name")
-    code = rows["country"].map(_country_code)
+    code = rows["country"].map(country_code)
     odd = (rows["country"] != "") & (code == "")
     rows = ledger.set_aside("accounts", "unknown_country", rows, odd, "country", country=country)
     code = code.loc[rows.index]
@@ -803,8 +829,14 @@ def _countries() -> dict[str, str]:
 
 
 @cache
-def _country_code(text: str) -> str:
-    """Two letters of a country by its code or its English, Polish or German name; "" if unknown."""
+def country_code(text: str) -> str:
+    """Two letters of a country by its code or its English, Polish or German name; "" if unknown.
+
+    Examples
+    --------
+    >>> country_code("Niemcy"), country_code("pl"), country_code("Mordor")
+    ('DE', 'PL', '')
+    """
     bare = text.strip().upper()
     codes = _countries()
     return bare if bare in codes.values() else codes.get(fold(text), "")
@@ -920,9 +952,7 @@ def drop_orphans(
         ledger.stop(
             table,
             "too_many_orphans",
-            f"{share:.1%} of the sales belong to {len(ids)} accounts that the accounts do not list, "
-            f"such as {', '.join(ids[:3])}; at most {limit:.0%} may: are leading zeros lost? "
-            "quality: {max_orphan_revenue: 1} goes on without them",
+            many_orphans(share, limit, len(ids), ids[:3]),
             money=float(money[strange].sum()),  # type: ignore[index]
         )
     gone = ~rows["account_id"].isin(known)
@@ -937,21 +967,47 @@ def drop_orphans(
     )
 
 
-def in_reach(ledger: Ledger, table: str, rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Set aside days more than a year after 99.9% of the others: a typing error moves no year."""
-    dates = rows[column].dropna()
-    if len(dates) < FEW_DATES:
-        return rows
-    # The lower one, so that a single date is never its own measure.
-    usual = dates.quantile(0.999, interpolation="lower")
-    return ledger.set_aside(
-        table,
-        "far_future",
-        rows,
-        rows[column] > usual + pd.DateOffset(years=1),
-        column,
-        day=usual,
+def many_orphans(share: float, limit: float, n: int, first: list[str]) -> str:
+    """Say that too much of the sales belongs to accounts that are not listed."""
+    return (
+        f"{share:.1%} of the sales belong to {n} accounts that the accounts do not list, "
+        f"such as {', '.join(first)}; at most {limit:.0%} may: are leading zeros lost? "
+        "quality: {max_orphan_revenue: 1} goes on without them"
     )
+
+
+def usual_end(days: pd.Series) -> pd.Timestamp | None:
+    """Day by which 99.9% of all dates are over; a date more than a year later is a typing error.
+
+    Parameters
+    ----------
+    days
+        Day -> how many dates fall on it, sorted.
+
+    Returns
+    -------
+    Timestamp
+        Never a single date far from all others; None of too few dates to tell.
+
+    Examples
+    --------
+    >>> days = pd.Series({pd.Timestamp("2026-01-02"): 11, pd.Timestamp("2062-01-02"): 1})
+    >>> usual_end(days)
+    Timestamp('2026-01-02 00:00:00')
+    """
+    total = int(days.sum())
+    if total < FEW_DATES:
+        return None
+    return days.index[days.cumsum() > 0.999 * (total - 1)][0]
+
+
+def in_reach(ledger: Ledger, table: str, rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Set aside days more than a year after `usual_end`: a typing error moves no year."""
+    usual = usual_end(rows[column].value_counts().sort_index())
+    if usual is None:
+        return rows
+    far = rows[column] > usual + FAR
+    return ledger.set_aside(table, "far_future", rows, far, column, day=usual)
 
 
 def in_time(

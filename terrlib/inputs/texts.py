@@ -158,6 +158,8 @@ def _first(held: ir.Value, column: Column, *, text: bool) -> dict[str, ir.Value]
     if not text:
         if held.type().is_timestamp() or held.type().is_date():
             return _named(column, held.cast(kind), NO, ibis.null(str))
+        if _is_small(held.type()):
+            return _named(column, held.cast(kind), NO, ibis.null(str))
         small = held.abs() < LARGEST
         value = small.ifelse(held, None).cast(kind)
         return _named(column, value, (~small).fill_null(NO), ibis.null(str))
@@ -165,6 +167,13 @@ def _first(held: ir.Value, column: Column, *, text: bool) -> dict[str, ir.Value]
     value = _plain(held, column)
     rest = value.isnull().ifelse(held.nullif(""), None)
     return _named(column, value, NO, rest)
+
+
+def _is_small(kind: dt.DataType) -> bool:
+    """Tell whether a type holds nothing above `LARGEST`."""
+    if isinstance(kind, dt.Decimal) and kind.precision and kind.scale is not None:
+        return 10 ** (kind.precision - kind.scale) <= LARGEST
+    return isinstance(kind, dt.Int8 | dt.Int16 | dt.Int32 | dt.UInt8 | dt.UInt16 | dt.UInt32)
 
 
 def _with_point(raw: ir.Table, column: Column) -> bool:
