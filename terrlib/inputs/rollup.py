@@ -36,7 +36,7 @@ from terrlib.inputs.quality import (
     usual_end,
 )
 from terrlib.inputs.settings import Settings
-from terrlib.inputs.texts import MONEY, fetched, identifier, kept, typed
+from terrlib.inputs.texts import MONEY, fetched, identifier, kept, typed, unclean
 from terrlib.inputs.values import flag
 
 SIZE_KM = 10.0
@@ -49,6 +49,10 @@ TEXTS = {
     "accounts": ("account_id", "area_id", "currency", "name", "country", "internal"),
     "sales": ("account_id", "currency"),
 }
+PLACED = (
+    *("account_id", "unit_id", "reason", "lat", "lon", "revenue", "potential"),
+    *("blank", "converted"),
+)
 CELL = 100_000  # more than there are columns in a row of cells
 
 RULES = {
@@ -204,7 +208,7 @@ def roll_up_tables(
         until = min(seen["last"], before - timedelta(days=1)) if before else seen["last"]
         since = (pd.Timestamp(until) - pd.DateOffset(years=1)).date()
         follow("summing sales by account")
-        by = kept(_by_account(lines, since, until))
+        by = _by_account(lines, since, until)
     follow("placing accounts")
     unit = None if _has_areas(read["accounts"]) else size_km
     placed = kept(_placed(read["accounts"], by, unit))
@@ -292,7 +296,7 @@ def _lines(sales: ir.Table) -> ir.Table:
 
 
 def _by_account(lines: ir.Table, since: date | None, until: date | None) -> ir.Table:
-    """Sum by account the lines that can be read, up to the last day."""
+    """Sum by account the lines that can be read, up to the last day; computed once."""
     good = lines.filter(
         lines["amount"].notnull(),
         lines["foreign"].isnull(),
@@ -303,27 +307,30 @@ def _by_account(lines: ir.Table, since: date | None, until: date | None) -> ir.T
         n=good.count(),
         money=good["amount"].sum(),
         n_year=good.count(where=year),
-        revenue=good["amount"].sum(where=year),
+        revenue=good["amount"].sum(where=year).fill_null(0),
     )
+    sums = kept(sums)
+    if not unclean(sums, "account_id"):
+        return sums
     # Ids are cleaned here, where there are few.
-    return (
-        sums.mutate(account_id=identifier(sums["account_id"]), revenue=sums["revenue"].fill_null(0))
-        .group_by("account_id")
-        .agg(**{c: ibis._[c].sum() for c in ("n", "money", "n_year", "revenue")})
-    )
+    again = sums.mutate(account_id=identifier(sums["account_id"])).group_by("account_id")
+    return kept(again.agg(**{c: _[c].sum() for c in ("n", "money", "n_year", "revenue")}))
 
 
 def _placed(accounts: ir.Table, by: ir.Table | None, size_km: float | None) -> ir.Table:
     """Give every account its unit, or the reason why it has none."""
-    area = accounts["area_id"] if "area_id" in accounts.columns else ibis.literal("")
+    ids = {
+        c: identifier(accounts[c]) if unclean(accounts, c) else accounts[c].cast(str)
+        for c in ("account_id", "area_id")
+        if c in accounts.columns
+    }
     revenue, unread = ibis.null(MONEY), accounts["potential_bad"]
     if by is None:
         revenue = accounts["foreign"].isnull().ifelse(accounts["revenue"], None)
         unread |= accounts["revenue_bad"]
     rows = accounts.select(
         *("lat", "lon", "potential", "foreign", "converted", "mark"),
-        account_id=identifier(accounts["account_id"]),
-        area_id=identifier(area),
+        **{"area_id": ibis.literal("")} | ids,
         revenue=revenue,
         unread=unread,
     )
@@ -353,7 +360,8 @@ def _placed(accounts: ir.Table, by: ir.Table | None, size_km: float | None) -> i
         # The rows of a total are there, each with its money.
         revenue=(rows["mark"] == "total_row").ifelse(0, rows["revenue"].fill_null(0)),
     )
-    return rows.mutate(unit_id=_cell(rows, size_km) if size_km else rows["area_id"])
+    rows = rows.mutate(unit_id=_cell(rows, size_km) if size_km else rows["area_id"])
+    return rows.select(*PLACED)
 
 
 def _cell(rows: ir.Table, size_km: float) -> ir.IntegerValue:

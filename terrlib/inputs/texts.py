@@ -72,6 +72,15 @@ def identifier(column: ir.Value) -> ir.StringValue:
     return text.re_search("[^ -~]").ifelse(clean, text).strip()
 
 
+def unclean(rows: ir.Table, column: str) -> bool:
+    """Tell whether `identifier` would change any text of a column: looking costs less than cleaning."""
+    if column not in rows.columns:
+        return False
+    text = rows[column].cast(str)
+    odd = rows.filter(text.isnull() | text.re_search("[^!-~]"))
+    return bool(fetched(odd.select(column).limit(1)))
+
+
 def typed(
     tables: Mapping[str, ir.Table], names: Mapping[str, Sequence[str]], asked: Settings
 ) -> dict[str, ir.Table]:
