@@ -115,7 +115,8 @@ def findings(
                 examples=", ".join(k for k in rows["key"].astype(str).head(3) if k) or "–",
                 **share,
             )
-            said.append(_join("-", line, words.help(str(rule))))
+            helps = [words.help(m) or words.help(str(rule)) for m in rows["message"].unique()]
+            said.append(_join("-", line, *dict.fromkeys(helps)))
     return said or [words.say("quality.clean")]
 
 

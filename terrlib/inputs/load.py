@@ -57,7 +57,7 @@ def load_market(settings: Settings, folder: Path) -> Market:
     for text in broken:
         ledger.stop("files", "missing_column", text)
     raw = {t: quality.closed_by_stage(ledger, t, rows) for t, rows in raw.items()}
-    good = [t for t in raw if quality.require_columns(ledger, t, raw[t])]
+    good = [t for t in raw if quality.require_columns(ledger, t, raw[t], settings.tables)]
     rows = {t: _trusted(settings, ledger, t, raw[t]) for t in good}
     if "accounts" in rows:
         rows["accounts"] = quality.in_country(ledger, rows["accounts"], settings.country)
@@ -307,10 +307,12 @@ def _opportunities(ledger: Ledger, deals: pd.DataFrame) -> pd.DataFrame:
     deals = ledger.set_aside(
         "opportunities", "not_a_date", deals, undated, "close_date", "closed_undated"
     )
+    deals = ledger.set_aside(
+        "opportunities", "blank_amount", deals, deals["amount"].isna(), "amount"
+    )
     return deals.assign(
         is_closed=deals["is_closed"].fillna(value=False).astype(bool),
         is_won=deals["is_won"].fillna(value=False).astype(bool),
-        amount=deals["amount"].fillna(0.0),
     )
 
 

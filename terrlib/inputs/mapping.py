@@ -35,6 +35,7 @@ FEW, MANY_ROWS, SAMPLE, STAFF, SHORT = 60, 20, 1000, 1000, 4
 ALONE = {"industry": 0.35, "product_line": 0.35, "stage": 0.35, "territory": 0.35}
 POLAND = {"lat": (49.0, 54.9), "lon": (14.07, 24.2)}
 # Where most files come from: latitudes of Europe and North America; their longitudes.
+METRES = ((1e5, 9.1e5), (5.4e6, 8.7e6))  # of the projections in use in Poland
 ABROAD = {"lat": ((35.0, 72.0),), "lon": ((-180.0, -52.0), (-25.0, 24.2))}
 Evidence = tuple[float, str]
 
@@ -318,7 +319,7 @@ def _named(known: dict[str, Evidence], column: Column, name: str) -> Evidence:
     if sure and column.kind == "money":
         if key in REMARKS:
             return 0.7 * sure, f"{why}; {REMARKS[key]}"
-        if re.search(r"\b(tys|k|thousands?|mln|m|millions?)\b", fold(name)):
+        if re.search(r"\b(tys|k|thousands?|mln|m(?! c)|millions?)\b", fold(name)):
             return 0.7 * sure, f"{why}; in thousands or millions: multiply it first"
         if year := max(map(year_of, fold(name).split()), default=0):
             # Of several years the last is meant.
@@ -408,7 +409,9 @@ def _degrees(column: Column, look: _Look, poland: bool) -> Evidence:  # noqa: FB
     if look.number < HALF:
         return -1.0, f"no degrees, such as {look.example!r}"
     if look.within((-limit, limit)) < MOST:
-        return -1.0, f"no degrees: outside -{limit:g} to {limit:g}"
+        outside = (-1.0, f"no degrees: outside -{limit:g} to {limit:g}")
+        metres = (0.05, "metres, which are turned into degrees")
+        return metres if look.within(*METRES) > MOST else outside
     low, high = POLAND[side]
     if poland and look.within(POLAND[side]) > MOST:
         return (

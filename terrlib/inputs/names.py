@@ -60,12 +60,12 @@ NAMES = {
         name | Name, Account Name | Company name, Name | Nazwa, Nazwa firmy, Nazwa klienta, Firma, Klient, Kontrahent, Nazwa kontrahenta, Odbiorca, Nazwa odbiorcy, Nazwa pełna, Podmiot | Customer Name, Company, Customer, Client, Client Name, Store Name, Shop Name, Business Name, Organization
         lat | BillingLatitude, Latitude, ShippingLatitude | Latitude | Szer. geogr., Szerokość geograficzna, Szerokość, Szer, Szer. geo., Szerokość geogr. | Lat, Latitude, GPS Latitude, GPS lat, y
         lon | BillingLongitude, Longitude, ShippingLongitude | Longitude | Dł. geogr., Długość geograficzna, Długość, Dług, Dług. geogr., Dł. geo., Długość geogr. | Lon, Lng, Long, Longitude, GPS Longitude, GPS lon, GPS lng, x
-        revenue | | Total Revenue | Obrót, Obroty, Sprzedaż, Sprzedaż netto, Obrót netto, Obroty netto, Wartość sprzedaży, Suma sprzedaży, Przychód ze sprzedaży, Wartość netto, Przychód | Sales, Revenue, Our Sales, Net Sales, Turnover, Sales 12m, Sales LTM, Revenue LTM, Last 12 months, Total Sales, Purchases
+        revenue | | Total Revenue | Obrót, Obroty, Sprzedaż, Sprzedaż netto, Obrót netto, Obroty netto, Wartość sprzedaży, Suma sprzedaży, Przychód ze sprzedaży, Wartość netto, Przychód, Sprzedaż 12 m-cy, Obrót 12 m-cy | Sales, Revenue, Our Sales, Net Sales, Turnover, Sales 12m, Sales LTM, Revenue LTM, Last 12 months, Total Sales, Purchases
         potential | | | Potencjał, Potencjał zakupowy, Potencjał zakupów, Potencjał roczny | Potential, Annual Potential, Sales Potential, Market Potential, Wallet, All Vendors Sales, All Suppliers Purchases
         status | Account Status, Type, Account Type | Lifecycle Stage | Status, Status klienta, Typ klienta, Rodzaj klienta | Status, Customer Status, Customer Type, Client Status
         industry | Industry | Industry | Branża, Sektor, Segment, Rodzaj działalności, Działalność | Sector, Vertical, Segment, Line of Business
         employees | NumberOfEmployees, Employees | Number of Employees | Liczba pracowników, Zatrudnienie, Liczba zatrudnionych, Ilość pracowników, Pracownicy | Employee Count, Headcount, Staff
-        area_id | | | Kod TERYT, TERYT, Kod powiatu, Kod gminy, Id obszaru, Obszar | Area, Area Code, FIPS, GEOID, NUTS, County Code
+        area_id | | | Kod TERYT, TERYT, TERYT powiatu, Kod powiatu, Kod gminy, Id obszaru, Obszar | Area, Area Code, FIPS, GEOID, NUTS, County Code
         country | BillingCountry, ShippingCountry | Country/Region | Kraj, Państwo | Country
         currency | CurrencyIsoCode, Account Currency | Currency | Waluta | Currency, Currency Code
         town | BillingCity, ShippingCity | City | Miasto, Miejscowość | City, Town, Locality

@@ -39,6 +39,12 @@ WHOLE = 0.9
 POSTAL_KM = 15.0
 TOWN_KM = 5.0
 DEGREE_KM = 111.2
+# By what a table could place accounts that have no point; each has an id, if nothing else.
+_HINTS = {
+    "town": "no_coordinates_but_town",
+    "postal_code": "no_coordinates_but_code",
+    "account_id": "no_coordinates",
+}
 QUALITIES = ("exact", "postal", "town", "area")
 
 
@@ -83,14 +89,10 @@ def locate(
     rows = _settle_quality(ledger, rows)
     rows = _by_postal_code(ledger, rows, tables.get("postal_centroids"), settings)
     rows = _by_town(ledger, rows, tables.get("gazetteer"), area_ids)
-    stated = rows["area_id"].isin(area_ids)
-    return ledger.set_aside(
-        "accounts",
-        "no_coordinates",
-        rows,
-        rows["lat"].isna() & ~stated,
-        "town",
-    )
+    for column, message in _HINTS.items():
+        lost = rows["lat"].isna() & ~rows["area_id"].isin(area_ids) & (rows[column] != "")
+        rows = ledger.set_aside("accounts", "no_coordinates", rows, lost, column, message)
+    return rows
 
 
 def piles(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:

@@ -181,7 +181,7 @@ def _opened(db: Any, table: str, path: Path, copy: Path, spec: TableFile) -> ir.
             f"{spec.file} ({table}) has no column {', '.join(missing)}; its columns are "
             f"{', '.join(rows.columns[:12])}"
         )
-    used = (*TEXTS, *NUMBERS[table])
+    used = (*TEXTS[table], *NUMBERS[table])
     own = {c: c for c in rows.columns if c not in spec.columns and c not in spec.columns.values()}
     names = {ours: theirs for ours, theirs in (own | spec.columns).items() if ours in used}
     if not names:

@@ -72,6 +72,15 @@ def identifier(column: ir.Value) -> ir.StringValue:
     return text.re_search("[^ -~]").ifelse(clean, text).strip()
 
 
+def unclean(rows: ir.Table, column: str) -> bool:
+    """Tell whether `identifier` would change any text of a column: looking costs less than cleaning."""
+    if column not in rows.columns:
+        return False
+    text = rows[column].cast(str)
+    odd = rows.filter(text.isnull() | text.re_search("[^!-~]"))
+    return bool(fetched(odd.select(column).limit(1)))
+
+
 def typed(
     tables: Mapping[str, ir.Table], names: Mapping[str, Sequence[str]], asked: Settings
 ) -> dict[str, ir.Table]:
@@ -158,6 +167,8 @@ def _first(held: ir.Value, column: Column, *, text: bool) -> dict[str, ir.Value]
     if not text:
         if held.type().is_timestamp() or held.type().is_date():
             return _named(column, held.cast(kind), NO, ibis.null(str))
+        if _is_small(held.type()):
+            return _named(column, held.cast(kind), NO, ibis.null(str))
         small = held.abs() < LARGEST
         value = small.ifelse(held, None).cast(kind)
         return _named(column, value, (~small).fill_null(NO), ibis.null(str))
@@ -165,6 +176,13 @@ def _first(held: ir.Value, column: Column, *, text: bool) -> dict[str, ir.Value]
     value = _plain(held, column)
     rest = value.isnull().ifelse(held.nullif(""), None)
     return _named(column, value, NO, rest)
+
+
+def _is_small(kind: dt.DataType) -> bool:
+    """Tell whether a type holds nothing above `LARGEST`."""
+    if isinstance(kind, dt.Decimal) and kind.precision and kind.scale is not None:
+        return 10 ** (kind.precision - kind.scale) <= LARGEST
+    return isinstance(kind, dt.Int8 | dt.Int16 | dt.Int32 | dt.UInt8 | dt.UInt16 | dt.UInt32)
 
 
 def _with_point(raw: ir.Table, column: Column) -> bool:

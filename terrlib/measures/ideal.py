@@ -176,6 +176,7 @@ def ideal_customers(market: Market, settings: Settings, segment: pd.Series | Non
     >>> found.kind, found.reason, float(found.score["p_win"].iloc[0])
     ('unknown', 'no_deals', 0.2)
     """
+    import sklearn.ensemble  # noqa: F401  # only what is imported by now is held to one thread
     from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
     # One thread: sums come out the same everywhere.

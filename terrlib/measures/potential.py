@@ -256,6 +256,7 @@ def _factor(
 
 def _estimates(rows: pd.DataFrame, settings: Settings) -> list[tuple[str, _Estimate]]:
     """Every way of estimating that can speak, the best first."""
+    import sklearn.ensemble  # noqa: F401  # only what is imported by now is held to one thread
     from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
     revenue = rows["revenue"].clip(lower=0)

@@ -519,7 +519,7 @@ def open_deals(market: Market, settings: Settings) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "account_id": still["account_id"],
-            "amount": still["amount"],
+            "amount": still["amount"].fillna(0.0),
             "age_m": still["months"],
             "p_win": np.clip(by_month.sum(axis=1), 0, 1),
             "by_month": list(by_month),
