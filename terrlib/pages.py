@@ -86,7 +86,7 @@ def _index(run: Run) -> Page:
         ),
         (
             (say("report.decisions"), bullets(decisions(run))),
-            (say("report.timeline"), report.fan_svg(tables.fan_table(run), run.words)),
+            (say("report.timeline"), _timeline(run)),
         ),
         ((say("report.targets"), tables.top_areas(run, 5)),),
         ((say("report.territories"), _territory_table(run)),),
@@ -147,13 +147,17 @@ def _tiles(run: Run) -> list[tuple[str, str]]:
         tiles.append(
             (words.write(len(steps.hand_over(run)), "number"), words.label("moved_accounts"))
         )
-    tiles.append(
-        (
-            words.write(float(steps.account_facts(run)["white_space"].sum()), "short"),
-            words.label("white_space"),
-        )
-    )
+    space = float(steps.account_facts(run)["white_space"].sum())
+    if space:
+        tiles.append((words.write(space, "short"), words.label("white_space")))
     return tiles
+
+
+def _timeline(run: Run) -> str:
+    rows = tables.fan_table(run)
+    if rows[["target", "mean", "p90"]].to_numpy().any():
+        return report.fan_svg(rows, run.words)
+    return bullets([run.words.say("headline.no_forecast")])
 
 
 def decisions(run: Run) -> list[str]:
@@ -224,9 +228,9 @@ def _territory_table(run: Run) -> str:
         "town": "text",
         "rep": "text",
         "accounts": "number",
-        "revenue": "short",
-        "potential": "short",
-    } | {f"{m}_index": "percent" for m in steps.rules(run).balance}
+    }
+    kinds |= {name: "short" for name in ("revenue", "potential") if card[name].any()}
+    kinds |= {f"{m}_index": "percent" for m in steps.rules(run).balance}
     html: str = table(card, run.words, kinds, limit=200)
     for name in card["territory"]:
         cell = f'<td class="t">{report.escape(name)}</td>'

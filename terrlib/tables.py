@@ -18,6 +18,7 @@ from terrlib.decisions.territories import Design
 from terrlib.inputs.settings import FIELD
 from terrlib.measures import customers
 from terrlib.measures.fairness import by_group
+from terrlib.measures.winning import AGES
 from terrlib.plan import COSTS
 from terrlib.runs import Run
 from terrlib.show import briefs, charts, maps
@@ -30,10 +31,15 @@ BANDS = 15
 LABELLED = 6
 
 
-def _numbers(run: Run, kinds: dict[str, str], **values: float) -> Shown:
-    """Show the headline numbers of a notebook, one a line."""
+def _numbers(run: Run, kinds: dict[str, str], **values: float | None) -> Shown:
+    """Show the headline numbers of a notebook, one a line; None is not known."""
+    unknown = run.words.label("not_known")
     rows = [
-        (run.words.label(key), run.words.write(values[key], kind)) for key, kind in kinds.items()
+        (
+            run.words.label(key),
+            unknown if values[key] is None else run.words.write(values[key], kind),
+        )
+        for key, kind in kinds.items()
     ]
     return table(
         pd.DataFrame(rows, columns=["measure", "value"]),
@@ -81,9 +87,9 @@ def customer_numbers(run: Run) -> Shown:
         },
         accounts=len(facts),
         customers=int((facts["status"] == "customer").sum()),
-        revenue=float(facts["revenue"].sum()),
-        potential=float(facts["potential"].sum()),
-        white_space=float(facts["white_space"].sum()),
+        revenue=float(facts["revenue"].sum()) or None,
+        potential=float(facts["potential"].sum()) or None,
+        white_space=float(facts["white_space"].sum()) if facts["potential"].sum() else None,
     )
 
 
@@ -399,6 +405,8 @@ def open_deals_table(run: Run) -> Shown | Sentence:
     named = {"n": "n_open", "age": "age_band", "expected": "expected_amount", "p_win": "p_age"}
     rows = rows.rename(columns=named)
     rows["stage"] = rows["stage"].replace("", run.words.label("not_given"))
+    old = rows["age_band"] == list(AGES)[-1]
+    rows.loc[old, "age_band"] += f" ({run.words.label('stale')})"
     kinds = {
         "stage": "text",
         "age_band": "text",
