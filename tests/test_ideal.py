@@ -77,6 +77,16 @@ def test_chance_without_a_cause_may_not_speak():
     assert found.score["p_win"].between(0.2, 0.4).all()
 
 
+def test_scores_that_are_all_alike_have_no_slope_and_no_skill():
+    # The mean of sixty times 0.3 is not quite 0.3, so they seem to differ by the last bit.
+    p, won = np.full(60, 0.3), np.arange(60) % 2 * 1.0
+    assert p.std() > 0
+    found, table = ideal._tested(p, won)
+    assert np.isnan(found["slope"]) and not found["brier_skill"] > 0
+    assert found["brier"] == pytest.approx(0.29)
+    assert table["n"].sum() == 60
+
+
 def test_the_sample_is_scored_better_than_by_its_base_rate(found, sample, truth):
     assert found.metrics["brier_skill"] > 0
     assert found.metrics["auc"] > 0.55
