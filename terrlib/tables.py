@@ -48,6 +48,19 @@ def _numbers(run: Run, kinds: dict[str, str], **values: float | None) -> Shown:
     )
 
 
+def told(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Blank those of the columns that hold nothing but zeros: what nobody knows is not nothing.
+
+    Examples
+    --------
+    >>> told(pd.DataFrame({"revenue": [0.0, 0.0], "potential": [0.0, 2.0]}), "revenue", "potential")
+       revenue  potential
+    0      NaN        0.0
+    1      NaN        2.0
+    """
+    return rows.assign(**{c: rows[c] if rows[c].any() else float("nan") for c in columns})
+
+
 # ---------------------------------------------------------------------------- headline numbers
 
 
@@ -816,6 +829,7 @@ def top_areas(run: Run, n: int = TOP) -> Shown:
     rows = _with_names(run, steps.assemble_plan(run)["plan/areas"]).sort_values("rank")
     money = ["expected_contribution", "low", "high"]
     rows[money] = rows[money] / 100
+    rows = told(rows, *money, "prob_top")
     kinds = {
         "rank": "number",
         "area": "text",
@@ -832,7 +846,8 @@ def top_areas(run: Run, n: int = TOP) -> Shown:
 
 def customer_table(run: Run) -> Shown:
     """Show the customer base by territory."""
-    card = steps.territories(run).card.reset_index()
+    card = told(steps.territories(run).card.reset_index(), "revenue", "potential")
+    card = card.assign(white_space=card["white_space"].where(card["potential"].notna()))
     kinds = {
         "territory": "text",
         "town": "text",
