@@ -29,6 +29,23 @@ from terrlib.show.words import Sentence, Words
 TOP = 10
 BANDS = 15
 LABELLED = 6
+BASE = {
+    "territory": "text",
+    "town": "text",
+    "n_customers": "number",
+    "n_prospects": "number",
+    "revenue": "short",
+    "elsewhere": "short",
+    "growth_rate": "percent1",
+    "abc_a_share": "percent",
+    "potential": "short",
+    "white_space": "short",
+    "p_base": "text",
+    "cycle_m": "number",
+    "consent_email_rate": "percent",
+    "consent_phone_rate": "percent",
+    "distributor_coverage": "percent",
+}
 
 
 def _numbers(run: Run, kinds: dict[str, str], **values: float | None) -> Shown:
@@ -498,7 +515,11 @@ def customer_paragraph(run: Run, territory: str) -> Sentence:
     rows, town = steps.customer_base(run), steps.territories(run).card["town"].get(territory)
     titled = f"{territory} · {town}" if town else territory
     row = rows[rows["territory"] == territory].iloc[0]
-    return briefs.area_paragraph(run.words, titled, row)
+    said = briefs.area_paragraph(run.words, titled, row)
+    other = _elsewhere(run)[territory]
+    if pd.isna(other):
+        return said
+    return Sentence(f"{said} {run.words.say('profile.elsewhere', other=float(other))}")
 
 
 def unit_table(run: Run) -> gpd.GeoDataFrame:
@@ -845,19 +866,23 @@ def top_areas(run: Run, n: int = TOP) -> Shown:
 
 
 def customer_table(run: Run) -> Shown:
-    """Show the customer base by territory."""
-    card = told(steps.territories(run).card.reset_index(), "revenue", "potential")
-    card = card.assign(white_space=card["white_space"].where(card["potential"].notna()))
-    kinds = {
-        "territory": "text",
-        "town": "text",
-        "accounts": "number",
-        "customers": "number",
-        "revenue": "money0",
-        "potential": "money0",
-        "white_space": "money0",
-    }
-    return table(card, run.words, kinds)
+    """Show the customer base by territory: the numbers of its paragraph."""
+    rows = told(steps.customer_base(run), "revenue", "potential")
+    rows["white_space"] = rows["white_space"].where(rows["potential"].notna())
+    rows["town"] = rows["territory"].map(steps.territories(run).card["town"])
+    rows["elsewhere"] = rows["territory"].map(_elsewhere(run))
+    rows["p_base"] = [
+        _span(run, "percent", r.p_win, r.p_win_low, r.p_win_high) or None for r in rows.itertuples()
+    ]
+    shown = {name: kind for name, kind in BASE.items() if rows[name].notna().any()}
+    return table(rows, run.words, shown)
+
+
+def _elsewhere(run: Run) -> pd.Series:
+    """Sales in each territory that other teams are credited with; NaN where there are none."""
+    base = steps.customer_base(run).set_index("territory")["revenue"]
+    other = base - steps.territories(run).card["revenue"]
+    return other.where(other > 1)
 
 
 def reach_table(run: Run) -> Shown:
