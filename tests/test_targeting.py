@@ -125,7 +125,7 @@ def test_the_contribution_of_a_prospect_and_a_customer_by_hand():
 
 
 def test_where_nobody_buys_yet_a_win_is_taken_to_fill_the_white_space():
-    market, facts, territory = row([0.0, 0.0], [100_000.0, 50_000.0])
+    _, facts, _ = row([0.0, 0.0], [100_000.0, 50_000.0])
     assert facts["value"].tolist() == [100_000.0, 50_000.0]
 
 
