@@ -1241,6 +1241,12 @@ def open_by_stage(run: Run) -> pd.DataFrame:
     return winning.open_by_stage(run.market, run.settings)
 
 
+@cache
+def stale_deals(run: Run) -> dict[str, float]:
+    """Open deals of a year or more: see `winning.stale_deals`."""
+    return winning.stale_deals(run.market, run.settings)
+
+
 def groups(run: Run, dimension: str) -> pd.Series:
     """account_id -> its group along a dimension.
 

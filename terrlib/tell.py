@@ -15,10 +15,11 @@ from terrlib.decisions.targeting import CERTAIN, SOUGHT
 from terrlib.decisions.territories import Design
 from terrlib.inputs.settings import PARTNER, TABLES
 from terrlib.measures import customers
-from terrlib.measures.facts import planning_year
+from terrlib.measures.facts import planning_year, share_bought
 from terrlib.measures.fairness import BAND, ENVY, by_group, spread
 from terrlib.measures.fitting import FEWEST_LEADS, FEWEST_ROWS
 from terrlib.measures.response import FITTED, JUDGED, MECHANICAL
+from terrlib.measures.winning import STALE_M
 from terrlib.measures.workload import field_days, has_calendar, workdays, yearly_cost
 from terrlib.plan import MANAGEMENT
 from terrlib.review import Review
@@ -33,6 +34,7 @@ EVEN, RANKED = 0.15, 0.3  # variation of stretch, and rank correlation, up to wh
 HEALTHY = (0.55, 0.70)  # share of quotas reached, by practice
 FEWEST_SHOWN = 10
 STEEP = 3  # times the elasticity that studies found
+WHOLE = 0.9995  # a score from here on is written as 100.0%
 SAME = 0.005  # win rates nearer than this are told as equal
 CHEAP = 1e-6  # of the whole cost: less counts as nothing
 
@@ -44,11 +46,12 @@ def _join(*sentences: str) -> Sentence:
 def headline(run: Run) -> Sentence:
     """Say the whole plan in a sentence: territories, expected sales with their range, the goal."""
     say, card = run.words.say, steps.territories(run).card
+    revenue = float(steps.account_facts(run)["revenue"].sum())
     drawn_ = say(
-        "headline.territories",
+        "headline.territories" if revenue else "headline.territories_bare",
         n=len(card),
         accounts=int(card["accounts"].sum()),
-        revenue=float(steps.account_facts(run)["revenue"].sum()),
+        **({"revenue": revenue} if revenue else {}),
     )
     year = steps.expected_year(run)
     if year["mean"] <= 0:
@@ -131,10 +134,11 @@ def trust(run: Run) -> Sentence:
     said = say(
         "quality.trusted" if money > 0 else "quality.trusted_rows",
         rows=rows["rows_used"].sum() / max(rows["rows"].sum(), 1),
-        table=run.words.table_label(str(worst["table"])),
-        score=float(worst["score"]),
         **({"money": float(sold["money_used"]) / money} if money > 0 else {}),
     )
+    if worst["score"] < WHOLE:
+        table = run.words.table_label(str(worst["table"]))
+        said = _join(said, say("quality.least", table=table, score=float(worst["score"])))
     kinds = run.market.duplicates["kind"].value_counts()
     certain, likely = int(kinds.get("certain", 0)), int(kinds.get("likely", 0))
     key = "doubles" if certain and likely else "doubles_certain" if certain else "doubles_likely"
@@ -259,7 +263,19 @@ def win_rate(run: Run) -> Sentence:
                 naive=amount * float(whole["naive"]),
             )
         )
+        said.append(_stale(run))
     return _join(*said)
+
+
+def _stale(run: Run) -> Sentence:
+    """Say which open deals are so old that somebody has to ask whether they are alive."""
+    found = steps.stale_deals(run)
+    if not found["n"]:
+        return Sentence("")
+    told = {"n": found["n"], "amount": found["amount"], "p": found["p_win"], "months": STALE_M}
+    if not found["ended"]:
+        return run.words.say("win_rate.stale_unknown", **told)
+    return run.words.say("win_rate.stale", ended=found["ended"], won=found["won"], **told)
 
 
 def ideal_customer(run: Run) -> Sentence:
@@ -291,7 +307,8 @@ def ideal_kind(run: Run) -> Sentence:
     deals = {"deals": int(m["n_won"] + m["n_lost"]), "won": int(m["n_won"])}
     if found.kind in ("unknown", "lookalike"):
         assumed = run.settings.customers.win_rate
-        return run.words.say(f"ideal.{found.kind}_{found.reason}", assumed=assumed, **deals)
+        said = run.words.say(f"ideal.{found.kind}_{found.reason}", assumed=assumed, **deals)
+        return _join(said, _assumed_value(run))
     if found.reason == "tested":
         deals["deals"] = int(m["n_train"] + m["n_calibrate"])
         tested = {"test": int(m["n_test"]), "skill": m["brier_skill"], "lift": m["lift_10"]}
@@ -302,8 +319,20 @@ def ideal_kind(run: Run) -> Sentence:
         why = {"test": int(m["n_test"]), "skill": m["brier_skill"]}
         why |= {"slope": m["slope"], "error": m["slope_se"]}
     return _join(
-        run.words.say(f"ideal.{found.reason}", **deals, **why), run.words.say("ideal.cells")
+        run.words.say(f"ideal.{found.reason}", **deals, **why),
+        run.words.say("ideal.cells"),
+        _assumed_value(run),
     )
+
+
+def _assumed_value(run: Run) -> Sentence:
+    """Say what a win is taken to be worth where no win tells."""
+    facts = steps.account_facts(run)
+    if steps.ideal_customers(run).score["value"].notna().any() or not facts["white_space"].sum():
+        return Sentence("")
+    if not (facts["revenue"] > 0).any():
+        return run.words.say("ideal.value_whole")
+    return run.words.say("ideal.value_share", share=share_bought(facts))
 
 
 def ideal_levels(run: Run) -> pd.DataFrame:

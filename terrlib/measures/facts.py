@@ -102,7 +102,8 @@ def account_facts(
         p_opp           deals an account of its status starts in a year           count
         p_win, p_win_low, p_win_high   chance that a deal is won; the assumption of the settings
                      where losses are not recorded                                 share
-        value        mean sales of the first year if a deal is won, not above white space  currency
+        value        mean sales of the first year if a deal is won, not above white space; where no
+                     won deal tells it, `share_bought` of the white space           currency
         ev           expected contribution of new sales within a year, `wins_a_year` times
                      value times margin: its sales are never above white space     currency
         visits, travel_km; visit_h, call_h, travel_h, workload_h             a year, km; hours
@@ -149,7 +150,8 @@ def _chances(market: Market, facts: pd.DataFrame, settings: Settings, ideal: Ide
     chances = ["p_win", "p_win_low", "p_win_high"]
     assumed = dict(zip(chances, assumed_chance(settings), strict=True))
     facts[chances] = score[chances].fillna(assumed)
-    facts["value"] = np.fmin(score["value"], facts["white_space"]).clip(lower=0.0)
+    value = score["value"].fillna(facts["white_space"] * share_bought(facts))
+    facts["value"] = np.minimum(value, facts["white_space"]).clip(lower=0.0)
     deals = market.opportunities
     still = deals[~deals["is_closed"].astype(bool)]
     facts["pipeline"] = still.groupby("account_id")["amount"].sum().reindex(facts.index).fillna(0.0)
@@ -157,6 +159,23 @@ def _chances(market: Market, facts: pd.DataFrame, settings: Settings, ideal: Ide
     wins = wins_a_year(facts["p_opp"], facts["p_win"], facts["value"], facts["white_space"])
     facts["ev"] = wins * facts["value"] * settings.workload.margin
     return facts
+
+
+def share_bought(facts: pd.DataFrame) -> float:
+    """Share of what they could buy that customers buy from us; 1 where there are none to tell.
+
+    Parameters
+    ----------
+    facts
+        revenue and potential of every account, currency a year, >= 0.
+
+    Examples
+    --------
+    >>> share_bought(pd.DataFrame({"revenue": [30.0, 10.0, 0.0], "potential": [60.0, 100.0, 500.0]}))
+    0.25
+    """
+    buying = facts[facts["revenue"] > 0]
+    return float(buying["revenue"].sum() / buying["potential"].sum()) if len(buying) else 1.0
 
 
 def wins_a_year(deals: Any, p_win: Any, value: Any, white_space: Any) -> NDArray[np.float64]:

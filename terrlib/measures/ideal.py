@@ -64,6 +64,7 @@ ISOTONIC_FROM = 1000  # scikit-learn: isotonic calibration overfits well below t
 MATURE = 0.80
 SLICES = (0.60, 0.80)
 RARE = 20
+ALIKE = 1e-6  # logits nearer than this are one score
 FOLDS = 5
 REFITS = 40
 BINS = 10
@@ -543,11 +544,12 @@ def _tested(p: Array, y: Array) -> tuple[dict[str, float], pd.DataFrame]:
     rate = float(y.mean())
     brier = float(brier_score_loss(y, p))
     slope = slope_se = np.nan
-    if p.std() > 0:
+    said = _logit(p)
+    if np.ptp(said) > ALIKE:
         with warnings.catch_warnings():
             # Outcomes that the scores tell apart without a fault have no slope: it comes out huge.
             warnings.simplefilter("ignore")
-            fitted = sm.Logit(y, sm.add_constant(_logit(p))).fit(disp=0)
+            fitted = sm.Logit(y, sm.add_constant(said)).fit(disp=0)
         slope, slope_se = float(fitted.params[1]), float(fitted.bse[1])
     order = np.argsort(-p, kind="stable")
     best = order[: max(1, len(p) // 10)]

@@ -17,7 +17,8 @@ DAYS_PER_MONTH = 30.4375
 OPEN, WON, LOST = 0, 1, 2
 DRAWS = 200
 LOOKS = 4
-AGES = {"0-3": 0.0, "3-6": 3.0, "6-12": 6.0, "12+": 12.0}
+STALE_M = 12.0
+AGES = {"0-3": 0.0, "3-6": 3.0, "6-12": 6.0, "12+": STALE_M}
 
 
 def deals(market: Market) -> pd.DataFrame:
@@ -497,35 +498,88 @@ def open_deals(market: Market, settings: Settings) -> pd.DataFrame:
         account_id
         amount     value                                              currency
         age_m      age                                                months
-        p_win      (CIF_w(inf) - CIF_w(age)) / S(age)                 share
+        p_win      chance of a win, given the age                     share
         by_month   36 chances of being won in each coming month; they add up to p_win
+
+    Notes
+    -----
+    (CIF_w(end) - CIF_w(age) + tail * p) / S(age): what is still won by deals of this age, and of what
+    outlives the record the win rate p of all. Few deals tell of great ages, and who never closes a
+    lost deal leaves it to grow old: n deals that ended at this age or later stand beside
+    `customers.kappa` of the rate p. Where no win has come yet, p and the months are those of the
+    settings.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> deal = pd.DataFrame({"account_id": ["a"], "amount": 1.0, "is_closed": False, "is_won": False,
+    ...     "created_date": pd.to_datetime(["2026-01-01"]), "close_date": pd.to_datetime(["2026-12-01"])})
+    >>> market = SimpleNamespace(opportunities=deal, as_of=pd.Timestamp("2026-09-30"))
+    >>> open_deals(market, Settings())["p_win"].round(3).tolist()
+    [0.2]
     """
     table = deals(market)
     still = table[table["outcome"] == OPEN]
-    curve = incidence(table["months"].to_numpy(), table["outcome"].to_numpy())
-    if not curve[-1].sum():
-        lag = lag_pmf(settings.timeline.cycle_months, 0.6, HORIZON_M - 1)
-        by_age = np.tile(lag * settings.customers.win_rate, (HORIZON_M + 1, 1))
-    else:
-        # Deals that outlive the record end as those before them: the curve is scaled to end at one.
-        curve = curve / curve[-1].sum()
-        steps = np.diff(curve[:, 0])
-        alive = np.clip(1 - curve.sum(axis=1), 1e-9, None)
-        by_age = np.zeros((HORIZON_M + 1, HORIZON_M))
-        for age in range(HORIZON_M):
-            by_age[age, : HORIZON_M - age] = steps[age:] / alive[age]
+    months, outcome = table["months"].to_numpy(), table["outcome"].to_numpy()
+    curve = incidence(months, outcome)
+    won, steps, p = curve[:, 0], np.diff(curve[:, 0]), float(ends_won(curve))
+    if not won[-1]:
+        steps = lag_pmf(settings.timeline.cycle_months, 0.6, HORIZON_M - 1)
+        p = settings.customers.win_rate
+    alive = np.clip(1 - curve.sum(axis=1), 0, 1)
+    left = won[-1] - won + alive[-1] * p
+    own = np.divide(left, alive, out=np.full(HORIZON_M + 1, p), where=alive > 1e-9)  # noqa: PLR2004
+    ended = months[outcome != OPEN]
+    told = (ended[None] >= np.arange(HORIZON_M + 1)[:, None]).sum(axis=1)
+    kappa = settings.customers.kappa
+    chance = (told * own + kappa * p) / (told + kappa)
+    by_age = np.zeros((HORIZON_M + 1, HORIZON_M))
+    for k, total in enumerate(chance):
+        coming = steps[k:] if steps[k:].sum() > 0 else steps
+        by_age[k, : len(coming)] = total * coming / coming.sum()
     age = np.floor(still["months"]).astype(int).clip(upper=HORIZON_M)
-    by_month = by_age[age.to_numpy()]
     return pd.DataFrame(
         {
             "account_id": still["account_id"],
             "amount": still["amount"].fillna(0.0),
             "age_m": still["months"],
-            "p_win": np.clip(by_month.sum(axis=1), 0, 1),
-            "by_month": list(by_month),
+            "p_win": chance[age],
+            "by_month": list(by_age[age]),
         },
         index=still.index,
     )
+
+
+def stale_deals(market: Market, settings: Settings) -> dict[str, float]:
+    """Count the deals open for a year or more, and what is known of deals that ended so late.
+
+    Returns
+    -------
+    dict
+        n, amount       open deals of that age: count, currency
+        ended, won      deals of the past that ended at that age or later; those of them won   count
+        p_win           mean chance of the open ones, as of `open_deals`; NaN without any      share
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> deal = pd.DataFrame({"account_id": ["a"], "amount": 9.0, "is_closed": False, "is_won": False,
+    ...     "created_date": pd.to_datetime(["2025-01-01"]), "close_date": pd.to_datetime(["2026-12-01"])})
+    >>> market = SimpleNamespace(opportunities=deal, as_of=pd.Timestamp("2026-09-30"))
+    >>> stale_deals(market, Settings())
+    {'n': 1, 'amount': 9.0, 'ended': 0, 'won': 0, 'p_win': 0.2}
+    """
+    table = deals(market)
+    late = table.loc[table["months"] >= STALE_M, "outcome"]
+    still = open_deals(market, settings)
+    still = still[still["age_m"] >= STALE_M]
+    return {
+        "n": len(still),
+        "amount": float(still["amount"].sum()),
+        "ended": int((late != OPEN).sum()),
+        "won": int((late == WON).sum()),
+        "p_win": float(still["p_win"].mean()),
+    }
 
 
 def open_by_stage(market: Market, settings: Settings) -> pd.DataFrame:

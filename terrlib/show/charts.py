@@ -381,7 +381,8 @@ def attractiveness(rows: pd.DataFrame, words: Words) -> go.Figure:
 def white_space_bars(where: pd.DataFrame, words: Words) -> go.Figure:
     """Revenue and white space of the places with most of it, the latter with its range."""
     rows = where.head(15)
-    figure = _figure(words, x="space_x", height=460)
+    figure = _figure(words, height=460)
+    figure.update_xaxes(title=words.say("chart.space_x", currency=words.currency))
     figure.add_bar(
         y=rows["name"].map(_text),
         x=rows["revenue"],
