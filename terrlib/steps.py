@@ -936,6 +936,11 @@ def expected_year(run: Run) -> dict[str, float]:
     return simple_rule(run) or forecast_sales(run).year
 
 
+def goal_and_forecast(run: Run) -> dict[str, float]:
+    """Compare the goal with the forecast of the headline: see `goals.reconciliation`."""
+    return goals.reconciliation(set_goals(run), forecast_sales(run), simple_rule(run))
+
+
 @cache
 def forecast_sales(run: Run) -> timeline.Forecast:
     """Forecast new sales by territory and quarter, with ranges (notebook 05)."""

@@ -6,7 +6,7 @@ import pandas as pd
 
 from terrlib import steps
 from terrlib.decisions.backtest import FEWEST_ORIGINS
-from terrlib.decisions.goals import COVER, reconciliation
+from terrlib.decisions.goals import COVER
 from terrlib.decisions.spending import AS_GOOD, WITHIN, hours_bind, steepness
 from terrlib.decisions.staffing import VACANT
 from terrlib.decisions.targeting import CERTAIN, SOUGHT
@@ -48,22 +48,17 @@ def headline(run: Run) -> Sentence:
     year = steps.expected_year(run)
     if year["mean"] <= 0:
         return _join(drawn_, say("headline.no_forecast"))
+    seen = steps.goal_and_forecast(run)
     expected = say(
         "headline.forecast",
         quarters=len(steps.forecast_sales(run).total),
         mean=year["mean"],
         low=year["p10"],
         high=year["p90"],
-        goal=int(steps.set_goals(run).table["amount"].sum()) / 100,
-        chance=chance(run),
+        goal=seen["top_down"],
+        chance=seen["chance"],
     )
     return _join(drawn_, expected)
-
-
-def chance(run: Run) -> float:
-    """Chance that new sales of the whole horizon reach the goal, by the forecast's draws."""
-    goal = int(steps.set_goals(run).table["amount"].sum()) / 100
-    return float((steps.forecast_sales(run).draws_total >= goal).mean())
 
 
 def missing(run: Run) -> Sentence:
@@ -1038,13 +1033,15 @@ def goals(run: Run) -> Sentence:
     if steps.forecast_sales(run).year["mean"] <= 0:
         return run.words.say("headline.no_forecast")
     say, found = run.words.say, steps.set_goals(run)
-    seen = reconciliation(found, steps.forecast_sales(run))
+    seen = steps.goal_and_forecast(run)
     said = [
         say(f"goals.{found.basis}", total=seen["top_down"]),
         goal_gap(run.words, seen["gap"], seen["chance"]),
     ]
     if round(seen["gap"]) > 0:
         said.append(say("goals.gap_rate", rate=seen["gap_rate"]))
+    if steps.simple_rule(run) is not None:
+        said.append(say("goals.by_rule", model=seen["bottom_up"]))
     asked = run.settings.goals
     said.append(
         say(
