@@ -822,9 +822,10 @@ def split_budget(run: Run) -> spending.Spending:
 def write_budget(run: Run) -> pd.DataFrame:
     """Write `decisions/budget.csv`; what is left unspent stands in a row of its own."""
     spent = split_budget(run)
-    rows = spent.cells[["territory", "channel", "amount"]]
+    rows = spent.cells[["territory", "channel", "amount", "least", "most", "binding"]]
     if spent.unallocated:
         idle = {"territory": plan.UNALLOCATED, "channel": "", "amount": spent.unallocated}
+        idle |= {"least": 0, "most": spent.unallocated, "binding": ""}
         rows = pd.concat([rows, pd.DataFrame([idle])], ignore_index=True)
     return run.write("decisions/budget", rows)
 
@@ -851,7 +852,14 @@ def target_areas(run: Run) -> pd.DataFrame:
 @cache
 def whole_budget(run: Run) -> pd.DataFrame:
     """Every cost of the plan by area and quarter: `plan/budget`."""
-    return plan.budget(
+    quarters = timeline.next_quarters(run.market.quarter, run.settings.timeline.quarters)
+    return plan.budget(year_costs(run), reach_plan(run), quarters)
+
+
+@cache
+def year_costs(run: Run) -> pd.DataFrame:
+    """Every cost of a year of the plan by area (notebook 04): see `plan.costs`."""
+    return plan.costs(
         run.market,
         account_facts(run),
         territories(run).territory,
@@ -871,7 +879,7 @@ def area_results(run: Run) -> pd.DataFrame:
         account_facts(run),
         territories(run).territory,
         selling(run),
-        whole_budget(run),
+        year_costs(run),
         reach_plan(run),
         run.market,
         run.settings,
@@ -894,6 +902,7 @@ def _reached(run: Run) -> pd.DataFrame:
         target_areas(run),
         split_budget(run),
         reps(run),
+        run.settings,
     )
 
 

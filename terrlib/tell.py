@@ -16,6 +16,7 @@ from terrlib.measures import customers
 from terrlib.measures.fairness import BAND, ENVY, by_group, spread
 from terrlib.measures.fitting import FEWEST_LEADS, FEWEST_ROWS
 from terrlib.measures.response import FITTED, JUDGED, MECHANICAL
+from terrlib.plan import YEAR_Q, over_horizon
 from terrlib.review import Review
 from terrlib.runs import Run
 from terrlib.show import briefs
@@ -865,6 +866,10 @@ def budget(run: Run) -> Sentence:
     said = [split, run.words.say("budget.star") if spent.cells["binding"].any() else ""]
     if spent.unallocated:
         said.append(run.words.say("budget.unallocated", amount=spent.unallocated / 100))
+    n = run.settings.timeline.quarters
+    if n != YEAR_Q:
+        amount = over_horizon(spent.total, n) / 100
+        said.append(run.words.say("budget.horizon", quarters=n, amount=amount))
     for channel, where in hours_bind(spent).groupby("channel"):
         name = steps.channel_name(run, str(channel))
         said.append(run.words.say("budget.hours", channel=name, n=len(where)))

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse, stats
 
+from terrlib.decisions.reach import firms_outside, reachable
 from terrlib.decisions.spending import Spending
 from terrlib.decisions.staffing import owner_of
 from terrlib.inputs.market import VACANT, Market
@@ -285,7 +286,7 @@ def ingredients(
     if len(deals_):
         month = np.stack(deals_["by_month"].to_numpy())[:, : n * MONTHS]
         chance[:, : month.shape[1]] = month
-    leads, lead_all = _leads(market, spent, facts, at, places, n, cycle, start)
+    leads, lead_all = _leads(market, spent, facts, at, places, n, cycle, start, settings)
     reps, rep_all = _reps(market, facts, at, places, rep, settings, sold, cycle, quarters)
     new = (leads.sum(axis=0) + reps).sum(axis=0)
     # Seasons move sales within the horizon; they make none.
@@ -412,8 +413,12 @@ def _leads(
     n: int,
     cycle: Floats,
     start: pd.Series | None,
+    settings: Settings,
 ) -> tuple[Floats, float]:
-    """(channels, places, months) sales of the reach plan, and all of them with those after."""
+    """(channels, places, months) sales of the reach plan, and all of them with those after.
+
+    The plan is a year's: a horizon of eight quarters spends and sells it twice.
+    """
     channels = list(market.channels.index)
     out = np.zeros((len(channels), len(places), n * MONTHS))
     cells = spent.cells[spent.cells["sales"] > 0] if len(spent.cells) else spent.cells
@@ -424,24 +429,25 @@ def _leads(
         first = start.reindex(places).fillna(0).to_numpy(float)
     month = np.arange(n * MONTHS)
     begins = (month[None] >= first[:, None] * MONTHS).astype(float)
-    begins /= np.maximum(begins.sum(axis=1, keepdims=True), 1.0)
+    begins *= n / QUARTERS / np.maximum(begins.sum(axis=1, keepdims=True), 1.0)
     names = _first_level(places)
-    scope = ~facts["status"].isin(["lost", "inactive"])
+    label = pd.Series(np.array(names)[at.to_numpy()], index=facts.index)
+    firms = firms_outside(market, facts, label, settings).reindex(places).fillna(0.0).to_numpy()
     whole = 0.0
     for c, channel in enumerate(channels):
         mine = cells[cells["channel"] == channel].set_index("territory")["sales"]
         if mine.empty:
             continue
-        needs = f"consent_{market.channels.loc[channel, 'consent_needed']}"
-        may = scope & market.accounts[needs] if needs in market.accounts else scope
+        may = reachable(market, facts, str(market.channels.loc[channel, "consent_needed"]))
         count = at[may].value_counts().reindex(range(len(places))).fillna(0.0).to_numpy()
+        count = count + firms * (not market.channels.loc[channel, "named"])
         by_name = pd.Series(count).groupby(names).transform("sum").to_numpy()
-        share = np.where(by_name > 0, count / np.maximum(by_name, 1), 0.0)
+        share = np.divide(count, by_name, out=np.zeros_like(count), where=by_name > 0)
         sales = pd.Series(names).map(mine).fillna(0.0).to_numpy(float) * share
         lag = market.channels.loc[channel, "lead_lag_m"]
         late = lag_pmf(float(lag), CYCLE_CV, LAG_END) if lag and lag > 0 else np.ones(1)
         out[c] = spread_over_months(sales[:, None] * begins, np.convolve(late, cycle))
-        whole += float(sales.sum())
+        whole += float(sales.sum()) * n / QUARTERS
     return out, whole
 
 

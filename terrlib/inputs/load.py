@@ -579,6 +579,18 @@ def _channels(rows: pd.DataFrame) -> pd.DataFrame:
             f"channels: consent_needed is none, {', '.join(CONSENTS)}, not {odd[0]!r}; words of your "
             "own are translated in the settings: values: {consent_needed: {word: email}}"
         )
+    table["named"] = table["named"].map(lambda v: v is None or pd.isna(v) or bool(v)).astype(bool)
+    both = table.index[~table["named"] & (table["consent_needed"] != "none")]
+    if len(both):
+        raise DataError(
+            f"channels: {both[0]} needs consent ({table.loc[both[0], 'consent_needed']}), which only a "
+            "firm known by name can give: leave named blank, or say consent_needed: none"
+        )
+    line = table["category"].str.strip().str.lower()
+    table["category"] = line.where(line != "", "marketing")
+    odd = sorted(set(table["category"]) - {"marketing", "events"})
+    if odd:
+        raise DataError(f"channels: category is marketing or events, not {odd[0]!r}")
     blanks = {"fixed_cost": 0.0, "max_contacts": 1.0, "lead_lag_m": 0.0, "rep_h": 0.0}
     return _filled(table, min_spend=0.0, **blanks)
 

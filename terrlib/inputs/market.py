@@ -43,7 +43,8 @@ class Market:
     channels
         Indexed by channel: label_pl, label_en, consent_needed, fixed_cost, cost_per_contact,
         max_contacts, response_rate, response_rate_source, lead_to_opp_rate, lead_lag_m, rep_h,
-        min_spend.
+        min_spend, named (False: reaches firms that are no accounts too), category (of the budget:
+        marketing or events).
     responses
         month, channel, area_id, territory, spend, leads: what spending brought ("" where unknown).
     judged

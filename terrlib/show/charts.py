@@ -37,6 +37,7 @@ PROFIT = {
     "sales_people": ORANGE,
     "travel": "#9c755f",
     "marketing": RED,
+    "events": "#ff9da7",
     "partner_support": "#b07aa1",
     "contingency": GREY,
 }
