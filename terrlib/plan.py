@@ -522,32 +522,8 @@ def check_plan(tables: Mapping[str, pd.DataFrame]) -> list[Check]:
     line = t["plan/timeline"]
     ordered = (line["p10"] <= line["p50"]) & (line["p50"] <= line["p90"])
     found.append(_equal("ranges_in_order", int(ordered.sum()), len(line)))
-    money, reached = t["plan/budget"], t["plan/reach"]
-    marketing = money[money["category"].isin(BY_CHANNEL)]
-    n = max(money["quarter"].nunique(), t["plan/timeline"]["quarter"].nunique())
-    decided = t["decisions/budget"]
-    unspent = decided["territory"] == UNALLOCATED
-    idle = money.loc[money["category"] == "unallocated", "amount"].sum()
-    found.append(
-        _same_money(
-            "unallocated_named",
-            int(idle),
-            over_horizon(int(decided.loc[unspent, "amount"].sum()), n),
-        )
-    )
-    held = (decided["amount"] == 0) | (
-        (decided["least"] <= decided["amount"]) & (decided["amount"] <= decided["most"])
-    )
-    found.append(_equal("amounts_within_limits", int((held | unspent).sum()), len(decided)))
-    spent = decided[~unspent].groupby(["territory", "channel"])["amount"].sum()
-    drilled = (
-        marketing.groupby(["territory", "channel"])["amount"].sum().reindex(spent.index).fillna(0)
-    )
-    due = spent.map(lambda amount: over_horizon(int(amount), n))
-    found.append(_same_money("budget_adds_up", int((drilled - due).abs().sum()), 0))
-    found.append(
-        _same_money("reach_spends_the_budget", int(reached["spend"].sum()), int(spent.sum()))
-    )
+    found += _budget_checks(t)
+    reached = t["plan/reach"]
     consenting = (reached["reachable"] + reached["outside"] > 0) | (reached["contacts"] == 0)
     found.append(_equal("only_reachable_contacted", int(consenting.sum()), len(reached)))
     between = pd.Series(data=True, index=reached.index)
@@ -581,6 +557,38 @@ def check_plan(tables: Mapping[str, pd.DataFrame]) -> list[Check]:
         found.append(
             _equal("moves_lead_to_the_plan", int((now == moved["to_territory"]).sum()), len(moved))
         )
+    return found
+
+
+def _budget_checks(t: Mapping[str, pd.DataFrame]) -> list[Check]:
+    """Check that the budget over areas and quarters is the one decided, each amount within its limits."""
+    found = []
+    money, reached = t["plan/budget"], t["plan/reach"]
+    marketing = money[money["category"].isin(BY_CHANNEL)]
+    n = max(money["quarter"].nunique(), t["plan/timeline"]["quarter"].nunique())
+    decided = t["decisions/budget"]
+    unspent = decided["territory"] == UNALLOCATED
+    idle = money.loc[money["category"] == "unallocated", "amount"].sum()
+    found.append(
+        _same_money(
+            "unallocated_named",
+            int(idle),
+            over_horizon(int(decided.loc[unspent, "amount"].sum()), n),
+        )
+    )
+    held = (decided["amount"] == 0) | (
+        (decided["least"] <= decided["amount"]) & (decided["amount"] <= decided["most"])
+    )
+    found.append(_equal("amounts_within_limits", int((held | unspent).sum()), len(decided)))
+    spent = decided[~unspent].groupby(["territory", "channel"])["amount"].sum()
+    drilled = (
+        marketing.groupby(["territory", "channel"])["amount"].sum().reindex(spent.index).fillna(0)
+    )
+    due = spent.map(lambda amount: over_horizon(int(amount), n))
+    found.append(_same_money("budget_adds_up", int((drilled - due).abs().sum()), 0))
+    found.append(
+        _same_money("reach_spends_the_budget", int(reached["spend"].sum()), int(spent.sum()))
+    )
     return found
 
 

@@ -47,8 +47,9 @@ class Reach:
     ----------
     cells
         territory, channel; reachable, no_consent (accounts); outside (firms that are no accounts,
-        for channels that need no name); cost_per_contact, fixed_cost (currency); max_contacts; rep_h (hours of a rep for a contact); opp_rate, p_win, p_win_low,
-        p_win_high (shares); sales_per_lead, value (sales and contribution of a lead, currency);
+        for channels that need no name); cost_per_contact, fixed_cost (currency); max_contacts; rep_h
+        (hours of a rep for a contact); opp_rate, p_win, p_win_low, p_win_high (shares);
+        sales_per_lead, value (sales and contribution of a lead, currency);
         evidence (fitted, judged, mechanical); form, top, scale, a, b (see `measures.response`);
         var_top, var_both, var_rate (covariance of the logarithms of top and rate of a fitted curve).
     channels
