@@ -934,6 +934,12 @@ def backtest_forecast(run: Run) -> backtest.Backtest:
 
 
 @cache
+def stage_scores(run: Run) -> dict[str, float]:
+    """Score chances of past open deals with and without their stages: see `backtest.stage_scores`."""
+    return backtest.stage_scores(run.market, run.settings)
+
+
+@cache
 def simple_rule(run: Run) -> dict[str, float] | None:
     """What a simple rule expects of the horizon, where it was closer in the past; else None."""
     quarters = timeline.next_quarters(run.market.quarter, run.settings.timeline.quarters)

@@ -243,7 +243,7 @@ def win_rate(run: Run) -> Sentence:
         amount = float(still["amount"].sum())
         said.append(
             say(
-                "win_rate.stages",
+                "win_rate.by_stage" if run.market.has("stages") else "win_rate.stages",
                 amount=amount,
                 expected=float(still["expected"].sum()),
                 naive=amount * float(whole["naive"]),
@@ -1020,6 +1020,8 @@ def backtest(run: Run) -> Sentence:
         other=float(others.loc[rule, "wape"]),
     )
     side = "too_low" if ours["bias"] < 0 else "too_high"
+    stages = steps.stage_scores(run)
+    worse = bool(stages) and stages["by_stage"] > stages["by_age"]
     return _join(
         first,
         say(f"backtest.{side}", bias=abs(float(ours["bias"]))),
@@ -1030,6 +1032,13 @@ def backtest(run: Run) -> Sentence:
             low=float(ours["coverage_low"]),
             high=float(ours["coverage_high"]),
         ),
+        say(
+            "backtest.stages_worse" if worse else "backtest.stages",
+            n=int(stages["n"]),
+            gain=abs(1 - stages["by_stage"] / max(stages["by_age"], 1e-12)),
+        )
+        if stages
+        else "",
     )
 
 

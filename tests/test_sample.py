@@ -61,7 +61,7 @@ UNUSED = {
     "postal_centroids",
     "gazetteer",
 }
-UNUSED |= {"market_structure"}
+UNUSED |= {"market_structure", "stages"}
 
 
 def raw(name):

@@ -24,6 +24,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
         "opp_id",
         "account_id created_date close_date stage is_closed is_won amount type lead_source rep_id",
     ),
+    "stages": ("", "opp_id date stage"),
     "channels": (
         "channel",
         "label_pl label_en consent_needed fixed_cost cost_per_contact max_contacts response_rate "

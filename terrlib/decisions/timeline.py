@@ -178,7 +178,7 @@ def forecast(
 ) -> Forecast:
     """Simulate new sales of the coming quarters.
 
-    Three sources: open deals, each won or not with the chance that its age gives; leads that the
+    Three sources: open deals, each won or not with the chance that its age and stage give; leads that the
     reach plan buys, after their lag and a sales cycle; deals that reps start by themselves, without
     those that channels brought last year (`bought_share`).
 
@@ -207,8 +207,8 @@ def forecast(
     Method of a draw: one shock by quarter, lognormal with mean 1, first-order autoregressive, shared
     by all places; the win rate and every channel's response rate by a Beta distribution of what
     each is worth in cases; the mean of a win by the won deals there are; counts by Poisson, the
-    value of each win drawn from those won before. The stage of an open deal is not used: only the
-    last stage of closed deals is known, so that no chance by stage can be learnt from them.
+    value of each win drawn from those won before. The stage of an open deal counts where the table
+    `stages` tells what closed deals went through: see `winning.open_deals`.
 
     Examples
     --------

@@ -174,6 +174,11 @@ def _assemble(
     )
     rows["assignments"] = _one_territory(ledger, rows["assignments"])
     rows["opportunities"] = _opportunities(ledger, rows["opportunities"])
+    gone = ~rows["stages"]["opp_id"].isin(rows["opportunities"]["opp_id"])
+    rows["stages"] = ledger.set_aside(
+        "stages", "orphan", rows["stages"], gone, "opp_id", "opp_id that is not in opportunities"
+    )
+    rows["stages"] = quality.in_time(ledger, "stages", rows["stages"], "date", as_of)
     sales = quality.credit_notes(ledger, rows["sales"])
     ledger.refuse()
     trusted = trust.trust({**rows, "accounts": accounts}, ledger, given, alike, as_of, quarter)
@@ -207,6 +212,7 @@ def _assemble(
         ),
         distributor_areas=_distributor_areas(rows["distributor_areas"]),
         assignments=rows["assignments"].sort_values("account_id").reset_index(drop=True),
+        stages=rows["stages"].sort_values(["opp_id", "date"], kind="stable", ignore_index=True),
         activities=_activities(rows["activities"]),
         targets=rows["targets"].sort_values("quarter").reset_index(drop=True),
         market_structure=_structure(ledger, rows["market_structure"], areas["area_id"]),

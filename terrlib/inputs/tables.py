@@ -129,6 +129,11 @@ COLUMNS: dict[str, dict[str, Column]] = {
         rep_id | key | owner | właściciel
         currency | text | currency of the amount; the run's where blank | waluta kwoty; puste znaczy waluta planu
     """),
+    "stages": _table("""
+        opp_id! | key | the opportunity | szansa
+        date! | date | day it entered the stage | dzień wejścia w etap
+        stage! | text | the stage, such as offer or negotiation | etap, np. oferta lub negocjacje
+    """),
     "areas": _table("""
         area_id! | key | identifies the area, such as a TERYT code | identyfikator obszaru, np. kod TERYT
         name | text | name | nazwa

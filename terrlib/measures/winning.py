@@ -489,7 +489,14 @@ def wilson(p: float, n: float, level: float = 0.80) -> tuple[float, float]:
 
 
 def open_deals(market: Market, settings: Settings) -> pd.DataFrame:
-    """Chance and timing of every open deal, given its age.
+    """Chance and timing of every open deal, given its age, and its stage where `stages` tells it.
+
+    Parameters
+    ----------
+    market
+        Deals; `stages` says when each entered which stage.
+    settings
+        `customers.kappa` closed deals of any stage stand beside those that went through the stage.
 
     Returns
     -------
@@ -499,6 +506,12 @@ def open_deals(market: Market, settings: Settings) -> pd.DataFrame:
         age_m      age                                                months
         p_win      (CIF_w(inf) - CIF_w(age)) / S(age)                 share
         by_month   36 chances of being won in each coming month; they add up to p_win
+
+    Notes
+    -----
+    Each stage has a clock of its own: the curve of a stage is that of every deal that ever entered
+    it, from that day on. A stage of n closed deals counts n / (n + kappa), the curve of all deals by
+    their age the rest.
     """
     table = deals(market)
     still = table[table["outcome"] == OPEN]
@@ -507,15 +520,9 @@ def open_deals(market: Market, settings: Settings) -> pd.DataFrame:
         lag = lag_pmf(settings.timeline.cycle_months, 0.6, HORIZON_M - 1)
         by_age = np.tile(lag * settings.customers.win_rate, (HORIZON_M + 1, 1))
     else:
-        # Deals that outlive the record end as those before them: the curve is scaled to end at one.
-        curve = curve / curve[-1].sum()
-        steps = np.diff(curve[:, 0])
-        alive = np.clip(1 - curve.sum(axis=1), 1e-9, None)
-        by_age = np.zeros((HORIZON_M + 1, HORIZON_M))
-        for age in range(HORIZON_M):
-            by_age[age, : HORIZON_M - age] = steps[age:] / alive[age]
-    age = np.floor(still["months"]).astype(int).clip(upper=HORIZON_M)
-    by_month = by_age[age.to_numpy()]
+        by_age = _by_age(curve)
+    by_month = by_age[_whole_months(still["months"])]
+    by_month = _by_stage(market, table, still, by_month, settings.customers.kappa)
     return pd.DataFrame(
         {
             "account_id": still["account_id"],
@@ -526,6 +533,55 @@ def open_deals(market: Market, settings: Settings) -> pd.DataFrame:
         },
         index=still.index,
     )
+
+
+def _by_age(curve: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(HORIZON_M + 1, HORIZON_M) chance to be won in each coming month, by months of age.
+
+    Deals that outlive the record end as those before them: the curve is scaled to end at one.
+    """
+    curve = curve / curve[-1].sum()
+    steps = np.diff(curve[:, 0])
+    alive = np.clip(1 - curve.sum(axis=1), 1e-9, None)
+    found = np.zeros((HORIZON_M + 1, HORIZON_M))
+    for age in range(HORIZON_M):
+        found[age, : HORIZON_M - age] = steps[age:] / alive[age]
+    return found
+
+
+def _whole_months(months: pd.Series) -> NDArray[np.int64]:
+    return np.floor(months).clip(upper=HORIZON_M).to_numpy(np.int64)
+
+
+def _by_stage(
+    market: Market,
+    table: pd.DataFrame,
+    still: pd.DataFrame,
+    by_month: NDArray[np.float64],
+    kappa: float,
+) -> NDArray[np.float64]:
+    """Move chances by age towards those of the stage that each open deal is in."""
+    if not len(market.stages) or not len(still):
+        return by_month
+    rows = market.stages[market.stages["opp_id"].isin(table.index)]
+    rows = rows.sort_values(["opp_id", "date"], kind="stable")
+    last = rows.drop_duplicates("opp_id", keep="last").set_index("opp_id").reindex(still.index)
+    first = rows.drop_duplicates(["opp_id", "stage"]).join(table, on="opp_id")
+    end = market.opportunities["close_date"].where(table["outcome"] != OPEN, market.as_of)
+    days = (first["opp_id"].map(end) - first["date"]).dt.days.clip(lower=0)
+    first["months"] = np.clip(days / DAYS_PER_MONTH, 0.01, HORIZON_M)
+    clock = first.set_index(["opp_id", "stage"])["months"]
+    found = by_month.copy()
+    for stage, mine in first.groupby("stage"):
+        here = (last["stage"] == stage).to_numpy()
+        closed = int((mine["outcome"] != OPEN).sum())
+        if not here.any() or not closed:
+            continue
+        curve = incidence(mine["months"].to_numpy(), mine["outcome"].to_numpy())
+        keys = pd.MultiIndex.from_product([still.index[here], [stage]])
+        own = _by_age(curve)[_whole_months(clock.loc[keys])]
+        found[here] = (closed * own + kappa * by_month[here]) / (closed + kappa)
+    return found
 
 
 def open_by_stage(market: Market, settings: Settings) -> pd.DataFrame:
@@ -549,8 +605,8 @@ def open_by_stage(market: Market, settings: Settings) -> pd.DataFrame:
 
     Notes
     -----
-    The chance is by age only. What stage a closed deal was in at the same age no table tells, so a
-    stage may not change it.
+    Without the table `stages` the chance is by age only: what stage a closed deal was in at the same
+    age no other table tells, so a stage may not change it.
 
     Examples
     --------
