@@ -174,11 +174,7 @@ def _assemble(
     )
     rows["assignments"] = _one_territory(ledger, rows["assignments"])
     rows["opportunities"] = _opportunities(ledger, rows["opportunities"])
-    gone = ~rows["stages"]["opp_id"].isin(rows["opportunities"]["opp_id"])
-    rows["stages"] = ledger.set_aside(
-        "stages", "orphan", rows["stages"], gone, "opp_id", "opp_id that is not in opportunities"
-    )
-    rows["stages"] = quality.in_time(ledger, "stages", rows["stages"], "date", as_of)
+    rows["stages"] = _stages(ledger, rows["stages"], rows["opportunities"], as_of)
     sales = quality.credit_notes(ledger, rows["sales"])
     ledger.refuse()
     trusted = trust.trust({**rows, "accounts": accounts}, ledger, given, alike, as_of, quarter)
@@ -212,7 +208,7 @@ def _assemble(
         ),
         distributor_areas=_distributor_areas(rows["distributor_areas"]),
         assignments=rows["assignments"].sort_values("account_id").reset_index(drop=True),
-        stages=rows["stages"].sort_values(["opp_id", "date"], kind="stable", ignore_index=True),
+        stages=rows["stages"],
         activities=_activities(rows["activities"]),
         targets=rows["targets"].sort_values("quarter").reset_index(drop=True),
         market_structure=_structure(ledger, rows["market_structure"], areas["area_id"]),
@@ -317,6 +313,17 @@ def _opportunities(ledger: Ledger, deals: pd.DataFrame) -> pd.DataFrame:
         is_won=deals["is_won"].fillna(value=False).astype(bool),
         amount=deals["amount"].fillna(0.0),
     )
+
+
+def _stages(
+    ledger: Ledger, rows: pd.DataFrame, deals: pd.DataFrame, as_of: pd.Timestamp | None
+) -> pd.DataFrame:
+    """Days on which deals entered their stages; those of unknown deals and later days are set aside."""
+    gone = ~rows["opp_id"].isin(deals["opp_id"])
+    message = "opp_id that is not in opportunities"
+    rows = ledger.set_aside("stages", "orphan", rows, gone, "opp_id", message)
+    rows = quality.in_time(ledger, "stages", rows, "date", as_of)
+    return rows.sort_values(["opp_id", "date"], kind="stable", ignore_index=True)
 
 
 def _settled(accounts: pd.DataFrame) -> pd.DataFrame:
