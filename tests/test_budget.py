@@ -25,7 +25,7 @@ from terrlib.runs import Run, read_table, write_table
 from terrlib.show.words import Words
 from terrlib.solve.allocate import allocate, flat, plain, round_within, waterfill
 
-from .worlds import line_market
+from .worlds import line_market, said
 
 ROOT = Path(__file__).parents[1]
 FORMS = [
@@ -646,6 +646,8 @@ def test_words_for_consents_and_answers_are_checked_at_the_door(tmp_path):
     assert market.channels["consent_needed"].tolist() == ["email"]
     assert market.responses["channel"].tolist() == ["x"]
     assert market.set_aside["responses"]["channel"].tolist() == ["y"]
+    told = said(market)
+    assert "its channel is not among the channels" in told["message"].tolist()
 
 
 def run_of(market, folder, locale="en", wanted=None):

@@ -320,8 +320,7 @@ def _stages(
 ) -> pd.DataFrame:
     """Days on which deals entered their stages; those of unknown deals and later days are set aside."""
     gone = ~rows["opp_id"].isin(deals["opp_id"])
-    message = "opp_id that is not in opportunities"
-    rows = ledger.set_aside("stages", "orphan", rows, gone, "opp_id", message)
+    rows = ledger.set_aside("stages", "orphan", rows, gone, "opp_id", "orphan_deal")
     rows = quality.in_time(ledger, "stages", rows, "date", as_of)
     return rows.sort_values(["opp_id", "date"], kind="stable", ignore_index=True)
 
@@ -614,7 +613,7 @@ def _responses(
     """What spending brought; rows of channels and areas that are not planned are set aside."""
     for column, known in (("channel", channels["channel"]), ("area_id", areas)):
         gone = (rows[column] != "") & ~rows[column].isin(known)
-        message = f"{column} that is not in {'channels' if column == 'channel' else 'areas'}"
+        message = "orphan_channel" if column == "channel" else "orphan_area"
         rows = ledger.set_aside("responses", "orphan", rows, gone, column, message)
     return rows.sort_values(["channel", "area_id", "territory", "month"]).reset_index(drop=True)
 
@@ -622,8 +621,7 @@ def _responses(
 def _judged(ledger: Ledger, rows: pd.DataFrame, channels: pd.DataFrame) -> pd.DataFrame:
     """What managers expect of each channel; answers that make no curve stop the run."""
     gone = ~rows["channel"].isin(channels["channel"])
-    message = "channel that is not in channels"
-    rows = ledger.set_aside("judged", "orphan", rows, gone, "channel", message)
+    rows = ledger.set_aside("judged", "orphan", rows, gone, "channel", "orphan_channel")
     if rows["channel"].duplicated().any():
         twice = rows.loc[rows["channel"].duplicated(), "channel"].iloc[0]
         raise DataError(f"judged: {twice} stands on more than one row: one answer for a channel")
