@@ -160,14 +160,14 @@ KEY_ACCOUNTS = 20  # the largest by sales of the last year
 PAY = {"junior": 150_000, "mid": 180_000, "senior": 215_000}
 CHANNELS = """
 channel,label_pl,label_en,consent_needed,fixed_cost,cost_per_contact,max_contacts,response_rate,\
-response_rate_source,lead_to_opp_rate,lead_lag_m,rep_h
-direct_mail,List,Direct mail,none,0,7,4,0.0128,benchmark,0.3,1,0
-email,E-mail,E-mail,email,0,0.4,12,0.0012,benchmark,0.2,0.5,0
-event,Spotkanie branżowe,Event,none,6000,190,1,0.14,user,0.4,1,0
-field_visit,Wizyta handlowa,Field visit,none,0,160,3,0.12,user,0.5,0,1.5
-online_ads,Reklama w internecie,Online ads,none,1500,9,12,0.01,user,0.15,1,0
-phone,Telefon,Phone,phone,0,14,3,0.0821,benchmark,0.3,0.5,0
-webinar,Webinar,Webinar,email,1200,22,2,0.05,user,0.25,1,0
+response_rate_source,lead_to_opp_rate,lead_lag_m,rep_h,named,category
+direct_mail,List,Direct mail,none,0,7,4,0.0128,benchmark,0.3,1,0,,
+email,E-mail,E-mail,email,0,0.4,12,0.0012,benchmark,0.2,0.5,0,,
+event,Spotkanie branżowe,Event,none,6000,190,1,0.14,user,0.4,1,0,false,events
+field_visit,Wizyta handlowa,Field visit,none,0,160,3,0.12,user,0.5,0,1.5,,
+online_ads,Reklama w internecie,Online ads,none,1500,9,12,0.01,user,0.15,1,0,false,
+phone,Telefon,Phone,phone,0,14,3,0.0821,benchmark,0.3,0.5,0,,
+webinar,Webinar,Webinar,email,1200,22,2,0.05,user,0.25,1,0,,events
 """
 # What a channel truly brings: leads of an account in a month with all the money there is, money on an
 # account in a month that brings 63% of them, what carries over to the next month, mean spending in

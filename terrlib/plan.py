@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from terrlib.checks import Check
-from terrlib.decisions.reach import in_scope, reachable
+from terrlib.decisions.reach import firms_outside, in_scope, reachable
 from terrlib.decisions.spending import Spending
 from terrlib.decisions.staffing import owner_of
 from terrlib.decisions.targeting import TARGETED
@@ -22,8 +22,10 @@ from terrlib.money import split_exact, to_minor
 
 UNALLOCATED, VACANT = "UNALLOCATED", "VACANT"
 MANAGEMENT = "management"
+BY_CHANNEL = ["marketing", "events"]
+YEAR_Q = 4
 COSTS = [
-    "marketing", "sales_people", MANAGEMENT, "travel", "partner_support", "contingency",
+    *BY_CHANNEL, "sales_people", MANAGEMENT, "travel", "partner_support", "contingency",
 ]  # fmt: skip
 ROUNDED = 1e-6
 
@@ -40,7 +42,9 @@ COLUMNS: dict[str, dict[str, str]] = {
     "decisions/overrides": _columns("unit_id key, territory id, reason text, who text, date date"),
     "decisions/rep": _columns("territory key, rep_id key"),
     "decisions/channel": _columns("territory key, channel id, distributor_id id, reason id"),
-    "decisions/budget": _columns("territory key, channel key, amount money"),
+    "decisions/budget": _columns(
+        "territory key, channel key, amount money, least money, most money, binding id"
+    ),
     "decisions/goal": _columns("territory key, quarter quarter, amount money"),
     "decisions/moves": _columns(
         "account_id key, from_territory id, to_territory id, from_rep id, to_rep id, reason id"
@@ -61,7 +65,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "no_consent number, contacts number, spend money, leads number, leads_low number, "
         "leads_high number, wins number, sales money, evidence id, opps number, wins_low number, "
         "wins_high number, sales_low money, sales_high money, cost_per_lead number, "
-        "cost_per_opp number, cost_per_win number, owner id"
+        "cost_per_opp number, cost_per_win number, owner id, outside number"
     ),
     "plan/budget": _columns(
         "territory key, area_id key, channel key, category key, quarter quarter, amount money"
@@ -109,6 +113,7 @@ def reach(
     areas: pd.DataFrame,
     spent: Spending,
     rep: pd.DataFrame,
+    settings: Settings,
 ) -> pd.DataFrame:
     """Drill the budget of each territory and channel down to its areas, by who can be reached there.
 
@@ -128,6 +133,7 @@ def reach(
     out = []
     parts = ["leads", "leads_low", "leads_high", "opps", "wins", "wins_low", "wins_high"]
     holder = owner_of(rep)
+    firms = firms_outside(market, facts, rows["territory"], settings)
     for cell in spent.cells.itertuples(index=False):
         may = reachable(market, facts, str(market.channels.loc[cell.channel, "consent_needed"]))
         mine = rows["territory"] == cell.territory
@@ -142,8 +148,10 @@ def reach(
         )
         if not here:
             continue
-        share = (can / max(can.sum(), 1)).to_numpy()
-        weights = can.tolist()
+        open_to = 0.0 if market.channels.loc[cell.channel, "named"] else 1.0
+        beyond = open_to * firms.reindex([(cell.territory, a) for a in here]).fillna(0.0).to_numpy()
+        weights = (can + beyond).tolist()
+        share = np.array(weights) / (sum(weights) or 1.0)
         by_rep = market.channels.loc[cell.channel, "rep_h"] > 0
         frame = pd.DataFrame(
             {
@@ -151,6 +159,7 @@ def reach(
                 "area_id": here,
                 "channel": cell.channel,
                 "reachable": can.to_numpy(),
+                "outside": beyond,
                 "no_consent": not_.to_numpy(),
                 "contacts": split_exact(int(cell.contacts), weights, here),
                 "spend": split_exact(int(cell.amount), weights, here),
@@ -181,7 +190,7 @@ def reach(
     return table[list(COLUMNS["plan/reach"])]
 
 
-def budget(
+def costs(
     market: Market,
     facts: pd.DataFrame,
     territory: pd.Series,
@@ -192,28 +201,24 @@ def budget(
     reached: pd.DataFrame,
     settings: Settings,
 ) -> pd.DataFrame:
-    """Put every cost of the plan on its area and quarter: as `COLUMNS["plan/budget"]`.
+    """Put every cost of a year of the plan on its area.
 
-    Categories: marketing (the budget by channel), sales_people and travel (reps, by workload),
-    management (those who lead them, by the same workload), partner_support, contingency; unallocated
-    is money that no channel would earn back, on the territory UNALLOCATED. The people are those of the
-    run's own territories and of every overlay. Each amount is split exactly over areas and quarters;
-    marketing begins with the wave of its area.
+    Categories: marketing and events (the budget by channel), sales_people and travel (reps, by
+    workload), management (those who lead them, by the same workload), partner_support, contingency;
+    unallocated is money that no channel would earn back, on the territory UNALLOCATED. The people are
+    those of the run's own territories and of every overlay. Each amount is split exactly over areas.
+
+    Returns
+    -------
+    DataFrame
+        territory, area_id, channel, category, amount: minor units a year
     """
-    quarters = next_quarters(market.quarter, settings.timeline.quarters)
+    line = market.channels["category"]
     cost: list[tuple[str, str, str, str, int]] = [
-        (r.territory, r.area_id, r.channel, "marketing", int(r.spend))
+        (r.territory, r.area_id, r.channel, str(line[r.channel]), int(r.spend))
         for r in reached.itertuples(index=False)
         if r.spend
     ]
-    first = reached.drop_duplicates(["territory", "area_id"])
-    wave = dict(
-        zip(
-            zip(first["territory"], first["area_id"], strict=True),
-            first["wave"].astype(int),
-            strict=True,
-        )
-    )
     if spent.unallocated:
         cost.append((UNALLOCATED, "", "", "unallocated", spent.unallocated))
     for team in teams:
@@ -233,16 +238,59 @@ def budget(
             ids = areas.loc[areas["territory"] == name, "area_id"].tolist()
             shares = split_exact(part, [1.0] * len(ids), ids)
             cost += [(name, a, "", "contingency", x) for a, x in zip(ids, shares, strict=True)]
-    rows = []
-    for name, area, by, category, amount in cost:
-        begin = min(wave.get((name, area), 1), len(quarters)) - 1 if category == "marketing" else 0
-        parts = split_exact(amount, [float(q >= begin) for q in range(len(quarters))], quarters)
-        rows += [
-            (name, area, by, category, q, part) for q, part in zip(quarters, parts, strict=True)
-        ]
-    table = pd.DataFrame(rows, columns=list(COLUMNS["plan/budget"]))
-    keys = list(COLUMNS["plan/budget"])[:-1]
+    keys = ["territory", "area_id", "channel", "category"]
+    table = pd.DataFrame(cost, columns=[*keys, "amount"])
     return table.groupby(keys, as_index=False)["amount"].sum() if len(table) else table
+
+
+def budget(year: pd.DataFrame, reached: pd.DataFrame, quarters: Sequence[str]) -> pd.DataFrame:
+    """Spread the costs of a year over the quarters of the horizon: as `COLUMNS["plan/budget"]`.
+
+    A year is four quarters: a horizon of eight costs twice as much, one of two half. What goes to a
+    channel begins with the wave of its area; all else is spread evenly.
+
+    Parameters
+    ----------
+    year
+        As `costs` returned it.
+    reached
+        territory, area_id, wave (from 1).
+    quarters
+        Names.
+
+    Examples
+    --------
+    >>> year = pd.DataFrame({"territory": ["T1"], "area_id": "x", "channel": "", "category": "travel",
+    ...     "amount": [1001]})
+    >>> none = pd.DataFrame({"territory": [], "area_id": [], "wave": []})
+    >>> [int(budget(year, none, list("abcdefgh"[:n]))["amount"].sum()) for n in (2, 4, 8)]
+    [501, 1001, 2002]
+    """
+    first = reached.drop_duplicates(["territory", "area_id"])
+    places = zip(first["territory"], first["area_id"], strict=True)
+    wave = dict(zip(places, first["wave"].astype(int), strict=True))
+    rows = []
+    for (name, by, category), part in year.groupby(["territory", "channel", "category"]):
+        ids = part["area_id"].tolist()
+        whole = over_horizon(int(part["amount"].sum()), len(quarters))
+        for area, amount in zip(ids, split_exact(whole, part["amount"].tolist(), ids), strict=True):
+            late = wave.get((name, area), 1) if category in BY_CHANNEL else 1
+            begin = min(late, len(quarters)) - 1
+            parts = split_exact(amount, [float(q >= begin) for q in range(len(quarters))], quarters)
+            rows += [(name, area, by, category, *p) for p in zip(quarters, parts, strict=True)]
+    keys = list(COLUMNS["plan/budget"])
+    return pd.DataFrame(rows, columns=keys).sort_values(keys[:-1], ignore_index=True)
+
+
+def over_horizon(year: int, quarters: int) -> int:
+    """Minor units that a yearly amount comes to in so many quarters, half a unit up.
+
+    Examples
+    --------
+    >>> over_horizon(1001, 4), over_horizon(1001, 2)
+    (1001, 501)
+    """
+    return (year * quarters + YEAR_Q // 2) // YEAR_Q
 
 
 class Team(NamedTuple):
@@ -328,7 +376,7 @@ def area_results(
     facts: pd.DataFrame,
     territory: pd.Series,
     partner: pd.Series,
-    money: pd.DataFrame,
+    year: pd.DataFrame,
     reached: pd.DataFrame,
     market: Market,
     settings: Settings,
@@ -340,8 +388,8 @@ def area_results(
     facts, territory, partner, market
         What is measured, who is where, account_id -> distributor_id that sells ("" where we do), and
         the partners' discounts.
-    money, reached
-        As `budget` and `reach` returned them.
+    year, reached
+        As `costs` and `reach` returned them.
     settings
         `workload.margin`.
 
@@ -364,7 +412,7 @@ def area_results(
     weight = rows["ev"].clip(lower=0.0) + ROUNDED
     kept = (rows["margin"] * weight).groupby(by).sum() / weight.groupby(by).sum()
     table["new"] = to_minor(new * kept.reindex(table.index))
-    costs = money[money["territory"] != UNALLOCATED].pivot_table(
+    costs = year[year["territory"] != UNALLOCATED].pivot_table(
         index=keys, columns="category", values="amount", aggfunc="sum", fill_value=0
     )
     costs = costs.reindex(table.index, fill_value=0).reindex(columns=COSTS, fill_value=0)
@@ -480,23 +528,9 @@ def check_plan(tables: Mapping[str, pd.DataFrame], elsewhere: int = 0) -> list[C
     line = t["plan/timeline"]
     ordered = (line["p10"] <= line["p50"]) & (line["p50"] <= line["p90"])
     found.append(_equal("ranges_in_order", int(ordered.sum()), len(line)))
-    money, reached = t["plan/budget"], t["plan/reach"]
-    marketing = money[money["category"] == "marketing"]
-    decided = t["decisions/budget"]
-    unspent = decided["territory"] == UNALLOCATED
-    idle = money.loc[money["category"] == "unallocated", "amount"].sum()
-    found.append(
-        _same_money("unallocated_named", int(idle), int(decided.loc[unspent, "amount"].sum()))
-    )
-    spent = decided[~unspent].groupby(["territory", "channel"])["amount"].sum()
-    drilled = (
-        marketing.groupby(["territory", "channel"])["amount"].sum().reindex(spent.index).fillna(0)
-    )
-    found.append(_same_money("budget_adds_up", int((drilled - spent).abs().sum()), 0))
-    found.append(
-        _same_money("reach_spends_the_budget", int(reached["spend"].sum()), int(spent.sum()))
-    )
-    consenting = (reached["reachable"] > 0) | (reached["contacts"] == 0)
+    found += _budget_checks(t)
+    reached = t["plan/reach"]
+    consenting = (reached["reachable"] + reached["outside"] > 0) | (reached["contacts"] == 0)
     found.append(_equal("only_reachable_contacted", int(consenting.sum()), len(reached)))
     between = pd.Series(data=True, index=reached.index)
     for part in ("leads", "wins", "sales"):
@@ -529,6 +563,38 @@ def check_plan(tables: Mapping[str, pd.DataFrame], elsewhere: int = 0) -> list[C
         found.append(
             _equal("moves_lead_to_the_plan", int((now == moved["to_territory"]).sum()), len(moved))
         )
+    return found
+
+
+def _budget_checks(t: Mapping[str, pd.DataFrame]) -> list[Check]:
+    """Check that the budget over areas and quarters is the one decided, each amount within its limits."""
+    found = []
+    money, reached = t["plan/budget"], t["plan/reach"]
+    marketing = money[money["category"].isin(BY_CHANNEL)]
+    n = max(money["quarter"].nunique(), t["plan/timeline"]["quarter"].nunique())
+    decided = t["decisions/budget"]
+    unspent = decided["territory"] == UNALLOCATED
+    idle = money.loc[money["category"] == "unallocated", "amount"].sum()
+    found.append(
+        _same_money(
+            "unallocated_named",
+            int(idle),
+            over_horizon(int(decided.loc[unspent, "amount"].sum()), n),
+        )
+    )
+    held = (decided["amount"] == 0) | (
+        (decided["least"] <= decided["amount"]) & (decided["amount"] <= decided["most"])
+    )
+    found.append(_equal("amounts_within_limits", int((held | unspent).sum()), len(decided)))
+    spent = decided[~unspent].groupby(["territory", "channel"])["amount"].sum()
+    drilled = (
+        marketing.groupby(["territory", "channel"])["amount"].sum().reindex(spent.index).fillna(0)
+    )
+    due = spent.map(lambda amount: over_horizon(int(amount), n))
+    found.append(_same_money("budget_adds_up", int((drilled - due).abs().sum()), 0))
+    found.append(
+        _same_money("reach_spends_the_budget", int(reached["spend"].sum()), int(spent.sum()))
+    )
     return found
 
 

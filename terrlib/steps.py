@@ -847,9 +847,10 @@ def split_budget(run: Run) -> spending.Spending:
 def write_budget(run: Run) -> pd.DataFrame:
     """Write `decisions/budget.csv`; what is left unspent stands in a row of its own."""
     spent = split_budget(run)
-    rows = spent.cells[["territory", "channel", "amount"]]
+    rows = spent.cells[["territory", "channel", "amount", "least", "most", "binding"]]
     if spent.unallocated:
         idle = {"territory": plan.UNALLOCATED, "channel": "", "amount": spent.unallocated}
+        idle |= {"least": 0, "most": spent.unallocated, "binding": ""}
         rows = pd.concat([rows, pd.DataFrame([idle])], ignore_index=True)
     return run.write("decisions/budget", rows)
 
@@ -876,7 +877,14 @@ def target_areas(run: Run) -> pd.DataFrame:
 @cache
 def whole_budget(run: Run) -> pd.DataFrame:
     """Every cost of the plan by area and quarter: `plan/budget`."""
-    return plan.budget(
+    quarters = timeline.next_quarters(run.market.quarter, run.settings.timeline.quarters)
+    return plan.budget(year_costs(run), reach_plan(run), quarters)
+
+
+@cache
+def year_costs(run: Run) -> pd.DataFrame:
+    """Every cost of a year of the plan by area (notebook 04): see `plan.costs`."""
+    return plan.costs(
         run.market,
         account_facts(run),
         territories(run).territory,
@@ -896,7 +904,7 @@ def area_results(run: Run) -> pd.DataFrame:
         account_facts(run),
         territories(run).territory,
         sold_by(run),
-        whole_budget(run),
+        year_costs(run),
         reach_plan(run),
         run.market,
         run.settings,
@@ -919,6 +927,7 @@ def _reached(run: Run) -> pd.DataFrame:
         target_areas(run),
         split_budget(run),
         reps(run),
+        run.settings,
     )
 
 
@@ -950,6 +959,12 @@ def backtest_forecast(run: Run) -> backtest.Backtest:
 
 
 @cache
+def stage_scores(run: Run) -> dict[str, float]:
+    """Score chances of past open deals with and without their stages: see `backtest.stage_scores`."""
+    return backtest.stage_scores(run.market, run.settings)
+
+
+@cache
 def simple_rule(run: Run) -> dict[str, float] | None:
     """What a simple rule expects of the horizon, where it was closer in the past; else None."""
     quarters = timeline.next_quarters(run.market.quarter, run.settings.timeline.quarters)
@@ -959,6 +974,11 @@ def simple_rule(run: Run) -> dict[str, float] | None:
 def expected_year(run: Run) -> dict[str, float]:
     """New sales of the whole horizon as the headline gives them: mean, p10, p50, p90."""
     return simple_rule(run) or forecast_sales(run).year
+
+
+def goal_and_forecast(run: Run) -> dict[str, float]:
+    """Compare the goal with the forecast of the headline: see `goals.reconciliation`."""
+    return goals.reconciliation(set_goals(run), forecast_sales(run), simple_rule(run))
 
 
 @cache

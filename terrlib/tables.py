@@ -515,11 +515,7 @@ def customer_paragraph(run: Run, territory: str) -> Sentence:
     rows, town = steps.customer_base(run), steps.territories(run).card["town"].get(territory)
     titled = f"{territory} · {town}" if town else territory
     row = rows[rows["territory"] == territory].iloc[0]
-    said = briefs.area_paragraph(run.words, titled, row)
-    other = _elsewhere(run)[territory]
-    if pd.isna(other):
-        return said
-    return Sentence(f"{said} {run.words.say('profile.elsewhere', other=float(other))}")
+    return briefs.area_paragraph(run.words, titled, row)
 
 
 def unit_table(run: Run) -> gpd.GeoDataFrame:

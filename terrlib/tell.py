@@ -7,7 +7,7 @@ import pandas as pd
 from terrlib import steps
 from terrlib.decisions.backtest import FEWEST_ORIGINS
 from terrlib.decisions.channels import CONTRACT
-from terrlib.decisions.goals import COVER, reconciliation
+from terrlib.decisions.goals import COVER
 from terrlib.decisions.overlays import managers
 from terrlib.decisions.spending import AS_GOOD, WITHIN, hours_bind, steepness
 from terrlib.decisions.staffing import VACANT, away
@@ -21,7 +21,7 @@ from terrlib.measures.fitting import FEWEST_LEADS, FEWEST_ROWS
 from terrlib.measures.response import FITTED, JUDGED, MECHANICAL
 from terrlib.measures.winning import STALE_M
 from terrlib.measures.workload import field_days, has_calendar, workdays, yearly_cost
-from terrlib.plan import MANAGEMENT
+from terrlib.plan import MANAGEMENT, YEAR_Q, over_horizon
 from terrlib.review import Review
 from terrlib.runs import Run
 from terrlib.show import briefs
@@ -56,22 +56,17 @@ def headline(run: Run) -> Sentence:
     year = steps.expected_year(run)
     if year["mean"] <= 0:
         return _join(drawn_, say("headline.no_forecast"))
+    seen = steps.goal_and_forecast(run)
     expected = say(
         "headline.forecast",
         quarters=len(steps.forecast_sales(run).total),
         mean=year["mean"],
         low=year["p10"],
         high=year["p90"],
-        goal=int(steps.set_goals(run).table["amount"].sum()) / 100,
-        chance=chance(run),
+        goal=seen["top_down"],
+        chance=seen["chance"],
     )
     return _join(drawn_, expected)
-
-
-def chance(run: Run) -> float:
-    """Chance that new sales of the whole horizon reach the goal, by the forecast's draws."""
-    goal = int(steps.set_goals(run).table["amount"].sum()) / 100
-    return float((steps.forecast_sales(run).draws_total >= goal).mean())
 
 
 def missing(run: Run) -> Sentence:
@@ -257,7 +252,7 @@ def win_rate(run: Run) -> Sentence:
         amount = float(still["amount"].sum())
         said.append(
             say(
-                "win_rate.stages",
+                "win_rate.by_stage" if run.market.has("stages") else "win_rate.stages",
                 amount=amount,
                 expected=float(still["expected"].sum()),
                 naive=amount * float(whole["naive"]),
@@ -950,6 +945,10 @@ def budget(run: Run) -> Sentence:
     said = [split, run.words.say("budget.star") if spent.cells["binding"].any() else ""]
     if spent.unallocated:
         said.append(run.words.say("budget.unallocated", amount=spent.unallocated / 100))
+    n = run.settings.timeline.quarters
+    if n != YEAR_Q:
+        amount = over_horizon(spent.total, n) / 100
+        said.append(run.words.say("budget.horizon", quarters=n, amount=amount))
     for channel, where in hours_bind(spent).groupby("channel"):
         name = steps.channel_name(run, str(channel))
         said.append(run.words.say("budget.hours", channel=name, n=len(where)))
@@ -1100,6 +1099,8 @@ def backtest(run: Run) -> Sentence:
         other=float(others.loc[rule, "wape"]),
     )
     side = "too_low" if ours["bias"] < 0 else "too_high"
+    stages = steps.stage_scores(run)
+    worse = bool(stages) and stages["by_stage"] > stages["by_age"]
     return _join(
         first,
         say(f"backtest.{side}", bias=abs(float(ours["bias"]))),
@@ -1110,6 +1111,13 @@ def backtest(run: Run) -> Sentence:
             low=float(ours["coverage_low"]),
             high=float(ours["coverage_high"]),
         ),
+        say(
+            "backtest.stages_worse" if worse else "backtest.stages",
+            n=int(stages["n"]),
+            gain=abs(1 - stages["by_stage"] / max(stages["by_age"], 1e-12)),
+        )
+        if stages
+        else "",
     )
 
 
@@ -1118,13 +1126,15 @@ def goals(run: Run) -> Sentence:
     if steps.forecast_sales(run).year["mean"] <= 0:
         return run.words.say("headline.no_forecast")
     say, found = run.words.say, steps.set_goals(run)
-    seen = reconciliation(found, steps.forecast_sales(run))
+    seen = steps.goal_and_forecast(run)
     said = [
         say(f"goals.{found.basis}", total=seen["top_down"]),
         goal_gap(run.words, seen["gap"], seen["chance"]),
     ]
     if round(seen["gap"]) > 0:
         said.append(say("goals.gap_rate", rate=seen["gap_rate"]))
+    if steps.simple_rule(run) is not None:
+        said.append(say("goals.by_rule", model=seen["bottom_up"]))
     asked = run.settings.goals
     said.append(
         say(

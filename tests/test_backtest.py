@@ -4,10 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from terrlib.decisions.backtest import as_known, backtest, headline, inflow, won_by_quarter
+from terrlib.decisions.backtest import (
+    as_known,
+    backtest,
+    headline,
+    inflow,
+    stage_scores,
+    won_by_quarter,
+)
 from terrlib.decisions.timeline import forecast_of
 from terrlib.inputs.settings import Settings
 from tests.test_timeline import QUARTERS, deal
+from tests.test_winning import with_stages
 from tests.worlds import line_market
 
 
@@ -56,6 +64,13 @@ def test_ours_wins_where_the_pipeline_tells_and_the_headline_stays():
     assert (found.scores["n"] == found.scores["n"].iloc[0]).all()
     s = found.scores.loc["ours"]
     assert s["coverage_low"] <= s["coverage"] <= s["coverage_high"]
+
+
+def test_stages_that_tell_make_past_chances_better_and_others_no_worse():
+    told, noise = (stage_scores(with_stages(noise=n), Settings()) for n in (False, True))
+    assert told["by_stage"] < 0.85 * told["by_age"] and told["n"] > 100
+    assert noise["by_stage"] < 1.02 * noise["by_age"]
+    assert stage_scores(seasons(), Settings()) == {}
 
 
 def test_an_origin_knows_nothing_of_what_came_later():

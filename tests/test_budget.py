@@ -25,7 +25,7 @@ from terrlib.runs import Run, read_table, write_table
 from terrlib.show.words import Words
 from terrlib.solve.allocate import allocate, flat, plain, round_within, waterfill
 
-from .worlds import line_market
+from .worlds import line_market, said
 
 ROOT = Path(__file__).parents[1]
 FORMS = [
@@ -474,24 +474,87 @@ def test_with_a_hurdle_money_that_earns_too_little_is_left_and_named(tmp_path):
     rep = pd.DataFrame({"territory": ["T1", "T2"], "rep_id": "VACANT"})
     sold = pd.DataFrame({"territory": ["T1", "T2"], "channel": "direct", "distributor_id": ""})
     areas = pd.DataFrame({"territory": ["T1", "T2"], "area_id": "", "decision": ["grow", "attack"]})
-    reached = plan.reach(market, facts, territory, areas, spent, rep)
-    money = plan.budget(
-        market, facts, territory, [], sold, areas, spent, reached, asked(contingency=0.05)
-    )
+    reached = plan.reach(market, facts, territory, areas, spent, rep, asked())
+    year = plan.costs(market, facts, territory, [], sold, areas, spent, reached, asked())
+    quarters = ["2026Q4", "2027Q1", "2027Q2", "2027Q3"]
+    money = plan.budget(year, reached, quarters)
     idle = money[money["category"] == "unallocated"]
     assert set(idle["territory"]) == {"UNALLOCATED"}
     assert idle["amount"].sum() == spent.unallocated and money["amount"].sum() == 200_000
     # The second wave spends nothing in the first quarter.
     early = money[(money["quarter"] == "2026Q4") & (money["category"] == "marketing")]
     assert early["amount"].sum() == early.loc[early["territory"] == "T2", "amount"].sum()
+    twice = plan.budget(year, reached, [*quarters, "2027Q4", "2028Q1", "2028Q2", "2028Q3"])
+    assert twice["amount"].sum() == 400_000
     ours = pd.Series("", index=facts.index)
-    result = plan.area_results(facts, territory, ours, money, reached, market, asked())
+    result = plan.area_results(facts, territory, ours, year, reached, market, asked())
     assert (result["result"] == result["now"] + result["new"] - result["cost"]).all()
     assert result["cost"].sum() == 200_000 - spent.unallocated
     rows = write_table(tmp_path, "plan/reach", reached)
     back = read_table(tmp_path, "plan/reach")
     assert back["spend"].sum() == paid and len(back) == len(rows)
     assert back["owner"].unique().tolist() == ["marketing"]
+
+
+def test_a_curve_with_an_s_gets_nothing_or_what_its_tangent_asks():
+    answer = {"channel": "phone", "zero": 0.3, "plus50": 1.25, "saturation": 1.8}
+    market = world([PHONE, LETTER], (True,) * 6, judged=[answer | {"spend": 60.0, "leads": 4.0}])
+    facts, territory = invented(market)
+    # Each territory has half of the 60 a year; x* is 0.86 of that, rounded up to a whole step.
+    tangent = response.tangent(1.142857, 1.677272) * 30
+    for total in range(10, 200, 10):
+        wanted = asked(float(total), contingency=0, round_to=1)
+        cells = spending.split_budget(market, facts, territory, wanted).cells
+        phone = cells[cells["channel"] == "phone"]
+        paid = phone["amount"] / 100
+        assert ((paid == 0) | (paid >= 0.99 * tangent)).all()
+        assert ((cells["amount"] == 0) | (cells["amount"] >= cells["least"])).all()
+        assert (cells["amount"] <= cells["most"]).all()
+        assert phone["least"].div(100).tolist() == pytest.approx([tangent] * 2, abs=1)
+        assert (paid.sum() > 0) == (total >= phone["least"].min() / 100)
+
+
+AREAS = [{"area_id": "x", "industry": "bakery"}] * 3 + [{"area_id": "y", "industry": "bakery"}] * 3
+
+
+def open_world(**fair):
+    """Three bakeries known in each of two areas; there are 13 in the first."""
+    market = line_market(
+        [0.0] * 6,
+        accounts=[a | {"consent_phone": True} for a in AREAS],
+        channels=[PHONE, FAIR | {"fixed_cost": 0.0, "named": False, "category": "events"} | fair],
+        market_structure=[
+            {"area_id": "x", "industry": "bakery", "size_class": "small", "n_firms": 13.0},
+            {"area_id": "y", "industry": "bakery", "size_class": "small", "n_firms": 2.0},
+        ],
+    )
+    facts, territory = invented(market)
+    more = {"industry": "bakery", "size_class": "small", "potential": 9.0}
+    return market, facts.assign(**more, potential_low=9.0, potential_high=9.0), territory
+
+
+def test_firms_without_a_name_are_reached_where_none_is_needed_and_where_they_are():
+    market, facts, territory = open_world()
+    cells = reach_customers(market, facts, territory, asked()).cells
+    at = cells.set_index(["territory", "channel"])["outside"]
+    # Ten bakeries of x are no accounts; three tenths of them could be won.
+    assert at.to_dict() == {
+        ("T1", "fair"): 3.0, ("T1", "phone"): 0.0, ("T2", "fair"): 0.0, ("T2", "phone"): 0.0,
+    }  # fmt: skip
+    spent = spending.split_budget(market, facts, territory, asked(5000.0))
+    paid = spent.cells.set_index(["territory", "channel"])
+    assert paid.loc[("T1", "fair"), "amount"] == 2 * paid.loc[("T2", "fair"), "amount"] == 36_000
+    assert paid.loc[("T1", "fair"), "leads"] == pytest.approx(2 * paid.loc[("T2", "fair"), "leads"])
+    assert paid.loc[("T1", "fair"), "contacts"] == 6
+    areas = pd.DataFrame({"territory": ["T1", "T2"], "area_id": ["x", "y"], "decision": "attack"})
+    rep = pd.DataFrame({"territory": ["T1", "T2"], "rep_id": "VACANT"})
+    reached = plan.reach(market, facts, territory, areas, spent, rep, asked())
+    fair = reached[reached["channel"] == "fair"].set_index("area_id")
+    assert fair["outside"].to_dict() == {"x": 3.0, "y": 0.0}
+    sold = pd.DataFrame({"territory": ["T1", "T2"], "channel": "direct", "distributor_id": ""})
+    year = plan.costs(market, facts, territory, [], sold, areas, spent, reached, asked())
+    by = year.groupby("category")["amount"].sum()
+    assert by["events"] == 54_000 and by["marketing"] == paid["amount"].sum() - 54_000
 
 
 def test_managers_answers_are_used_where_there_is_no_history():
@@ -526,7 +589,7 @@ def test_the_sample_is_contacted_with_consent_only(sample, sample_spent, tmp_pat
     pairs = facts.assign(territory=facts["unit_id"].map(territory))
     areas = pairs[["territory", "area_id"]].drop_duplicates().assign(decision="grow")
     rep = pd.DataFrame({"territory": ["T1", "T2"], "rep_id": "VACANT"})
-    reached = plan.reach(market, facts, territory, areas, spent, rep)
+    reached = plan.reach(market, facts, territory, areas, spent, rep, sample[1])
     write_table(tmp_path, "plan/reach", reached)
     back = read_table(tmp_path, "plan/reach")
     assert back["spend"].sum() == spent.cells["amount"].sum()
@@ -556,6 +619,17 @@ def folder_of(tmp_path, **tables_):
 HEAD = "channel,cost_per_contact,response_rate,consent_needed\n"
 
 
+def test_a_channel_without_names_cannot_ask_for_consent(tmp_path):
+    head = HEAD.strip() + ",named,category\n"
+    with pytest.raises(DataError, match="x needs consent \\(email\\), which only a firm known"):
+        folder_of(tmp_path, channels=head + "x,1,0.1,email,no,\n")
+    with pytest.raises(DataError, match="category is marketing or events, not 'party'"):
+        folder_of(tmp_path, channels=head + "x,1,0.1,none,no,party\n")
+    market = folder_of(tmp_path, channels=head + "x,1,0.1,none,no,\ny,1,0.1,email,,Events\n")
+    assert market.channels["named"].tolist() == [False, True]
+    assert market.channels["category"].tolist() == ["marketing", "events"]
+
+
 def test_words_for_consents_and_answers_are_checked_at_the_door(tmp_path):
     with pytest.raises(
         DataError, match="consent_needed is none, email, phone, sms, post, not 'fax'"
@@ -573,6 +647,8 @@ def test_words_for_consents_and_answers_are_checked_at_the_door(tmp_path):
     assert market.channels["consent_needed"].tolist() == ["email"]
     assert market.responses["channel"].tolist() == ["x"]
     assert market.set_aside["responses"]["channel"].tolist() == ["y"]
+    told = said(market)
+    assert "its channel is not among the channels" in told["message"].tolist()
 
 
 def run_of(market, folder, locale="en", wanted=None):

@@ -127,6 +127,15 @@ def test_the_gap_and_the_chance_are_of_the_same_draws():
     assert seen["chance"] == (expected.draws_total >= 9000).mean()
 
 
+def test_where_a_simple_rule_was_closer_gap_and_chance_are_its_own():
+    market, facts, expected, asked = world(total=9000)
+    found = set_goals(market, facts, TWO, expected, asked)
+    simple = {"mean": 8000.0, "p10": 7000.0, "p50": 8000.0, "p90": 9000.0}
+    seen = reconciliation(found, expected, simple)
+    assert seen["chance"] == pytest.approx(0.1) and seen["gap"] == pytest.approx(1000)
+    assert seen["bottom_up"] == expected.year["mean"] and seen["expected"] == 8000
+
+
 def test_equal_quotas_on_equal_territories_are_fair():
     market, facts, expected, asked = world(total=7200)
     rows, seen = stretch(set_goals(market, facts, TWO, expected, asked), expected, facts, TWO)

@@ -65,7 +65,7 @@ UNUSED = {
     "postal_centroids",
     "gazetteer",
 }
-UNUSED |= {"market_structure"}
+UNUSED |= {"market_structure", "stages"}
 
 
 def raw(name):

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from terrlib.decisions.scenarios import Scenario, World, compare, overlaid, scenarios, tornado
+from terrlib.decisions.spending import split_budget
 from terrlib.inputs.settings import Settings
-from tests.test_timeline import CHANNEL, TWO, nothing, parts, reps, spend, world
+from tests.test_timeline import CHANNEL, TWO, nothing, parts, reps, world
 
 
 def told(**changes):
@@ -17,7 +18,7 @@ def told(**changes):
         channels=[CHANNEL | {"fixed_cost": 0.0, "cost_per_contact": 10.0, "max_contacts": 3.0}],
     )
     settings = Settings(timeline={"draws": 500}, budget={"total": 1000})
-    spent = spend(market, ["T1", "T2"], 10_000, 1000.0)
+    spent = split_budget(market, facts, TWO, settings, reps("R1", "VACANT"))
     return replace(
         World(market, facts, TWO, reps("R1", "VACANT"), spent, settings, None, None, 1000.0),
         **changes,
@@ -61,6 +62,46 @@ def test_more_reps_and_money_never_sell_less():
     assert sales["win_less"] < sales["plan"] < sales["win_more"]
     assert found["rep_more"].cost == 1000 + 180_000
     assert found["budget_less"].cost < found["budget_more"].cost
+
+
+VISIT = CHANNEL | {"channel": "visit", "fixed_cost": 0.0, "cost_per_contact": 100.0}
+VISIT |= {"max_contacts": 50.0, "lead_lag_m": 0.0, "rep_h": 20.0, "min_spend": 0.0}
+
+
+def busy(total=20_000):
+    """Two full-time reps whose hours end before the money for visits does."""
+    market, facts = world(
+        reps=[{"rep_id": r, "fte": 1.0} for r in ("R1", "R2")],
+        channels=[VISIT],
+    )
+    facts = facts.assign(workload_h=500.0, status="customer")
+    settings = Settings(timeline={"draws": 100}, budget={"total": total})
+    spent = split_budget(market, facts, TWO, settings, reps("R1", "R2"))
+    return World(market, facts, TWO, reps("R1", "R2"), spent, settings)
+
+
+def test_a_rep_more_makes_the_visits_that_nobody_had_hours_for():
+    told = busy()
+    assert (told.spent.cells["binding"] == "hours").all()
+    found = {s.key: s for s in scenarios(told)}
+    assert found["rep_more"].parts.leads.sum() > 1.1 * found["plan"].parts.leads.sum()
+    assert found["rep_more"].parts.reps == pytest.approx(found["plan"].parts.reps)
+
+
+def test_visits_of_another_budget_have_no_more_hours_than_there_are():
+    found = {s.key: s for s in scenarios(busy())}
+    assert found["budget_more"].parts.leads == pytest.approx(found["plan"].parts.leads)
+
+
+def test_a_larger_budget_never_lowers_what_is_expected():
+    market, facts = world(channels=[CHANNEL | VISIT | {"rep_h": 0.0, "max_contacts": 3.0}])
+    expected = []
+    for total in (100, 200, 400, 800, 1600):
+        settings = Settings(budget={"total": total, "round_to": 1})
+        spent = split_budget(market, facts, TWO, settings)
+        p = World(market, facts, TWO, reps("R1", "R2"), spent, settings).parts()
+        expected.append(p.mean().sum() + p.after)
+    assert (np.diff(expected) > 0).all()
 
 
 def test_a_lost_partner_leaves_what_a_vacancy_leaves():

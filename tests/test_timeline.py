@@ -10,6 +10,7 @@ from terrlib.decisions.spending import Spending
 from terrlib.decisions.timeline import (
     KEYS,
     Parts,
+    bought_share,
     break_even,
     cycle_pmf,
     first_sale,
@@ -183,6 +184,27 @@ def test_before_launch_and_lag_there_is_only_pipeline():
     never = pd.Series({("T1", ""): 4, ("T2", ""): 4})
     none = ingredients(market, facts, TWO, idle, spent, asked, None, never)
     assert none.leads.sum() == 0 and none.after > p.after
+
+
+def test_deals_that_channels_brought_last_year_are_not_begun_by_reps_too():
+    # Ten deals begun in the last twelve months; 3 of 6 leads of the phone became deals. The year
+    # before does not count, nor do the leads that come by themselves (a quarter of 8 a year).
+    told = [{"month": m, "channel": "phone", "spend": 1.0, "leads": n}
+            for m, n in (("2026-03-01", 6.0), ("2025-03-01", 99.0))]  # fmt: skip
+    mail = CHANNEL | {"channel": "mail", "lead_to_opp_rate": 0.25}
+    judged = [
+        {"channel": "mail", "zero": 0.5, "plus50": 1.2, "saturation": 1.5, "spend": 1, "leads": 8}
+    ]
+    phone = CHANNEL | {"lead_to_opp_rate": 0.5}
+    market, facts = world(channels=[phone, mail], responses=told, judged=judged)
+    assert bought_share(market, Settings()) == pytest.approx(0.3 + 0.1)
+    plain, _ = world(channels=[phone, mail])
+    assert bought_share(plain, Settings()) == 0
+    less, all_ = (
+        ingredients(m, facts, TWO, reps("R1", "R2"), nothing(), Settings()).reps
+        for m in (market, plain)
+    )
+    assert less == pytest.approx(0.6 * all_) and less.sum() > 0
 
 
 def test_a_rep_just_hired_grows_and_one_who_leaves_is_missed():

@@ -280,6 +280,60 @@ def test_before_the_first_win_an_open_deal_has_the_assumed_chance():
     assert odds["by_month"].item().sum() == pytest.approx(odds["p_win"].item())
 
 
+def with_stages(n=400, seed=4, noise=False):
+    """Deals qualified for six months, then offered: of the offered 8 of 10 are won, of the rest none.
+
+    A third is lost in qualification. With noise, the name of a stage tells nothing.
+    """
+    rng = np.random.default_rng(seed)
+    rows, stages = [], []
+    for i in range(n):
+        begun = pd.Timestamp("2022-01-01") + pd.Timedelta(days=int(rng.integers(0, 1640)))
+        offered = rng.random() < 2 / 3
+        told = begun + pd.Timedelta(days=int(rng.integers(90, 270)))
+        end = told + pd.Timedelta(days=int(rng.integers(10, 90))) if offered else told
+        known = end <= pd.Timestamp("2026-09-30")
+        won = bool(offered and rng.random() < 0.8)
+        rows.append(
+            {"opp_id": f"O{i}", "account_id": "A-a", "created_date": begun,
+             "close_date": end if known else pd.NaT, "is_closed": known, "is_won": known and won,
+             "amount": 100.0}
+        )  # fmt: skip
+        name = rng.choice(["q", "o"]) if noise else "q"
+        stages.append({"opp_id": f"O{i}", "date": begun, "stage": name})
+        if offered and told <= pd.Timestamp("2026-09-30") and not noise:
+            stages.append({"opp_id": f"O{i}", "date": told, "stage": "o"})
+    return line_market([1.0], opportunities=rows, stages=stages)
+
+
+def test_the_stage_of_an_open_deal_counts_where_past_ones_tell_of_it():
+    market = with_stages()
+    found = winning.open_deals(market, Settings())
+    now = market.stages.drop_duplicates("opp_id", keep="last").set_index("opp_id")["stage"]
+    by = found["p_win"].groupby(now.reindex(found.index)).mean()
+    assert by["o"] == pytest.approx(0.8, abs=0.08) and by["q"] == pytest.approx(0.53, abs=0.1)
+    steps = np.stack(found["by_month"].to_numpy())
+    assert steps.sum(axis=1) == pytest.approx(found["p_win"])
+    plain = winning.open_deals(replace(market, stages=market.stages.iloc[:0]), Settings())
+    # As old and offered is worth more than as old, and closes sooner.
+    offered = now.reindex(found.index) == "o"
+    assert (found["p_win"] - plain["p_win"])[offered].mean() > 0.1
+    assert steps[offered, :3].sum() > 0.9 * steps[offered].sum()
+
+
+def test_a_stage_that_few_went_through_changes_little():
+    market = with_stages()
+    rare = [{"opp_id": o, "date": pd.Timestamp("2026-09-29"), "stage": "rare"}
+            for o in winning.open_deals(market, Settings()).index]  # fmt: skip
+    closed = market.opportunities.index[market.opportunities["is_won"]][0]
+    day = market.opportunities.loc[closed, "close_date"]
+    rare.append({"opp_id": closed, "date": day, "stage": "rare"})
+    told = replace(market, stages=pd.DataFrame(rare))
+    none = replace(market, stages=market.stages.iloc[:0])
+    one, all_ = (winning.open_deals(m, Settings())["p_win"] for m in (told, none))
+    assert (one - all_).abs().max() <= 1 / 21 + 1e-9
+
+
 def test_open_deals_by_stage_and_age_add_up():
     market = replace(
         line_market([1.0]), opportunities=simulated(np.random.default_rng(6), 300, 0.3)

@@ -24,10 +24,11 @@ COLUMNS: dict[str, tuple[str, str]] = {
         "opp_id",
         "account_id created_date close_date stage is_closed is_won amount type lead_source rep_id",
     ),
+    "stages": ("", "opp_id date stage"),
     "channels": (
         "channel",
         "label_pl label_en consent_needed fixed_cost cost_per_contact max_contacts response_rate "
-        "response_rate_source lead_to_opp_rate lead_lag_m rep_h min_spend",
+        "response_rate_source lead_to_opp_rate lead_lag_m rep_h min_spend named category",
     ),
     "responses": ("", "month channel area_id territory spend leads"),
     "judged": ("", "channel zero plus50 saturation spend leads"),
@@ -136,6 +137,9 @@ def line_market(
     for account_id, change in zip(plain.index, accounts or [], strict=False):
         for column, value in change.items():
             plain.loc[account_id, column] = value
+    if "channels" in given:
+        plain_channel = {"named": True, "category": "marketing"}
+        given["channels"] = [plain_channel | row for row in given["channels"]]
     tables = {name: table(name, given[name]) if name in given else empty(name) for name in COLUMNS}
     return Market(
         accounts=plain,

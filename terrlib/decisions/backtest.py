@@ -158,7 +158,8 @@ def as_known(market: Market, day: pd.Timestamp) -> Market:
     deals_ = market.opportunities
     deals_ = deals_[deals_["created_date"] <= day]
     sales = market.sales[market.sales["date"] <= day] if len(market.sales) else market.sales
-    return replace(market, opportunities=deals_, sales=sales, as_of=day)
+    stages = market.stages[market.stages["date"] <= day] if len(market.stages) else market.stages
+    return replace(market, opportunities=deals_, stages=stages, sales=sales, as_of=day)
 
 
 def inflow(market: Market, quarters: list[str], settings: Settings) -> Parts:
@@ -213,6 +214,49 @@ def _ours(market: Market, quarters: list[str], settings: Settings) -> list[dict[
         | {f"p{round(100 * level)}": float(np.quantile(draws[:, q], level)) for level in LEVELS}
         for q in range(len(quarters))
     ]
+
+
+def stage_scores(market: Market, settings: Settings) -> dict[str, float]:
+    """Score the chances of deals that were open at past ends of quarters, with and without stages.
+
+    Parameters
+    ----------
+    market
+        Deals and `stages`.
+    settings
+        As `winning.open_deals`.
+
+    Returns
+    -------
+    dict
+        by_stage, by_age: mean squared error (Brier 1950) of the chance to be won within the next
+        quarter, of all deals that were open at up to eight past ends of quarters; n: their number.
+        Empty where no stage is recorded, or no deal was open then.
+
+    Examples
+    --------
+    See the tests: stages that tell something, and stages that tell nothing.
+    """
+    if not len(market.stages) or market.as_of is None:
+        return {}
+    table = deals(market)
+    won_on = market.opportunities["close_date"].where(table["outcome"] == WON)
+    errors: dict[str, list[float]] = {"by_stage": [], "by_age": []}
+    for origin in comparable(market, settings).index[QUARTERS - 1 : -1][-MOST_ORIGINS:]:
+        then, until = (q.end_time.normalize() for q in (origin, origin + 1))
+        known = as_known(market, then)
+        for name, seen in (
+            ("by_stage", known),
+            ("by_age", replace(known, stages=known.stages.iloc[:0])),
+        ):
+            open_ = open_deals(seen, settings)
+            if not len(open_):
+                continue
+            said = np.stack(open_["by_month"].to_numpy())[:, :MONTHS].sum(axis=1)
+            came = (won_on.reindex(open_.index) <= until).to_numpy(float)
+            errors[name] += ((said - came) ** 2).tolist()
+    n = len(errors["by_age"])
+    return {name: float(np.mean(x)) for name, x in errors.items()} | {"n": n} if n else {}
 
 
 def naive_point(past: Floats, step: int, method: str) -> float:

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from terrlib.decisions.timeline import Forecast, next_quarters, settled, spread_out
+from terrlib.decisions.timeline import Forecast, next_quarters, reaches, settled, spread_out
 from terrlib.errors import InfeasibleError
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import FIELD, Settings
@@ -475,23 +475,36 @@ def quotas(
     )
 
 
-def reconciliation(found: Goals, expected: Forecast) -> dict[str, float]:
-    """Compare the goal with the sum of what is expected.
+def reconciliation(
+    found: Goals, expected: Forecast, simple: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """Compare the goal with what is expected.
+
+    Parameters
+    ----------
+    found, expected
+        The goals and the forecast of the model.
+    simple
+        mean, p10, p50, p90 of a simple rule that was closer in the past: gap and chance are then
+        its own, so that a headline never mixes two forecasts.
 
     Returns
     -------
     dict
-        top_down, bottom_up, gap (top_down - bottom_up): currency; gap_rate: share of top_down;
-        chance: share of draws that reach the goal.
+        top_down (the goal), bottom_up (the model's territories added up), expected (of the headline),
+        gap (top_down - expected): currency; gap_rate: share of top_down; chance: of reaching the
+        goal, by the draws, or by the range of the simple rule.
     """
     top = int(found.table["amount"].sum()) / 100
-    mean = expected.year["mean"]
+    mean = (simple or expected.year)["mean"]
+    by_draws = float((expected.draws_total >= top).mean())
     return {
         "top_down": top,
-        "bottom_up": mean,
+        "bottom_up": expected.year["mean"],
+        "expected": mean,
         "gap": top - mean,
         "gap_rate": (top - mean) / top if top else 0.0,
-        "chance": float((expected.draws_total >= top).mean()),
+        "chance": reaches(simple, top) if simple else by_draws,
     }
 
 

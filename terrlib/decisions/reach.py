@@ -13,6 +13,7 @@ from terrlib.inputs.settings import Settings
 from terrlib.inputs.tables import CONSENTS
 from terrlib.measures import response
 from terrlib.measures.fitting import MONTHS, TAIL, Fit, fit
+from terrlib.measures.potential import outside
 from terrlib.measures.response import FITTED, JUDGED, MECHANICAL
 
 OUT_OF_SCOPE = ["lost", "inactive"]
@@ -21,6 +22,7 @@ CELLS = [
     "territory",
     "channel",
     "reachable",
+    "outside",
     "no_consent",
     "cost_per_contact",
     "fixed_cost",
@@ -44,9 +46,10 @@ class Reach:
     Attributes
     ----------
     cells
-        territory, channel; reachable, no_consent (accounts); cost_per_contact, fixed_cost
-        (currency); max_contacts; rep_h (hours of a rep for a contact); opp_rate, p_win, p_win_low,
-        p_win_high (shares); sales_per_lead, value (sales and contribution of a lead, currency);
+        territory, channel; reachable, no_consent (accounts); outside (firms that are no accounts,
+        for channels that need no name); cost_per_contact, fixed_cost (currency); max_contacts; rep_h
+        (hours of a rep for a contact); opp_rate, p_win, p_win_low, p_win_high (shares);
+        sales_per_lead, value (sales and contribution of a lead, currency);
         evidence (fitted, judged, mechanical); form, top, scale, a, b (see `measures.response`);
         var_top, var_both, var_rate (covariance of the logarithms of top and rate of a fitted curve).
     channels
@@ -84,6 +87,40 @@ def reachable(market: Market, facts: pd.DataFrame, consent: str) -> pd.Series:
     return scope & market.accounts[f"consent_{consent}"].reindex(facts.index, fill_value=False)
 
 
+def firms_outside(
+    market: Market, facts: pd.DataFrame, label: pd.Series, settings: Settings
+) -> pd.Series:
+    """Count the firms that are no accounts and could be won, where their area is planned.
+
+    Channels that need no contact known by name (advertising, events) reach them too.
+
+    Parameters
+    ----------
+    market
+        `market_structure`: without it nothing is known of such firms.
+    facts
+        Indexed by account_id: area_id and what `potential.outside` needs.
+    label
+        account_id -> territory. An area of several territories is shared out as its accounts are;
+        firms of an area without an account are nobody's yet and not counted.
+    settings
+        `customers.accessible_share`.
+
+    Returns
+    -------
+    Series, (territory, area_id) -> firms
+    """
+    here = facts["area_id"].astype(str).groupby([label, facts["area_id"].astype(str)]).size()
+    here.index.names = ["territory", "area_id"]
+    if not len(market.market_structure):
+        return here * 0.0
+    known = outside(market, facts, settings).set_index("area_id")["n_outside"]
+    area = here.index.get_level_values("area_id")
+    share = here / here.groupby(level="area_id").transform("sum")
+    firms = known.reindex(area).fillna(0.0).to_numpy(float) * settings.customers.accessible_share
+    return share * firms
+
+
 def reach_customers(
     market: Market, facts: pd.DataFrame, territory: pd.Series, settings: Settings
 ) -> Reach:
@@ -108,11 +145,14 @@ def reach_customers(
     """
     label = facts["unit_id"].map(territory)
     names = sorted(territory.unique())
+    firms = firms_outside(market, facts, label, settings).groupby(level="territory").sum()
+    firms = firms.reindex(names).fillna(0.0)
     cells, channels = [], []
     for channel in market.channels.itertuples():
         may = reachable(market, facts, channel.consent_needed)
         found, effect, said = _evidence(market, facts, channel, may)
-        here = _base(facts, label, names, may, channel, settings)
+        others = firms * (not channel.named)
+        here = _base(facts, label, names, may, others, channel, settings)
         here = pd.concat([here, _curves(here, channel, found, effect, label, may)], axis=1)
         cells.append(here.assign(evidence=said["evidence"]))
         channels.append({"channel": channel.Index, **said})
@@ -158,21 +198,33 @@ def _base(
     label: pd.Series,
     names: list[str],
     may: pd.Series,
+    others: pd.Series,
     channel: Any,
     settings: Settings,
 ) -> pd.DataFrame:
-    """Who can be reached in each territory, and what a lead is worth there."""
+    """Who can be reached in each territory, and what a lead is worth there.
+
+    Firms that are no accounts are worth what prospects reached there are, or all who are reached
+    where there is no prospect.
+    """
     rate = channel.lead_to_opp_rate
     rate = settings.budget.lead_to_deal_rate if pd.isna(rate) else rate
     can = facts[may].assign(worth=facts["p_win"] * facts["value"])
     of = can.groupby(label[may])
-    mean = of[["worth", "p_win", "p_win_low", "p_win_high"]].mean().reindex(names).fillna(0.0)
+    columns = ["worth", "p_win", "p_win_low", "p_win_high"]
+    mean = of[columns].mean().reindex(names).fillna(0.0)
+    new = can["status"] == "prospect"
+    alike = can.loc[new, columns].groupby(label[may][new]).mean().reindex(names).fillna(mean)
+    size = of.size().reindex(names).fillna(0.0)
+    part = others / (size + others).where(others > 0, 1.0)
+    mean = mean.mul(1 - part, axis=0) + alike.mul(part, axis=0)
     scope = in_scope(facts)
     table = pd.DataFrame(
         {
             "territory": names,
             "channel": channel.Index,
-            "reachable": of.size().reindex(names).fillna(0).to_numpy(int),
+            "reachable": size.to_numpy(int),
+            "outside": others.to_numpy(float),
             "no_consent": label[scope & ~may].value_counts().reindex(names).fillna(0).to_numpy(int),
         }
     )
@@ -267,7 +319,7 @@ def _curves(
     may: pd.Series,
 ) -> pd.DataFrame:
     """One curve for each territory, as `measures.response` reads them."""
-    people = cells["reachable"].to_numpy(float)
+    people = (cells["reachable"] + cells["outside"]).to_numpy(float)
     some = np.maximum(people, 1.0)
     curves: dict[str, object] = dict.fromkeys(CURVE, 0.0)
     if isinstance(found, Fit):

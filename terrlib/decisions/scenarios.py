@@ -94,7 +94,8 @@ def scenarios(world: World) -> list[Scenario]:
     Returns
     -------
     list of Scenario
-        plan; rep_more (a rep hired on the first day, where most work is left undone); budget_less
+        plan; rep_more (a rep hired on the first day, where most work is left undone; the same
+        budget is split anew over the hours there are then); budget_less
         and budget_more; partner_lost (the partner with most sales, its territories without a
         successor); win_less and win_more. What the market does not have is left out.
     """
@@ -107,7 +108,7 @@ def scenarios(world: World) -> list[Scenario]:
         if not total:
             continue
         other = overlaid(world.settings, budget={"total": total * factor})
-        spent = split_budget(world.market, world.facts, world.territory, other)
+        spent = split_budget(world.market, world.facts, world.territory, other, world.rep)
         more = (spent.total - world.spent.total) / CENTS
         parts = replace(world, settings=other, spent=spent).parts()
         found.append(Scenario(key, parts, world.cost + more * _years(world)))
@@ -132,6 +133,7 @@ def _rep_more(world: World) -> Scenario:
     all_of_it = facts["ev"].groupby(label).sum()
     vacant = world.rep.loc[world.rep["rep_id"] == "VACANT", "territory"]
     gain = left.add(all_of_it.reindex(vacant).fillna(0.0), fill_value=0.0)
+    gain = gain.add(_visits_undone(world.spent), fill_value=0.0)
     places = gain.sort_index().sort_values(ascending=False, kind="stable").index[:n]
     ramp = world.settings.timeline.ramp
     grow = [ramp[min(q, len(ramp) - 1)] for q in range(world.settings.timeline.quarters)]
@@ -150,7 +152,19 @@ def _rep_more(world: World) -> Scenario:
     reps["fte"] = reps["fte"].astype(float)
     market = replace(world.market, reps=reps.rename_axis(world.market.reps.index.name))
     cost = world.settings.workload.rep_cost_year * len(places) * _years(world)
-    return Scenario("rep_more", replace(world, market=market, rep=rep).parts(), world.cost + cost)
+    spent = split_budget(market, facts, world.territory, world.settings, rep)
+    other = replace(world, market=market, rep=rep, spent=spent)
+    return Scenario("rep_more", other.parts(), world.cost + cost)
+
+
+def _visits_undone(spent: Spending) -> pd.Series:
+    """Most that visits without hours would bring beyond what their money brings elsewhere, by territory."""
+    offer, cells = spent.offer, spent.cells
+    if offer is None:
+        return pd.Series(dtype=float)
+    room = (offer.high + offer.fixed - cells["amount"] / CENTS).clip(lower=0.0)
+    beyond = (cells["marginal"] - spent.next_zloty).clip(lower=0.0) * room
+    return beyond.where(cells["binding"] == "hours", 0.0).groupby(cells["territory"]).sum()
 
 
 def _partner_lost(world: World, base: Parts) -> Scenario | None:

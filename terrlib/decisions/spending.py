@@ -16,15 +16,18 @@ from terrlib.inputs.settings import Settings
 from terrlib.measures import response
 from terrlib.measures.facts import planning_year
 from terrlib.measures.workload import capacity_h
-from terrlib.solve.allocate import Offer, Split, allocate, flat, round_within
+from terrlib.solve.allocate import Offer, Split, allocate, flat, plain, round_within, worth_from
 
 Floats = NDArray[np.float64]
 COLUMNS = [
     "territory",
     "channel",
     "reachable",
+    "outside",
     "no_consent",
     "amount",
+    "least",
+    "most",
     "contacts",
     "leads",
     "leads_low",
@@ -59,7 +62,9 @@ class Spending:
     Attributes
     ----------
     cells
-        territory, channel, reachable, no_consent (accounts), amount (minor units), contacts, leads,
+        territory, channel, reachable, no_consent (accounts), outside (firms that are no accounts),
+        amount, least, most (minor units; a cell gets nothing, or from its least to its most),
+        contacts, leads,
         opps, wins, sales (currency), with ranges _low and _high (eight in ten) of leads, wins and
         sales, marginal (contribution of the next unit of money there), binding (why that is
         not to be had: contacts, hours, limits, fixed, or ""), evidence (what the response curve
@@ -158,6 +163,9 @@ def split_budget(
     best = allocate(offer, spend / 100)
     amounts = _rounded(offer, best, spend // step, step)
     cells = _results(cells, amounts, settings)
+    for end, limit in (("least", offer.least), ("most", offer.high)):
+        usable = np.where(offer.high > 0, limit + offer.fixed, 0.0)
+        cells[end] = np.round(usable * 100).astype(np.int64)
     cells["binding"] = _binding(offer, best)
     left = spend - int(amounts.sum())
     return Spending(cells, total, total - spend, best.price, left, found, offer, spend / 100, best)
@@ -188,11 +196,14 @@ def _offer(
 ) -> Offer:
     """Curves, limits and fixed costs as the solver reads them; every limit in whole steps."""
     fixed = cells["fixed_cost"].to_numpy(float)
-    full = (cells["cost_per_contact"] * cells["reachable"] * cells["max_contacts"]).to_numpy(float)
+    people = cells["reachable"] + cells["outside"]
+    full = (cells["cost_per_contact"] * people * cells["max_contacts"]).to_numpy(float)
     worth = (cells["value"] > 0) & (cells["top"] > 0)
     high = np.where(worth, full, 0.0)
     high = np.maximum(np.floor((high + fixed) / step + 1e-9) * step - fixed, 0.0)
     least = cells["channel"].map(market.channels["min_spend"]).fillna(0.0).to_numpy(float)
+    # Less on a curve with an S than where it is steepest from nothing is wasted: as much, or none.
+    least = np.maximum(least, worth_from(_at(cells, plain(_none, _none, high))))
     least = np.where(fixed + least > 0, np.ceil((fixed + least) / step - 1e-9) * step - fixed, 0.0)
     high = np.where(high < least, 0.0, high)
     share, low, most = _rows(cells, settings, step)
@@ -208,7 +219,7 @@ def _offer(
     return _at(
         cells,
         Offer(
-            *(lambda x: x, lambda x: x),
+            *(_none, _none),
             high,
             least,
             fixed,
@@ -220,6 +231,10 @@ def _offer(
             0.0 if settings.budget.spend_all else settings.budget.hurdle,
         ),
     )
+
+
+def _none(x: Floats) -> Floats:
+    return x * 0.0
 
 
 def _at(cells: pd.DataFrame, offer: Offer) -> Offer:
@@ -334,7 +349,8 @@ def _results(cells: pd.DataFrame, amounts: NDArray, settings: Settings) -> pd.Da
         return pd.DataFrame(columns=COLUMNS)
     cells = cells.assign(amount=np.asarray(amounts, dtype=np.int64))
     net = _net(cells, cells["amount"]).to_numpy()
-    most = cells["reachable"] * cells["max_contacts"].clip(lower=1)
+    people = np.floor(cells["reachable"] + cells["outside"] + 1e-9)
+    most = people * cells["max_contacts"].clip(lower=1)
     contacts = np.minimum(np.floor(net / cells["cost_per_contact"] + 1e-9), most)
     leads = response.leads(cells, net)
     low, high = lead_range(cells, net, settings.budget.doubt)
@@ -370,6 +386,8 @@ def _results(cells: pd.DataFrame, amounts: NDArray, settings: Settings) -> pd.Da
         sales_low=sales * ends["low"],
         sales_high=sales * ends["high"],
         marginal=slope,
+        least=0,
+        most=0,
         binding="",
     )[COLUMNS]
 

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse, stats
 
+from terrlib.decisions.reach import firms_outside, reachable
 from terrlib.decisions.spending import Spending
 from terrlib.decisions.staffing import owner_of
 from terrlib.inputs.market import VACANT, Market
@@ -177,8 +178,9 @@ def forecast(
 ) -> Forecast:
     """Simulate new sales of the coming quarters.
 
-    Three sources: open deals, each won or not with the chance that its age gives; leads that the
-    reach plan buys, after their lag and a sales cycle; deals that reps start by themselves.
+    Three sources: open deals, each won or not with the chance that its age and stage give; leads that the
+    reach plan buys, after their lag and a sales cycle; deals that reps start by themselves, without
+    those that channels brought last year (`bought_share`).
 
     Parameters
     ----------
@@ -205,8 +207,8 @@ def forecast(
     Method of a draw: one shock by quarter, lognormal with mean 1, first-order autoregressive, shared
     by all places; the win rate and every channel's response rate by a Beta distribution of what
     each is worth in cases; the mean of a win by the won deals there are; counts by Poisson, the
-    value of each win drawn from those won before. The stage of an open deal is not used: only the
-    last stage of closed deals is known, so that no chance by stage can be learnt from them.
+    value of each win drawn from those won before. The stage of an open deal counts where the table
+    `stages` tells what closed deals went through: see `winning.open_deals`.
 
     Examples
     --------
@@ -284,8 +286,8 @@ def ingredients(
     if len(deals_):
         month = np.stack(deals_["by_month"].to_numpy())[:, : n * MONTHS]
         chance[:, : month.shape[1]] = month
-    leads, lead_all = _leads(market, spent, facts, at, places, n, cycle, start)
-    reps, rep_all = _reps(market, facts, at, places, rep, spent, settings, sold, cycle, quarters)
+    leads, lead_all = _leads(market, spent, facts, at, places, n, cycle, start, settings)
+    reps, rep_all = _reps(market, facts, at, places, rep, settings, sold, cycle, quarters)
     new = (leads.sum(axis=0) + reps).sum(axis=0)
     # Seasons move sales within the horizon; they make none.
     season = season * (new.sum() / (new @ season) if new @ season > 0 else 1.0)
@@ -411,8 +413,12 @@ def _leads(
     n: int,
     cycle: Floats,
     start: pd.Series | None,
+    settings: Settings,
 ) -> tuple[Floats, float]:
-    """(channels, places, months) sales of the reach plan, and all of them with those after."""
+    """(channels, places, months) sales of the reach plan, and all of them with those after.
+
+    The plan is a year's: a horizon of eight quarters spends and sells it twice.
+    """
     channels = list(market.channels.index)
     out = np.zeros((len(channels), len(places), n * MONTHS))
     cells = spent.cells[spent.cells["sales"] > 0] if len(spent.cells) else spent.cells
@@ -423,24 +429,25 @@ def _leads(
         first = start.reindex(places).fillna(0).to_numpy(float)
     month = np.arange(n * MONTHS)
     begins = (month[None] >= first[:, None] * MONTHS).astype(float)
-    begins /= np.maximum(begins.sum(axis=1, keepdims=True), 1.0)
+    begins *= n / QUARTERS / np.maximum(begins.sum(axis=1, keepdims=True), 1.0)
     names = _first_level(places)
-    scope = ~facts["status"].isin(["lost", "inactive"])
+    label = pd.Series(np.array(names)[at.to_numpy()], index=facts.index)
+    firms = firms_outside(market, facts, label, settings).reindex(places).fillna(0.0).to_numpy()
     whole = 0.0
     for c, channel in enumerate(channels):
         mine = cells[cells["channel"] == channel].set_index("territory")["sales"]
         if mine.empty:
             continue
-        needs = f"consent_{market.channels.loc[channel, 'consent_needed']}"
-        may = scope & market.accounts[needs] if needs in market.accounts else scope
+        may = reachable(market, facts, str(market.channels.loc[channel, "consent_needed"]))
         count = at[may].value_counts().reindex(range(len(places))).fillna(0.0).to_numpy()
+        count = count + firms * (not market.channels.loc[channel, "named"])
         by_name = pd.Series(count).groupby(names).transform("sum").to_numpy()
-        share = np.where(by_name > 0, count / np.maximum(by_name, 1), 0.0)
+        share = np.divide(count, by_name, out=np.zeros_like(count), where=by_name > 0)
         sales = pd.Series(names).map(mine).fillna(0.0).to_numpy(float) * share
         lag = market.channels.loc[channel, "lead_lag_m"]
         late = lag_pmf(float(lag), CYCLE_CV, LAG_END) if lag and lag > 0 else np.ones(1)
         out[c] = spread_over_months(sales[:, None] * begins, np.convolve(late, cycle))
-        whole += float(sales.sum())
+        whole += float(sales.sum()) * n / QUARTERS
     return out, whole
 
 
@@ -450,21 +457,22 @@ def _reps(
     at: pd.Series,
     places: pd.MultiIndex,
     rep: pd.DataFrame,
-    spent: Spending,
     settings: Settings,
     sold: pd.DataFrame | None,
     cycle: Floats,
     quarters: list[str],
 ) -> tuple[Floats, float]:
-    """(places, months) sales of deals that reps or partners start, and all with those after."""
+    """(places, months) sales of deals that reps or partners start, and all with those after.
+
+    Visits of the reach plan are made in hours that this work leaves: they take nothing from it.
+    """
     names = np.array(_first_level(places))
     label = pd.Series(names[at.to_numpy()], index=facts.index)
     contact = contact_share(market, facts, label, rep, settings)
-    reach = _held_by_plan(facts, label, spent)
     new = facts["status"] != "customer"
     worked = facts["visits"] + facts["call_h"] > 0
     sales = facts["ev"] / max(settings.workload.margin, 1e-9) * worked
-    sales *= np.where(new, label.map(contact), 1.0) * label.map(reach)
+    sales *= np.where(new, label.map(contact), 1.0) * (1 - bought_share(market, settings))
     year = sales.groupby(at).sum().reindex(range(len(places))).fillna(0.0).to_numpy(float)
     force = rep_force(market, facts, label, rep, settings, quarters)
     share = force.reindex(names).to_numpy(float)
@@ -483,17 +491,37 @@ def _reps(
     return out, float(begun.sum())
 
 
-def _held_by_plan(facts: pd.DataFrame, label: pd.Series, spent: Spending) -> pd.Series:
-    """Share of a territory's visits that no row of the reach plan holds: those are counted there."""
-    planned = facts["visits"].groupby(label).sum()
-    cells = spent.cells[spent.cells["channel"] == "field_visit"] if len(spent.cells) else None
-    held = (
-        pd.Series(0.0, index=planned.index)
-        if cells is None or cells.empty
-        else cells.groupby("territory")["contacts"].sum().reindex(planned.index).fillna(0.0)
-    )
-    share = held.astype(float) / planned.where(planned > 0)
-    return (1 - share.fillna(0.0)).clip(0.0, 1.0)
+def bought_share(market: Market, settings: Settings) -> float:
+    """Share of the deals begun last year that channels brought, by what is recorded of their leads.
+
+    The rate at which deals begin counts them too; this year they are the leads of the reach plan,
+    and counting both would promise them twice.
+
+    Parameters
+    ----------
+    market
+        Deals; `responses` of the last twelve months, else what `judged` says of today's leads
+        beyond those that come without spending.
+    settings
+        `budget.lead_to_deal_rate` where a channel has none.
+
+    Returns
+    -------
+    float
+        From 0 to 1; 0 where no deal is known to have begun.
+    """
+    if market.as_of is None or not len(market.opportunities):
+        return 0.0
+    since = market.as_of - pd.DateOffset(months=YEAR_M)
+    begun = market.opportunities["created_date"].between(since, market.as_of, "right").sum()
+    rate = market.channels["lead_to_opp_rate"].astype(float)
+    rate = rate.fillna(settings.budget.lead_to_deal_rate)
+    recent = market.responses[pd.to_datetime(market.responses["month"]) > since]
+    leads = recent.groupby("channel")["leads"].sum().astype(float)
+    told = market.judged.set_index("channel")
+    told = ((1 - told["zero"].astype(float)) * told["leads"].astype(float)).groupby(level=0).sum()
+    leads = leads.combine_first(told).reindex(rate.index).fillna(0.0)
+    return float(min((leads * rate).sum() / begun, 1.0)) if begun else 0.0
 
 
 def contact_share(
@@ -849,6 +877,35 @@ def spread_out(draws: Floats, factor: float) -> Floats:
         return draws
     middle = np.median(draws, axis=0)
     return np.maximum(middle + (draws - middle) * factor, 0.0)
+
+
+def reaches(year: Mapping[str, float], goal: float) -> float:
+    """Find the chance of a goal from a range alone: two halves of a normal, joined in the middle.
+
+    Parameters
+    ----------
+    year
+        p10, p50, p90: currency.
+    goal
+        Currency.
+
+    Notes
+    -----
+    The split normal distribution (Fechner 1897), as central banks draw their fan charts by.
+
+    Examples
+    --------
+    >>> year = {"p10": 80.0, "p50": 100.0, "p90": 140.0}
+    >>> [round(reaches(year, goal), 3) for goal in (80.0, 100.0, 140.0)]
+    [0.9, 0.5, 0.1]
+    >>> reaches({"p10": 5.0, "p50": 5.0, "p90": 5.0}, 5.0)
+    1.0
+    """
+    middle = year["p50"]
+    half = year["p90"] - middle if goal > middle else middle - year["p10"]
+    if half <= 0:
+        return float(goal <= middle)
+    return float(stats.norm.sf((goal - middle) / half * Z80))
 
 
 def _ranges(

@@ -175,6 +175,7 @@ def _assemble(
     )
     rows["assignments"] = _one_territory(ledger, rows["assignments"])
     rows["opportunities"] = _opportunities(ledger, rows["opportunities"])
+    rows["stages"] = _stages(ledger, rows["stages"], rows["opportunities"], as_of)
     sales = quality.credit_notes(ledger, rows["sales"])
     ledger.refuse()
     trusted = trust.trust({**rows, "accounts": accounts}, ledger, given, alike, as_of, quarter)
@@ -208,6 +209,7 @@ def _assemble(
         ),
         distributor_areas=_distributor_areas(rows["distributor_areas"]),
         assignments=rows["assignments"].sort_values("account_id").reset_index(drop=True),
+        stages=rows["stages"],
         activities=_activities(rows["activities"]),
         targets=rows["targets"].sort_values("quarter").reset_index(drop=True),
         market_structure=_structure(ledger, rows["market_structure"], areas["area_id"]),
@@ -314,6 +316,16 @@ def _opportunities(ledger: Ledger, deals: pd.DataFrame) -> pd.DataFrame:
         is_closed=deals["is_closed"].fillna(value=False).astype(bool),
         is_won=deals["is_won"].fillna(value=False).astype(bool),
     )
+
+
+def _stages(
+    ledger: Ledger, rows: pd.DataFrame, deals: pd.DataFrame, as_of: pd.Timestamp | None
+) -> pd.DataFrame:
+    """Days on which deals entered their stages; those of unknown deals and later days are set aside."""
+    gone = ~rows["opp_id"].isin(deals["opp_id"])
+    rows = ledger.set_aside("stages", "orphan", rows, gone, "opp_id", "orphan_deal")
+    rows = quality.in_time(ledger, "stages", rows, "date", as_of)
+    return rows.sort_values(["opp_id", "date"], kind="stable", ignore_index=True)
 
 
 def _settled(accounts: pd.DataFrame) -> pd.DataFrame:
@@ -582,6 +594,18 @@ def _channels(rows: pd.DataFrame) -> pd.DataFrame:
             f"channels: consent_needed is none, {', '.join(CONSENTS)}, not {odd[0]!r}; words of your "
             "own are translated in the settings: values: {consent_needed: {word: email}}"
         )
+    table["named"] = table["named"].map(lambda v: v is None or pd.isna(v) or bool(v)).astype(bool)
+    both = table.index[~table["named"] & (table["consent_needed"] != "none")]
+    if len(both):
+        raise DataError(
+            f"channels: {both[0]} needs consent ({table.loc[both[0], 'consent_needed']}), which only a "
+            "firm known by name can give: leave named blank, or say consent_needed: none"
+        )
+    line = table["category"].str.strip().str.lower()
+    table["category"] = line.where(line != "", "marketing")
+    odd = sorted(set(table["category"]) - {"marketing", "events"})
+    if odd:
+        raise DataError(f"channels: category is marketing or events, not {odd[0]!r}")
     blanks = {"fixed_cost": 0.0, "max_contacts": 1.0, "lead_lag_m": 0.0, "rep_h": 0.0}
     return _filled(table, min_spend=0.0, **blanks)
 
@@ -592,7 +616,7 @@ def _responses(
     """What spending brought; rows of channels and areas that are not planned are set aside."""
     for column, known in (("channel", channels["channel"]), ("area_id", areas)):
         gone = (rows[column] != "") & ~rows[column].isin(known)
-        message = f"{column} that is not in {'channels' if column == 'channel' else 'areas'}"
+        message = "orphan_channel" if column == "channel" else "orphan_area"
         rows = ledger.set_aside("responses", "orphan", rows, gone, column, message)
     return rows.sort_values(["channel", "area_id", "territory", "month"]).reset_index(drop=True)
 
@@ -600,8 +624,7 @@ def _responses(
 def _judged(ledger: Ledger, rows: pd.DataFrame, channels: pd.DataFrame) -> pd.DataFrame:
     """What managers expect of each channel; answers that make no curve stop the run."""
     gone = ~rows["channel"].isin(channels["channel"])
-    message = "channel that is not in channels"
-    rows = ledger.set_aside("judged", "orphan", rows, gone, "channel", message)
+    rows = ledger.set_aside("judged", "orphan", rows, gone, "channel", "orphan_channel")
     if rows["channel"].duplicated().any():
         twice = rows.loc[rows["channel"].duplicated(), "channel"].iloc[0]
         raise DataError(f"judged: {twice} stands on more than one row: one answer for a channel")

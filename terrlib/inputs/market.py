@@ -40,10 +40,13 @@ class Market:
         type, lead_source, rep_id.
     areas
         Indexed by area_id: name, region, lat, lon, geometry (EPSG:4326).
+    stages
+        opp_id, date, stage: the day each opportunity entered each stage it went through.
     channels
         Indexed by channel: label_pl, label_en, consent_needed, fixed_cost, cost_per_contact,
         max_contacts, response_rate, response_rate_source, lead_to_opp_rate, lead_lag_m, rep_h,
-        min_spend.
+        min_spend, named (False: reaches firms that are no accounts too), category (of the budget:
+        marketing or events).
     responses
         month, channel, area_id, territory, spend, leads: what spending brought ("" where unknown).
     judged
@@ -103,6 +106,7 @@ class Market:
     reps: pd.DataFrame
     sales: pd.DataFrame
     opportunities: pd.DataFrame
+    stages: pd.DataFrame
     areas: gpd.GeoDataFrame
     channels: pd.DataFrame
     responses: pd.DataFrame

@@ -21,6 +21,7 @@ TABLES = (
     "reps",
     "sales",
     "opportunities",
+    "stages",
     "areas",
     "channels",
     "responses",

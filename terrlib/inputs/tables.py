@@ -129,6 +129,11 @@ COLUMNS: dict[str, dict[str, Column]] = {
         rep_id | key | owner | właściciel
         currency | text | currency of the amount; the run's where blank | waluta kwoty; puste znaczy waluta planu
     """),
+    "stages": _table("""
+        opp_id! | key | the opportunity | szansa
+        date! | date | day it entered the stage | dzień wejścia w etap
+        stage! | text | the stage, such as offer or negotiation | etap, np. oferta lub negocjacje
+    """),
     "areas": _table("""
         area_id! | key | identifies the area, such as a TERYT code | identyfikator obszaru, np. kod TERYT
         name | text | name | nazwa
@@ -149,6 +154,8 @@ COLUMNS: dict[str, dict[str, Column]] = {
         lead_lag_m | number 0.. | months from spending to lead | miesiące od wydatku do zapytania
         rep_h | number 0.. | hours of a rep for one contact; limits it to the hours left | godziny przedstawiciela na jeden kontakt; ogranicza go do wolnych godzin
         min_spend | money 0.. | least worth spending in a territory where it is used at all | najmniej, ile warto wydać w terytorium, jeśli w ogóle
+        named | flag | needs a contact known by name; no reaches firms outside the list too; yes where blank | wymaga znanego kontaktu; nie znaczy, że dociera też do firm spoza listy; puste znaczy tak
+        category | text | marketing or events, its line in the budget; marketing where blank | marketing lub events (wydarzenia), pozycja w budżecie; puste znaczy marketing
     """),
     "responses": _table("""
         month! | date | any day of the month | dowolny dzień miesiąca

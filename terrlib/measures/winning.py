@@ -490,7 +490,14 @@ def wilson(p: float, n: float, level: float = 0.80) -> tuple[float, float]:
 
 
 def open_deals(market: Market, settings: Settings) -> pd.DataFrame:
-    """Chance and timing of every open deal, given its age.
+    """Chance and timing of every open deal, given its age, and its stage where `stages` tells it.
+
+    Parameters
+    ----------
+    market
+        Deals; `stages` says when each entered which stage.
+    settings
+        `customers.kappa` closed deals of any stage stand beside those that went through the stage.
 
     Returns
     -------
@@ -509,12 +516,16 @@ def open_deals(market: Market, settings: Settings) -> pd.DataFrame:
     `customers.kappa` of the rate p. Where no win has come yet, p and the months are those of the
     settings.
 
+    Each stage has a clock of its own: the curve of a stage is that of every deal that ever entered
+    it, from that day on. A stage of n closed deals counts n / (n + kappa), the curve of all deals by
+    their age the rest.
+
     Examples
     --------
     >>> from types import SimpleNamespace
     >>> deal = pd.DataFrame({"account_id": ["a"], "amount": 1.0, "is_closed": False, "is_won": False,
     ...     "created_date": pd.to_datetime(["2026-01-01"]), "close_date": pd.to_datetime(["2026-12-01"])})
-    >>> market = SimpleNamespace(opportunities=deal, as_of=pd.Timestamp("2026-09-30"))
+    >>> market = SimpleNamespace(opportunities=deal, as_of=pd.Timestamp("2026-09-30"), stages=[])
     >>> open_deals(market, Settings())["p_win"].round(3).tolist()
     [0.2]
     """
@@ -522,29 +533,20 @@ def open_deals(market: Market, settings: Settings) -> pd.DataFrame:
     still = table[table["outcome"] == OPEN]
     months, outcome = table["months"].to_numpy(), table["outcome"].to_numpy()
     curve = incidence(months, outcome)
-    won, steps, p = curve[:, 0], np.diff(curve[:, 0]), float(ends_won(curve))
-    if not won[-1]:
+    steps, p = np.diff(curve[:, 0]), float(ends_won(curve))
+    if not curve[-1, 0]:
         steps = lag_pmf(settings.timeline.cycle_months, 0.6, HORIZON_M - 1)
         p = settings.customers.win_rate
-    alive = np.clip(1 - curve.sum(axis=1), 0, 1)
-    left = won[-1] - won + alive[-1] * p
-    own = np.divide(left, alive, out=np.full(HORIZON_M + 1, p), where=alive > 1e-9)  # noqa: PLR2004
-    ended = months[outcome != OPEN]
-    told = (ended[None] >= np.arange(HORIZON_M + 1)[:, None]).sum(axis=1)
-    kappa = settings.customers.kappa
-    chance = (told * own + kappa * p) / (told + kappa)
-    by_age = np.zeros((HORIZON_M + 1, HORIZON_M))
-    for k, total in enumerate(chance):
-        coming = steps[k:] if steps[k:].sum() > 0 else steps
-        by_age[k, : len(coming)] = total * coming / coming.sum()
-    age = np.floor(still["months"]).astype(int).clip(upper=HORIZON_M)
+    by_age = _by_age(curve, months[outcome != OPEN], steps, p, settings.customers.kappa)
+    by_month = by_age[_whole_months(still["months"])]
+    by_month = _by_stage(market, table, still, by_month, steps, settings.customers.kappa)
     return pd.DataFrame(
         {
             "account_id": still["account_id"],
             "amount": still["amount"].fillna(0.0),
             "age_m": still["months"],
-            "p_win": chance[age],
-            "by_month": list(by_age[age]),
+            "p_win": by_month.sum(axis=1),
+            "by_month": list(by_month),
         },
         index=still.index,
     )
@@ -565,7 +567,7 @@ def stale_deals(market: Market, settings: Settings) -> dict[str, float]:
     >>> from types import SimpleNamespace
     >>> deal = pd.DataFrame({"account_id": ["a"], "amount": 9.0, "is_closed": False, "is_won": False,
     ...     "created_date": pd.to_datetime(["2025-01-01"]), "close_date": pd.to_datetime(["2026-12-01"])})
-    >>> market = SimpleNamespace(opportunities=deal, as_of=pd.Timestamp("2026-09-30"))
+    >>> market = SimpleNamespace(opportunities=deal, as_of=pd.Timestamp("2026-09-30"), stages=[])
     >>> stale_deals(market, Settings())
     {'n': 1, 'amount': 9.0, 'ended': 0, 'won': 0, 'p_win': 0.2}
     """
@@ -580,6 +582,63 @@ def stale_deals(market: Market, settings: Settings) -> dict[str, float]:
         "won": int((late == WON).sum()),
         "p_win": float(still["p_win"].mean()),
     }
+
+
+def _by_age(
+    curve: NDArray[np.float64],
+    ended: NDArray[np.float64],
+    steps: NDArray[np.float64],
+    p: float,
+    kappa: float,
+) -> NDArray[np.float64]:
+    """(HORIZON_M + 1, HORIZON_M) chance to be won in each coming month, by months of age."""
+    won, alive = curve[:, 0], np.clip(1 - curve.sum(axis=1), 0, 1)
+    left = won[-1] - won + alive[-1] * p
+    own = np.divide(left, alive, out=np.full(HORIZON_M + 1, p), where=alive > 1e-9)  # noqa: PLR2004
+    told = (ended[None] >= np.arange(HORIZON_M + 1)[:, None]).sum(axis=1)
+    found = np.zeros((HORIZON_M + 1, HORIZON_M))
+    for age, chance in enumerate((told * own + kappa * p) / (told + kappa)):
+        coming = steps[age:] if steps[age:].sum() > 0 else steps
+        found[age, : len(coming)] = chance * coming / coming.sum()
+    return found
+
+
+def _whole_months(months: pd.Series) -> NDArray[np.int64]:
+    return np.floor(months).clip(upper=HORIZON_M).to_numpy(np.int64)
+
+
+def _by_stage(
+    market: Market,
+    table: pd.DataFrame,
+    still: pd.DataFrame,
+    by_month: NDArray[np.float64],
+    steps: NDArray[np.float64],
+    kappa: float,
+) -> NDArray[np.float64]:
+    """Move chances by age towards those of the stage that each open deal is in."""
+    if not len(market.stages) or not len(still):
+        return by_month
+    rows = market.stages[market.stages["opp_id"].isin(table.index)]
+    rows = rows.sort_values(["opp_id", "date"], kind="stable")
+    last = rows.drop_duplicates("opp_id", keep="last").set_index("opp_id").reindex(still.index)
+    first = rows.drop_duplicates(["opp_id", "stage"]).join(table, on="opp_id")
+    end = market.opportunities["close_date"].where(table["outcome"] != OPEN, market.as_of)
+    days = (first["opp_id"].map(end) - first["date"]).dt.days.clip(lower=0)
+    first["months"] = np.clip(days / DAYS_PER_MONTH, 0.01, HORIZON_M)
+    clock = first.set_index(["opp_id", "stage"])["months"]
+    found = by_month.copy()
+    for stage, mine in first.groupby("stage"):
+        here = (last["stage"] == stage).to_numpy()
+        ended = mine.loc[mine["outcome"] != OPEN, "months"].to_numpy()
+        if not here.any() or not len(ended):
+            continue
+        curve = incidence(mine["months"].to_numpy(), mine["outcome"].to_numpy())
+        won = np.diff(curve[:, 0])
+        by_age = _by_age(curve, ended, won if won.any() else steps, float(ends_won(curve)), kappa)
+        keys = pd.MultiIndex.from_product([still.index[here], [stage]])
+        own = by_age[_whole_months(clock.loc[keys])]
+        found[here] = (len(ended) * own + kappa * by_month[here]) / (len(ended) + kappa)
+    return found
 
 
 def open_by_stage(market: Market, settings: Settings) -> pd.DataFrame:
@@ -603,8 +662,8 @@ def open_by_stage(market: Market, settings: Settings) -> pd.DataFrame:
 
     Notes
     -----
-    The chance is by age only. What stage a closed deal was in at the same age no table tells, so a
-    stage may not change it.
+    Without the table `stages` the chance is by age only: what stage a closed deal was in at the same
+    age no other table tells, so a stage may not change it.
 
     Examples
     --------

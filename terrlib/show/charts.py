@@ -38,6 +38,7 @@ PROFIT = {
     "management": "#edc948",
     "travel": "#9c755f",
     "marketing": RED,
+    "events": "#ff9da7",
     "partner_support": "#b07aa1",
     "contingency": GREY,
 }

@@ -206,7 +206,7 @@ def allocate(offer: Offer, budget: float, segments: int = SEGMENTS) -> Split:
     """
     # Nothing gets more than there is: that bends an S where the money ends.
     offer = replace(offer, high=np.minimum(offer.high, np.maximum(budget - offer.fixed, 0.0)))
-    start = np.maximum(_touching(offer), offer.least)
+    start = np.maximum(worth_from(offer), offer.least)
     free = (start <= 0) & (offer.fixed <= 0)
     simple = free.all() and not len(offer.row_low) and not len(offer.load_high)
     used = offer.high > 0 if simple else _choose(offer, start, budget, segments)
@@ -233,11 +233,24 @@ def _mesh(start: Floats, high: Floats, segments: int) -> Floats:
     return start[:, None] + (high - start)[:, None] * (np.arange(segments + 1) / segments) ** 2
 
 
-def _touching(offer: Offer) -> Floats:
-    """Amount from which on each curve is concave and worth its place: 0 where it is concave.
+def worth_from(offer: Offer) -> Floats:
+    """Find the amount from which on each curve is concave and worth its place: 0 where it is concave.
 
     The upper hull of the curve leaves nothing along a straight line; where that line ends, the
     curve begins.
+
+    Returns
+    -------
+    (n,) array
+        To half a percent of `high`, which is the answer where a curve only ever bends upwards.
+
+    Examples
+    --------
+    x^2 / (1 + x^2) is worth most of a coin at 1:
+
+    >>> offer = plain(lambda x: x**2 / (1 + x**2), lambda x: 2 * x / (1 + x**2) ** 2, np.full(1, 5.0))
+    >>> worth_from(offer).round(2).tolist()
+    [1.0]
     """
     points = _mesh(np.zeros_like(offer.high), offer.high, 10 * SEGMENTS)
     values = offer.value(points)
@@ -409,7 +422,7 @@ def flat(offer: Offer, split: Split, within: float, segments: int = 20) -> tuple
     >>> bool(low[0] < 20 < 30 < high[0])
     True
     """
-    start = np.where(split.used, np.maximum(_touching(offer), offer.least), 0.0)
+    start = np.where(split.used, np.maximum(worth_from(offer), offer.least), 0.0)
     top = np.where(split.used, offer.high, 0.0)
     points = np.sort(
         np.hstack([_mesh(start, top, segments), np.clip(split.x, start, top)[:, None]])
