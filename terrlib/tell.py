@@ -12,7 +12,7 @@ from terrlib.decisions.overlays import managers
 from terrlib.decisions.spending import AS_GOOD, WITHIN, hours_bind, steepness
 from terrlib.decisions.staffing import VACANT, away
 from terrlib.decisions.targeting import CERTAIN, SOUGHT
-from terrlib.decisions.territories import Design
+from terrlib.decisions.territories import Curve, Design
 from terrlib.inputs.settings import PARTNER, TABLES
 from terrlib.measures import customers
 from terrlib.measures.facts import planning_year, share_bought
@@ -526,6 +526,9 @@ def gain(run: Run) -> Sentence:
     found = steps.proof_of(steps.drawn_design(run))
     sure = found.change - (found.cost - found.cost_km) * steps.worth(run)
     rest = run.words.say("gain.sure", x=sure) if sure > 1 else ""
+    travel, change = (x * steps.worth(run) for x in (found.cost_km, found.cost - found.cost_km))
+    if change > 1:
+        rest = _join(run.words.say("gain.parts", travel=travel, change=change), rest)
     if found.status == "optimal":
         return _join(run.words.say("gain.none", cost=_amount(run, found.cost)), rest)
     left = run.words.say(
@@ -590,7 +593,28 @@ def counts(run: Run) -> Sentence:
     )
     why = say(f"counts.{curve.reason}", n=curve.picked, total=float(best["total"]))
     other = curve.picked != asked.n_territories
-    return _join(span, why, say("counts.asked", n=asked.n_territories) if other else "")
+    said = [span, _part_time(run), why, *_next_count(run, curve, best)]
+    return _join(*said, say("counts.asked", n=asked.n_territories) if other else "")
+
+
+def _part_time(run: Run) -> str:
+    """Say how many full-time reps the territories are, where some are part-time."""
+    asked = steps.rules(run)
+    n, fte = asked.n_territories, sum(asked.shares)
+    return run.words.say("counts.part_time", n=n, fte=fte) if len(set(asked.shares)) > 1 else ""
+
+
+def _next_count(run: Run, curve: Curve, best: pd.Series) -> list[str]:
+    """Say by how much the picked number is the cheapest, and whether that is surely so."""
+    rows = curve.table[curve.table["n_territories"].isin(curve.designs)]
+    rows = rows[(rows["n_territories"] != curve.picked) & rows["fits"].astype(bool)]
+    if curve.reason != "least_total" or rows.empty:
+        return []
+    second = rows.loc[rows["total"].astype(float).idxmin()]
+    more, say = float(second["total"] - best["total"]), run.words.say
+    said = [say("counts.next", n=int(second["n_territories"]), more=more)]
+    left = float(second["cost"] - second["bound"]) * steps.worth(run)
+    return [*said, say("counts.close", left=left)] if left > more else said
 
 
 def locks(run: Run) -> Sentence:

@@ -38,7 +38,7 @@ CENTS = 100  # amounts have two digits
 SUMS = 2_000_000  # subset sums that are listed at most
 TINY = 1e-9
 PAIRS = 7_000  # units times slots up to which a conflict is looked for
-NODES = 2_000
+NODES, STEPS = 2_000, 50_000  # of the proof that a set of rules cannot hold
 MOST_PERCENT = 100  # of a fair share: rules take no tolerance from there on
 
 
@@ -462,7 +462,7 @@ def conflict(
     def cannot(asked: Rules, held: pd.Series) -> bool:
         problem, _ = compile_problem(market, measures, asked, held)
         free = np.zeros((problem.n, problem.k))
-        return assign_units(problem, free, NODES).proven_none
+        return assign_units(problem, free, NODES, steps=STEPS).proven_none
 
     if len(measures) * rules.n_territories > PAIRS or not cannot(rules, fixed):
         return ()

@@ -11,6 +11,9 @@ import pandas as pd
 
 from terrlib.checks import Check
 from terrlib.decisions.impossible import (
+    NODES,
+    PAIRS,
+    STEPS,
     Named,
     changed,
     conflict,
@@ -23,6 +26,7 @@ from terrlib.decisions.naming import keep_names
 from terrlib.decisions.rules import (
     Rules,
     Terms,
+    amounts_moved,
     compile_problem,
     money,
     present_territory,
@@ -32,6 +36,7 @@ from terrlib.errors import InfeasibleError
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Territories
 from terrlib.measures.scorecard import pieces
+from terrlib.solve.milp import assign_units
 from terrlib.solve.partition import Problem, Solution, evaluate, excess
 from terrlib.solve.solver import NotFound, solve
 
@@ -154,6 +159,9 @@ def refuse_impossible(
     if reasons := impossible(market, measures, rules, fixed):
         tried = " balance of " in " ".join(reasons)
         works = _wider(market, measures, rules, how, seed, fixed) if tried else ""
+        free = replace(rules, max_accounts=None, max_revenue=None)
+        if rules.caps and not impossible(market, measures, free, fixed):
+            works = _fewest_moved(market, measures, rules, fixed)
         raise InfeasibleError("; ".join([*reasons, works] if works else reasons))
 
 
@@ -308,6 +316,8 @@ def _why_not(
         )
     works = reached or _wider(market, measures, rules, how, seed, fixed)
     fewer = _fewer(market, measures, rules, how, seed, fixed, clash)
+    if any(kind == "cap" for kind, _ in clash):
+        works = _fewest_moved(market, measures, rules, fixed) or works
     near = "" if reached else nearest
     return "; ".join(text for text in (said, near, works, fewer) if text)
 
@@ -436,6 +446,29 @@ def _wider(
         high, low, best = (middle, low, closer) if closer else (high, middle, best)
     wide = ", ".join(f"{m}: {t:.10g}" for m, t in best.items() if t > rules.balance[m])
     return f"territories were found with {wide}"
+
+
+def _fewest_moved(market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series) -> str:
+    """Find how little has to change hands under all the other rules, and say the limits that work.
+
+    Of two limits the sum of what is moved over what may be is least.
+    """
+    free = replace(rules, max_accounts=None, max_revenue=None)
+    problem, slot = compile_problem(market, measures, free, fixed)
+    if problem.n * problem.k > PAIRS:
+        return ""
+    caps = np.array(list(rules.caps.values()))
+    moved = amounts_moved(market, measures.index, slot["name"].tolist(), list(rules.caps))
+    cost = (moved / np.maximum(caps, 1.0)).sum(axis=2)
+    label = assign_units(problem, cost, NODES, steps=STEPS).label
+    if label is None:
+        return ""
+    needed = np.maximum(moved[np.arange(problem.n), label].sum(axis=0), caps)
+    found = " and ".join(
+        f"max_{kind}: {int(np.ceil(round(most, 6))):,}"
+        for kind, most in zip(rules.caps, needed, strict=True)
+    )
+    return f"territories were found with {found}"
 
 
 def _index(load: pd.DataFrame, label: np.ndarray, share: np.ndarray) -> np.ndarray:

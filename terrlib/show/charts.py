@@ -469,14 +469,18 @@ def sizing(curve: pd.DataFrame, methods: pd.DataFrame, present: float, words: Wo
 def balance(
     card: pd.DataFrame, present: pd.DataFrame, words: Words, tolerance: dict[str, float]
 ) -> go.Figure:
-    """Index of each balanced measure by territory, today's beside the plan's, with the band allowed."""
+    """Index of each balanced measure by territory, today's beside the plan's, in the bands allowed."""
     figure = _figure(words, y="index_x", height=420, percent=True)
     for i, (measure, allowed) in enumerate(tolerance.items()):
         column, name = f"{measure}_index", words.label(measure)
-        if i == 0:
-            figure.add_hrect(
-                y0=1 - allowed, y1=1 + allowed, fillcolor=BLUE, opacity=0.08, line_width=0
-            )
+        figure.add_hrect(
+            y0=1 - allowed,
+            y1=1 + allowed,
+            fillcolor=COLORS[i],
+            opacity=0.1,
+            line={"color": COLORS[i], "dash": "dot"},
+            layer="below",
+        )
         if len(present):
             figure.add_scatter(
                 x=present.index.map(_text),
