@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from terrlib.errors import DataError, SettingsError, TerrlibError
-from terrlib.inputs.settings import Settings, change_settings, load_settings
+from terrlib.inputs.settings import Settings, change_settings, language, load_settings
+from terrlib.show.words import Words, plain
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,15 +35,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         asked.do(asked)
     except TerrlibError as refusal:
-        said = "\n".join([str(refusal), *getattr(refusal, "__notes__", ())])
-        sys.stderr.write(f"\n{type(refusal).__name__}: {_visible(said)}\n")
+        words = _words(asked)
+        said = "\n".join([words.tell(refusal.said), *getattr(refusal, "__notes__", ())])
+        sys.stderr.write(f"\n{words.label(type(refusal).__name__)}: {_visible(said)}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write(
-            "\nStopped. What was finished is kept: the same command goes on from there.\n"
-        )
+        sys.stderr.write(f"\n{_words(asked).say('run.stopped')}\n")
         return 130
     return 0
+
+
+def _words(asked: argparse.Namespace) -> Words:
+    """Language and currency of a command, even where its settings cannot be used."""
+    locale, currency = language(asked.source)
+    return Words(getattr(asked, "locale", None) or locale, currency)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -159,9 +165,7 @@ def _check(asked: argparse.Namespace) -> None:
         tell,
     )
     from terrlib.inputs.load import load_market
-    from terrlib.show.report import plain
     from terrlib.show.tables import text_table
-    from terrlib.show.words import Words
     from terrlib.tables import TRUST, named_trust
 
     words = Words(settings.locale, settings.currency)

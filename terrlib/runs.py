@@ -28,13 +28,13 @@ from terrlib.inputs.market import Market
 from terrlib.inputs.settings import (
     Settings,
     change_settings,
+    language,
     load_settings,
     make_settings,
     resolved,
 )
 from terrlib.plan import COLUMNS
-from terrlib.show.report import plain
-from terrlib.show.words import Words
+from terrlib.show.words import Words, plain
 
 HOME = Path(__file__).parent
 NOTEBOOKS = (
@@ -223,6 +223,7 @@ def open_run(run: str = "", data: str = "", **changes: Any) -> Run:
     reports = reports_folder()
     if not run or Path(run).suffix in {".yml", ".yaml"}:
         file = Path(run).resolve() if run else sample_folder() / "settings.yml"
+        _speak(*language(file))
         settings = change_settings(load_settings(file), asked)
         folder = Path(data).resolve() if data else file.parent
         return _draft(settings, folder, reports, base=None)
@@ -237,21 +238,32 @@ def open_run(run: str = "", data: str = "", **changes: Any) -> Run:
         return _draft(change_settings(settings, asked), tables, root.parent, base=root)
     if asked:
         raise SettingsError(f"{root.name} is being built: change its settings file, not a notebook")
-    market = load_market(settings, tables)
-    return Run(notes["run"], root, None, settings, market, _words(settings))
+    words = _speak(settings.locale, settings.currency)
+    return Run(notes["run"], root, None, settings, load_market(settings, tables), words)
 
 
 def _draft(settings: Settings, data: Path, reports: Path, base: Path | None) -> Run:
+    words = _speak(settings.locale, settings.currency)
     market = load_market(settings, data)
     name = f"{run_name(settings, market)}-draft"
     folder = reports / name
     # Decisions of another question would be mixed with this one's: such a draft begins anew.
     resume(folder, name, settings, data, base)
-    return Run(name, folder, base, settings, market, _words(settings))
+    return Run(name, folder, base, settings, market, words)
 
 
-def _words(settings: Settings) -> Words:
-    return Words(settings.locale, settings.currency)
+def _speak(locale: str, currency: str) -> Words:
+    """The reader's words, in which a notebook, where this is one, shows refusals from here on."""
+    from IPython import get_ipython
+
+    words = Words(locale, currency)
+
+    def show(shell: Any, kind: type, refusal: TerrlibError, trace: Any, **_: Any) -> Any:
+        return shell.showtraceback((kind, kind(words.tell(refusal.said)), trace))
+
+    if notebook := get_ipython():
+        notebook.set_custom_exc((TerrlibError,), show)
+    return words
 
 
 def run_name(settings: Settings, market: Market) -> str:

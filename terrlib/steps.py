@@ -369,10 +369,7 @@ def range_of(market: Market, settings: Settings) -> list[drawing.Rules]:
     """
     count = settings.territories.count or len(market.reps)
     if not count:
-        raise SettingsError(
-            "how many territories? Put 'territories: {count: 8}' into the settings, say "
-            "--territories 8, or give a table of reps to draw one for each"
-        )
+        raise SettingsError("refusal.how_many_territories")
     low, high = count if isinstance(count, tuple) else (count, count)
     by_fte = settings.territories.fair_share_by_fte
     fte = tuple(sorted(market.reps["fte"], reverse=True)) if by_fte else ()
@@ -464,7 +461,9 @@ def _under_its_name(overlay: str) -> Iterator[None]:
     try:
         yield
     except InfeasibleError as none:
-        raise InfeasibleError(f"overlays.{overlay}: {none}" if overlay else str(none)) from none
+        if not overlay:
+            raise
+        raise InfeasibleError("refusal.of_overlay", overlay=overlay, why=none.said) from none
 
 
 def _refuse(market: Market, settings: Settings, facts: pd.DataFrame) -> None:

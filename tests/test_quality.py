@@ -527,7 +527,7 @@ def test_what_cannot_be_seen_is_taken_out(tmp_path):
 
 def test_names_that_are_markup_are_text_in_tables_sentences_and_charts():
     from terrlib.show import charts
-    from terrlib.show.report import plain
+    from terrlib.show.words import plain
 
     words = Words("en", "PLN")
     for evil in EVIL:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -15,6 +16,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from terrlib.errors import SettingsError
+from terrlib.show.words import LOCALES
 
 TABLES = (
     "accounts",
@@ -41,6 +43,7 @@ TABLES = (
     "postal_centroids",
     "gazetteer",
 )
+SUFFIXES = {".yml", ".yaml"}
 EXAMPLES = {"quarter": "2026Q4", "currency": "PLN", "country": "PL", "plan": "NORTH-1"}
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -531,6 +534,32 @@ def load_settings(path: Path) -> Settings:
             "'tables: {accounts: accounts.csv}'"
         )
     return make_settings(asked, path.name)
+
+
+def language(path: Path) -> tuple[str, str]:
+    """Locale and currency that a settings file asks for, even if the rest cannot be used.
+
+    Returns
+    -------
+    tuple
+        Those of the file where they can be read, else the defaults.
+
+    Examples
+    --------
+    >>> language(Path("no_such_file.yml"))
+    ('en', 'PLN')
+    """
+    found: dict[str, Any] = {}
+    if path.suffix.lower() in SUFFIXES:
+        with suppress(OSError, UnicodeDecodeError, yaml.YAMLError):
+            found = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    usual = Settings()
+    asked = found if isinstance(found, dict) else {}
+    locale, currency = asked.get("locale"), asked.get("currency")
+    return (
+        locale if locale in LOCALES else usual.locale,
+        currency if isinstance(currency, str) and currency.isupper() else usual.currency,
+    )
 
 
 def make_settings(asked: Mapping[str, Any], where: str = "the settings") -> Settings:
