@@ -34,7 +34,7 @@ from terrlib.inputs.settings import (
     resolved,
 )
 from terrlib.plan import COLUMNS
-from terrlib.show.words import Words, plain
+from terrlib.show.words import Told, Words
 
 HOME = Path(__file__).parent
 NOTEBOOKS = (
@@ -94,7 +94,7 @@ class Run:
         for root in self._roots():
             if (root / f"{table}.csv").is_file():
                 return read_table(root, table)
-        raise PlanError(f"{self.name} has no {table}.csv yet: run the notebook that decides it")
+        raise PlanError("refusal.not_decided", run=self.name, table=table)
 
     def write(self, table: str, rows: pd.DataFrame) -> pd.DataFrame:
         """Write a file of the contract: its columns only, sorted by key; return what was written."""
@@ -154,7 +154,7 @@ def write_table(root: Path, table: str, rows: pd.DataFrame) -> pd.DataFrame:
     kinds = COLUMNS.get(table) or dict.fromkeys(rows.columns, "text")
     missing = [column for column in kinds if column not in rows.columns]
     if missing:
-        raise PlanError(f"{table}.csv lacks the columns {', '.join(missing)}")
+        raise PlanError("refusal.lacks_columns", table=table, columns=missing)
     out = rows[list(kinds)].copy()
     keys = [column for column, kind in kinds.items() if kind in {"key", "quarter"}]
     if keys:
@@ -230,14 +230,14 @@ def open_run(run: str = "", data: str = "", **changes: Any) -> Run:
     root = Path(run) if Path(run).is_absolute() else reports / run
     if not (root / "run.json").is_file():
         known = sorted(path.parent.name for path in reports.glob("*/run.json"))
-        there = ", ".join(known) or "none"
-        raise SettingsError(f"there is no run {run!r} in {reports.name}/; there are: {there}")
+        names = known or Told("refusal.none")
+        raise SettingsError("refusal.no_run", run=run, folder=reports.name, names=names)
     notes = read_notes(root)
     settings, tables = make_settings(notes["asked"]), Path(notes["data"])
     if not root.name.endswith(".partial"):
         return _draft(change_settings(settings, asked), tables, root.parent, base=root)
     if asked:
-        raise SettingsError(f"{root.name} is being built: change its settings file, not a notebook")
+        raise SettingsError("refusal.being_built", run=root.name)
     words = _speak(settings.locale, settings.currency)
     return Run(notes["run"], root, None, settings, load_market(settings, tables), words)
 
@@ -407,7 +407,7 @@ def execute(notebook: str, folder: Path, locale: str, last: Path | None = None) 
     nbformat.write(nb, path)
     known = papermill.inspect_notebook(str(path))
     if unknown := set(parameters) - set(known):
-        raise SettingsError(f"{notebook} has no parameter {', '.join(sorted(unknown))}")
+        raise SettingsError("refusal.no_parameter", notebook=notebook, names=sorted(unknown))
     with TemporaryDirectory(prefix="terrlib-") as sockets:
         try:
             papermill.execute_notebook(
@@ -475,7 +475,7 @@ def _choose(part: str, locale: str) -> str:
 def said_findings(words: Words, found: pd.DataFrame) -> pd.DataFrame:
     """Give every finding of `Market.quality` its sentence in a reader's language, as plain text."""
     pairs = list(zip(found["message"], found["values"], strict=True))
-    said = {pair: plain(words.finding(*pair)) for pair in set(pairs)}
+    said = {pair: words.tell(Told(pair[0], **dict(pair[1]))) for pair in set(pairs)}
     return found.assign(message=[said[pair] for pair in pairs]).drop(columns="values")
 
 

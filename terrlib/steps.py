@@ -1114,7 +1114,7 @@ def review_run(run: Run, last_run: str = "") -> review.Review:
     if last_run:
         root = open_run(last_run).base
         if root is None:
-            raise SettingsError(f"{last_run} is not a finished run")
+            raise SettingsError("refusal.not_finished_run", run=last_run)
         names = ("decisions/territory", "accounts", "scorecard")
         last = {name: read_table(root, name) for name in names}
     return review.review(

@@ -6,11 +6,8 @@ import string
 from pathlib import Path
 
 import terrlib
-from terrlib.decisions.rules import Rules
 from terrlib.errors import DataError, InfeasibleError
 from terrlib.show.words import Told, Words, texts
-
-from .worlds import line_market
 
 PL = Words("pl", "PLN")
 SAYING = {"DataError", "SettingsError", "InfeasibleError", "PlanError", "TerrlibError", "Told"}
@@ -45,12 +42,6 @@ def test_every_refusal_is_a_sentence_of_the_locale_files_and_fills_it():
             given, asked = {k.arg for k in keywords} - {None}, fields(known[key.value])
             assert given == asked or (starred and given < asked), (where, given ^ asked)
     assert found > 100
-
-
-IMPOSSIBLE = [
-    (line_market([10, 10, 10, 90]), Rules(2, {"revenue": 0.3}), "na samą jednostkę d przypada 75,0% całości"),
-    (line_market([1, 1, 1, 1], overrides=[]), Rules(2, {"revenue": 0.3}, together=(("a", "b", "c"),)), "na a i jednostki z tej samej grupy przypada razem 75,0%"),
-]  # fmt: skip
 
 
 def test_other_text_is_data_and_stays_as_it_is():

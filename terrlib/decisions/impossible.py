@@ -13,7 +13,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import reduce
 from itertools import combinations
 
 import numpy as np
@@ -30,7 +29,7 @@ from terrlib.decisions.rules import (
     slots,
 )
 from terrlib.inputs.market import Market
-from terrlib.show.words import Told, some
+from terrlib.show.words import Told, either, some
 from terrlib.solve.milp import assign_units
 
 FEW_UNITS = 16
@@ -93,11 +92,6 @@ def _help(needed: float, *ways: Told) -> Told:
     percent = float(np.ceil(round(needed * 100, 6)))
     allow = Told("refusal.allow_balance", balance=percent / 100)
     return either("or_else", *([allow] if percent < MOST_PERCENT else []), *ways)
-
-
-def either(joint: str, *ways: Told) -> Told:
-    """Join what may be done one or the other way."""
-    return reduce(lambda one, other: Told(f"refusal.{joint}", first=one, second=other), ways)
 
 
 def _misspelt(

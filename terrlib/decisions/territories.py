@@ -14,7 +14,6 @@ from terrlib.decisions.impossible import (
     Named,
     changed,
     conflict,
-    either,
     impossible,
     named_rules,
     said_group,
@@ -33,7 +32,7 @@ from terrlib.errors import InfeasibleError
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Territories
 from terrlib.measures.scorecard import pieces
-from terrlib.show.words import Told
+from terrlib.show.words import Told, either
 from terrlib.solve.partition import Problem, Solution, evaluate, excess
 from terrlib.solve.solver import NotFound, solve
 

@@ -27,6 +27,9 @@ from terrlib.inputs.names import (
 )
 from terrlib.inputs.tables import COLUMNS, KEYS, Column
 from terrlib.inputs.values import day, flag, fold, number
+from terrlib.show.words import Told, Words
+
+ENGLISH = Words("en", "")
 
 LEAST, CERTAIN = 0.3, 0.8
 NO_NAME = r"(unnamed|column|col|kolumna|kol|pole|field|var|[a-z])? ?\d*"
@@ -139,7 +142,13 @@ def status_values(texts: pd.Series) -> dict[str, str]:
     return {text: ours for text, ours in found.items() if ours and ours != text}
 
 
-def as_yaml(proposal: pd.DataFrame, file: str, table: str, rows: pd.DataFrame | None = None) -> str:
+def as_yaml(
+    proposal: pd.DataFrame,
+    file: str,
+    table: str,
+    rows: pd.DataFrame | None = None,
+    words: Words = ENGLISH,
+) -> str:
     """Write a proposal as YAML to paste into settings.yml.
 
     Parameters
@@ -152,6 +161,8 @@ def as_yaml(proposal: pd.DataFrame, file: str, table: str, rows: pd.DataFrame | 
         What it is.
     rows
         The file as text, to add the words of a status and say which columns are not used.
+    words
+        Language of what is remarked on it.
 
     Examples
     --------
@@ -175,40 +186,43 @@ def as_yaml(proposal: pd.DataFrame, file: str, table: str, rows: pd.DataFrame | 
     needed = [c.name for c in COLUMNS[table].values() if c.required and c.name not in taken]
     if table == "accounts" and not ({"lat", "lon"} <= set(taken) or "area_id" in taken):
         needed += [c for c in ("lat", "lon") if c not in taken]
-    lines += [f"      # {name}: needed, and not found" for name in needed]
+    lines += [f"      # {words.tell(Told('mapping.needed', column=name))}" for name in needed]
     if rows is None:
         return "\n".join(lines)
     if (
         table == "accounts"
         and "status" in taken
-        and (words := status_values(rows[taken["status"]]))
+        and (values := status_values(rows[taken["status"]]))
     ):
         lines += ["    values:", "      status:"]
-        lines += [f"        {_scalar(theirs)}: {ours}" for theirs, ours in words.items()]
+        lines += [f"        {_scalar(theirs)}: {ours}" for theirs, ours in values.items()]
     for name in _foreign(rows):
         if name not in set(taken.values()):
             reason = _liar(table, name)
             told = f" ({reason})" if reason else ""
-            lines.append(f"    # not used: {_scalar(name[:80])}{told}")
+            unused = words.tell(Told("mapping.unused"))
+            lines.append(f"    # {unused}: {_scalar(name[:80])}{told}")
     return "\n".join(lines)
 
 
-def say_taken(proposal: pd.DataFrame, file: str) -> str:
+def say_taken(proposal: pd.DataFrame, file: str, words: Words = ENGLISH) -> str:
     """Say in one sentence which columns of a lone file are taken, and which are left as doubtful."""
     taken = certain(proposal)
-    parts: dict[bool, list[str]] = {True: [], False: []}
+    parts: dict[bool, list[Told]] = {True: [], False: []}
     for found in proposal.itertuples():
         if found.theirs != found.column:
-            parts[found.column in taken].append(
-                f"{found.column} from {_scalar(found.theirs)} ({found.sure:.0%})"
-            )
-    text = f"{_scalar(file)} is read with {', '.join(parts[True]) or 'its own column names'}."
+            theirs = {"theirs": _scalar(found.theirs), "sure": found.sure}
+            told = Told("mapping.column", column=found.column, **theirs)
+            parts[found.column in taken].append(told)
+    read = [Told("mapping.taken", file=_scalar(file), columns=parts[True])]
+    if not parts[True]:
+        read = [Told("mapping.own_names", file=_scalar(file))]
     if parts[False]:
-        text += f" In doubt, so not taken: {', '.join(parts[False])}; a settings file can say so."
-    return text
+        read.append(Told("mapping.doubtful", columns=parts[False]))
+    return " ".join(words.tell(told) for told in read)
 
 
-def say_guess(table: str, sure: float, file: str) -> str:
+def say_guess(table: str, sure: float, file: str, words: Words = ENGLISH) -> str:
     """Say what a lone file seems to be, and what to do with the proposal.
 
     Examples
@@ -216,16 +230,11 @@ def say_guess(table: str, sure: float, file: str) -> str:
     >>> say_guess("accounts", 0.97, "a.csv").splitlines()[0]
     'a.csv looks like a table of accounts (97% sure).'
     """
-    text = f"{_scalar(file)} looks like a table of {table} ({sure:.0%} sure)."
-    if table == "accounts":
-        return (
-            f"{text}\nPaste the lines above into settings.yml to keep or change them. For the plan of "
-            f"a lone file, columns of {CERTAIN:.0%} or more and the id are taken, and no others."
-        )
-    return (
-        f"{text}\nIt is of use beside a table of accounts: paste the lines above into the settings.yml "
-        "that names the accounts, and check that file. Nothing else was checked."
-    )
+    guess = Told("mapping.guess", file=_scalar(file), table=table, sure=sure)
+    use = Told("mapping.accounts_use", certain=CERTAIN)
+    if table != "accounts":
+        use = Told("mapping.other_use")
+    return f"{words.tell(guess)}\n{words.tell(use)}"
 
 
 def _match(looks: dict[str, _Look], table: str) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from terrlib.errors import DataError
 from terrlib.inputs.quality import ASIDE, NOTE
 from terrlib.inputs.settings import Settings
 from terrlib.inputs.texts import MONEY, fetched, identifier, kept, typed
+from terrlib.show.words import Told
 
 SIZE_KM = 10.0
 KM_PER_DEGREE = 111.2
@@ -155,7 +156,7 @@ def roll_up_tables(
     size_km
         Side of a cell where no account carries an area_id.
     follow
-        Called with what is being done.
+        Called with what is being done, as a sentence of the locale files.
     asked
         As in `roll_up`.
 
@@ -165,7 +166,7 @@ def roll_up_tables(
         If an account_id stands on two rows, a column is missing or can be read in two ways, or no
         account can be used.
     """
-    follow("reading numbers and days")
+    follow("rollup.reading")
     read = _typed(accounts, sales, asked or Settings())
     lines, by, seen, since, until = None, None, {}, None, None
     if sales is not None:
@@ -173,19 +174,17 @@ def roll_up_tables(
         seen = _seen(lines)
         until = min(seen["last"], before - timedelta(days=1)) if before else seen["last"]
         since = (pd.Timestamp(until) - pd.DateOffset(years=1)).date()
-        follow("summing sales by account")
+        follow("rollup.summing")
         by = kept(_by_account(lines, since, until))
-    follow("placing accounts")
+    follow("rollup.placing")
     unit = None if _has_areas(read["accounts"]) else size_km
     placed = kept(_placed(read["accounts"], by, unit))
     _refuse_twice(placed)
-    follow("rolling up to units")
+    follow("rollup.units_made")
     units = _written(_units(placed), potential="potential" in accounts.columns)
     if not len(units):
-        raise DataError(
-            "accounts: no row can be used: give lat and lon in degrees, or an area_id, for each"
-        )
-    follow("counting what was set aside")
+        raise DataError("refusal.no_usable_account")
+    follow("rollup.counting")
     found, counts = _account_findings(placed, units)
     if lines is not None and by is not None:
         more, counts["sales"] = _sales_findings(lines, seen, kept(_owned(by, placed)), until)
@@ -338,7 +337,7 @@ def _seen(lines: ir.Table) -> dict[str, Any]:
         )
     )[0]
     if seen["last"] is None:
-        raise DataError("sales: no line has both a day and an amount that can be read")
+        raise DataError("refusal.no_usable_sale")
     return seen
 
 
@@ -353,11 +352,8 @@ def _refuse_twice(placed: ir.Table) -> None:
     twice = known.group_by("account_id").agg(n=known.count()).filter(ibis._.n > 1)
     found = fetched(twice.agg(ids=twice.count(), n=twice["n"].sum()))[0]
     if found["ids"]:
-        first = ", ".join(_examples(twice, "account_id"))
-        raise DataError(
-            f"accounts: {found['ids']} values of account_id stand on {found['n']} rows, such as "
-            f"{first}: each may stand on one row only"
-        )
+        several = {"n": found["ids"], "rows": found["n"]}
+        raise DataError("refusal.ids_twice", **several, examples=_examples(twice, "account_id"))
 
 
 def _account_findings(
@@ -534,8 +530,7 @@ def _require(table: str, rows: ir.Table) -> None:
     if table == "accounts" and not ({"lat", "lon"} <= set(rows.columns) or "area_id" in rows):
         missing += [c for c in ("lat", "lon") if c not in rows.columns]
     if missing:
-        raise DataError(
-            f"{table}: no column {', '.join(missing)}; its columns are "
-            f"{', '.join(rows.columns[:12])}; if one of these is meant, map it in the settings under "
-            f"tables.{table}.columns"
-        )
+        found = ", ".join(rows.columns[:12])
+        named = {"columns": ", ".join(missing), "found": found, "name": table}
+        told = Told("finding.missing_column", **named)
+        raise DataError("refusal.stop", table=table, what=told)

@@ -6,7 +6,7 @@ import difflib
 import math
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, reduce
 from html import unescape
 from importlib import resources
 from string import Formatter
@@ -46,7 +46,7 @@ class Told(str):
 
     Attributes
     ----------
-    said, values
+    said, filled
         As given, lists as tuples.
 
     Examples
@@ -57,15 +57,15 @@ class Told(str):
     """
 
     said: str
-    values: tuple[tuple[str, Any], ...]
+    filled: tuple[tuple[str, Any], ...]
 
     def __new__(cls, said: str, /, **values: Any) -> Told:
         """Say it in English, and keep what it was made of."""
         english = Words("en", "")
-        filled = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        held = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         known = said in texts("en")
-        told = super().__new__(cls, plain(english.say(said, **filled)) if known else said)
-        told.said, told.values = said, tuple(filled.items())
+        told = super().__new__(cls, plain(english.say(said, **held)) if known else said)
+        told.said, told.filled = said, tuple(held.items())
         return told
 
 
@@ -80,6 +80,17 @@ def some(names: Sequence[object], most: int = 5) -> Told:
     shown = ", ".join(str(name)[:60] for name in names[:most])
     more = len(names) - most
     return Told("refusal.and_more", names=shown, n=more) if more > 0 else Told(shown)
+
+
+def either(joint: str, *ways: Told) -> Told:
+    """Join what may be one or the other, by a sentence of `first` and `second`.
+
+    Examples
+    --------
+    >>> either("or", Told("a"), Told("b"), Told("c"))
+    'a or b or c'
+    """
+    return reduce(lambda one, other: Told(f"refusal.{joint}", first=one, second=other), ways)
 
 
 def plain(sentence: str) -> str:
@@ -155,7 +166,7 @@ class Words(Formatter):
 
     def _again(self, told: Told) -> str:
         known = told.said in self._texts
-        return self.say(told.said, **dict(told.values)) if known else self._escaped(told.said)
+        return self.say(told.said, **dict(told.filled)) if known else self._escaped(told.said)
 
     def label(self, name: str) -> str:
         """Name of a column, measure, decision or rule; the name itself where it has none.
@@ -207,7 +218,8 @@ class Words(Formatter):
             A number, day or text.
         kind
             money, money0 (no pennies), short (thousands, millions), thousands (to compare amounts),
-            percent, number, check_name, exact (every digit), hours, km, date, month_of, label, table (their
+            percent, number, check_name, exact (every digit), hours, km, date, day_month, month_of,
+            label, table (their
             names),
             or a noun to count, such as account.
 
@@ -289,6 +301,7 @@ _WRITERS = {
     "hours": lambda w, v: f"{w._decimal(v, '#,##0')}\u00a0h",
     "km": lambda w, v: f"{w._decimal(v, '#,##0')}\u00a0km",
     "date": lambda w, v: format_date(v, "long", locale=w._babel),
+    "day_month": lambda w, v: format_date(v, "d MMMM", locale=w._babel),
     "month_of": lambda w, v: format_date(v, "LLLL y", locale=w._babel),
 }
 
