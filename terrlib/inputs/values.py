@@ -51,9 +51,6 @@ POSTAL = 5
 VOIVODESHIPS = {f"{code:02d}" for code in range(2, 33, 2)}
 
 
-NOTHING = Told("")  # no question
-
-
 @dataclass(frozen=True)
 class Reading:
     """A column that was read.
@@ -73,7 +70,7 @@ class Reading:
     found: pd.Series
     bad: pd.Series
     blank: pd.Series
-    question: Told = NOTHING
+    question: str = ""
 
 
 def numbers(
@@ -128,7 +125,7 @@ def numbers(
     value[~plain] = [values.get(text, np.nan) for text in rest]
     blank = known.str.lower().isin(BLANKS)
     bad = (known != "") & ~blank & ~np.isfinite(value)
-    question = NOTHING
+    question = ""
     if open_ and not signs:
         bare = parts[min(open_)][1]
         whole, decimals = re.split("[.,]", bare, maxsplit=1)
@@ -486,10 +483,10 @@ def _serial(text: str, epoch: str) -> date | None:
     return found
 
 
-def _turned_by_a_spreadsheet(known: list[str]) -> Told:
+def _turned_by_a_spreadsheet(known: list[str]) -> str:
     """Find the days that a spreadsheet took for years: 1931/5/18 was 31-5-18, 2005/5/18 5-5-18."""
     turned = [t for t in known if (f := YEAR_FIRST.fullmatch(t)) and f[2] == "/"]
     years = {int(t[:4]) for t in turned}
     if not years & {1930, 1931} or not years <= {1930, 1931, *range(2001, 2030)}:
-        return NOTHING
+        return ""
     return Told("refusal.turned_days", example=min(turned), day=min(turned)[2:4])
