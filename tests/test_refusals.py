@@ -152,7 +152,7 @@ STOPS = {
     "no accounts": ("plan: A\n", FIRMS, "w ustawieniach nie ma tabeli firm"),
     "unknown key": ("teritories: {count: 2}\n", FIRMS, "nieznany klucz „teritories”"),
     "key within": ("territories: {cuont: 2}\n", FIRMS, "(w territories)"),
-    "out of range": ("seed: -1\n", FIRMS, "seed: powinno być co najmniej 0, a nie „-1”"),
+    "out of range": ("seed: -1\n", FIRMS, "seed: powinno być co najmniej 0, a nie -1"),
     "another word": ("units: cells\n", FIRMS, "powinno to być 'accounts' lub 'areas' lub"),
     "no number": ("timeline: {draws: many}\n", FIRMS, "powinna to być liczba całkowita"),
     "a value": ("quarter: 2026-4\n", FIRMS, "powinno wyglądać jak 2026Q4"),

@@ -246,7 +246,7 @@ class Territories(_Strict):
         low, high, *more = [*count, *count] if isinstance(count, list | tuple) else [count] * 4
         fits = len(more) == 2 and all(type(end) is int for end in (low, high))  # noqa: PLR2004
         if count is not None and not (fits and 1 <= low <= high):
-            raise SettingsError("refusal.count_or_range", found=count)
+            raise SettingsError("refusal.count_or_range", found=repr(count))
         return count
 
 
@@ -294,7 +294,7 @@ class Overlay(_Strict):
             lists = {c: v if isinstance(v, list) else [v] for c, v in who.items()}
             if all(_plain(values) for values in lists.values()):
                 return {str(c): [str(one) for one in values] for c, values in lists.items()}
-        raise SettingsError("refusal.who_is", found=who)
+        raise SettingsError("refusal.who_is", found=repr(who))
 
     @field_validator("reps", mode="before")
     @classmethod
@@ -303,7 +303,7 @@ class Overlay(_Strict):
             return reps
         if isinstance(reps, list) and _plain(reps):
             return [str(one) for one in reps]
-        raise SettingsError("refusal.reps_are", found=reps)
+        raise SettingsError("refusal.reps_are", found=repr(reps))
 
 
 class Staffing(_Strict):
@@ -695,12 +695,12 @@ LIMITS = {
 
 def _say(fault: Any) -> Told:
     path, kind = [str(part) for part in fault["loc"]], fault["type"]
-    where, found = ".".join(path), fault["input"]
+    where, found = ".".join(path), repr(fault["input"])
     if kind == "extra_forbidden":
         hint = _near(path[-1], list(_model_at(path[:-1]).model_fields))
         if not path[:-1]:
             return Told("refusal.unknown_key", name=path[-1], hint=hint)
-        section = Told("refusal.in_section", section=".".join(path[:-1]))
+        section = ".".join(path[:-1])
         return Told("refusal.unknown_key_in", name=path[-1], hint=hint, where=section)
     if kind == "string_pattern_mismatch":
         example = EXAMPLES.get(path[-1], Told("refusal.plain_letters"))
