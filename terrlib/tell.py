@@ -11,6 +11,7 @@ from terrlib.decisions.spending import AS_GOOD, WITHIN, hours_bind, steepness
 from terrlib.decisions.staffing import VACANT
 from terrlib.decisions.targeting import CERTAIN, SOUGHT
 from terrlib.decisions.territories import Design
+from terrlib.inputs.quality import row_name
 from terrlib.inputs.settings import TABLES
 from terrlib.measures import customers
 from terrlib.measures.fairness import BAND, ENVY, by_group, spread
@@ -107,7 +108,7 @@ def findings(
                 what=words.label(f"rule.{rule}"),
                 n=len(rows),
                 money=money,
-                examples=", ".join(k for k in rows["key"].astype(str).head(3) if k) or "–",
+                examples=[row_name(k) for k in rows["key"].astype(str).head(3) if k] or "–",
                 **share,
             )
             said.append(_join("-", line, words.help(str(rule))))

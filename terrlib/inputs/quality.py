@@ -184,6 +184,7 @@ FOOTERS = re.compile(
 PILE = 10
 # Of fewer dates nobody can say which one is lonely.
 FEW_DATES = 10
+LINE = re.compile(r"row (\d+)")  # how a finding keys a row without an id
 SHOWN = 3  # of the rows with a fault
 FINDINGS = ["table", "key", "rule", "severity", "field", "value", "message", "values", "money"]
 
@@ -282,13 +283,29 @@ class Ledger:
         return found.sort_values(["table", "rule", "key"], kind="stable").reset_index(drop=True)
 
 
+def row_name(key: str) -> str:
+    """Name a row of a finding: by its id, or by its line where the table has no ids.
+
+    Examples
+    --------
+    >>> row_name("K07"), row_name("row 5")
+    ('K07', 'row 5')
+    """
+    line = LINE.fullmatch(key)
+    return Told("finding.row", line=line[1]) if line else key
+
+
 def _stops(table: str, said: str, rows: list[tuple[Any, ...]], *, by_rule: bool) -> Iterator[Told]:
     """Say faults of one kind: all in one where only the settings make them a stop."""
     kinds = list(dict.fromkeys(values for _, values, _ in rows))
     if by_rule:
         what = [Told(said, **dict(values)) for values in kinds[:SHOWN]]
         money = sum(money for *_, money in rows)
-        known = {"what": what, "n": len(rows), "examples": [key for key, *_ in rows[:SHOWN]]}
+        known = {
+            "what": what,
+            "n": len(rows),
+            "examples": [row_name(key) for key, *_ in rows[:SHOWN]],
+        }
         if money:
             yield Told("refusal.stop_by_rule_money", table=table, **known, money=money)
         else:
@@ -298,7 +315,7 @@ def _stops(table: str, said: str, rows: list[tuple[Any, ...]], *, by_rule: bool)
         told = Told(said, **dict(values))
         named = [key for key, mine, _ in rows if key and mine == values]
         if named:
-            shown = {"n": len(named), "examples": named[:SHOWN]}
+            shown = {"n": len(named), "examples": [row_name(key) for key in named[:SHOWN]]}
             yield Told("refusal.stop_with_rows", table=table, what=told, **shown)
         else:
             yield Told("refusal.stop", table=table, what=told)

@@ -716,7 +716,8 @@ def _say(fault: Any) -> Told:
     elif kind in FAULTS:
         what = Told(f"refusal.fault_{FAULTS[kind]}")
     else:
-        what = Told(fault["msg"][:1].lower() + fault["msg"][1:])
+        message = fault["msg"]
+        what = Told(f"{message[:1].lower()}{message[1:]}")
     return Told("refusal.fault", where=where, what=what, found=found)
 
 

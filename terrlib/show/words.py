@@ -244,7 +244,7 @@ class Words(Formatter):
         """Write a value of a sentence; text from data is escaped for Markdown and HTML."""
         if isinstance(value, Told) and not format_spec:
             return self._again(value)
-        if isinstance(value, tuple):
+        if isinstance(value, list | tuple):
             between, kind = ("; ", "") if format_spec == "each" else (", ", format_spec)
             return between.join(self.format_field(one, kind) for one in value)
         return self.write(value, format_spec) if format_spec else self._escaped(value)
