@@ -23,7 +23,7 @@ from terrlib.errors import DataError
 from terrlib.inputs.quality import ASIDE, NOTE
 from terrlib.inputs.settings import Settings
 from terrlib.inputs.texts import MONEY, fetched, identifier, kept, typed
-from terrlib.show.words import Told
+from terrlib.show.words import Told, Words
 
 SIZE_KM = 10.0
 KM_PER_DEGREE = 111.2
@@ -34,30 +34,21 @@ NUMBERS = {"accounts": ("lat", "lon", "revenue", "potential"), "sales": ("date",
 TEXTS = ("account_id", "area_id", "currency")
 
 RULES = {
-    "bad_line": (
-        ASIDE,
-        "a line with more or fewer columns than the header, or broken text: its money is unknown",
-    ),
-    "no_id": (ASIDE, "no account_id"),
-    "not_a_number": (
-        ASIDE,
-        "cannot be read as a number, is blank where it is needed, or is too large: its money is unknown",
-    ),
-    "not_a_date": (ASIDE, "cannot be read as a day"),
-    "out_of_range": (ASIDE, "a potential below 0"),
-    "foreign_currency": (
-        ASIDE,
-        "in another currency, its money as written: give quality: {rates: {EUR: 4.3}} to use it",
-    ),
-    "converted": (NOTE, "turned into the currency of the run by the rates of the settings"),
-    "no_coordinates": (ASIDE, "no coordinates: it cannot be put on the map"),
-    "no_area": (ASIDE, "no area_id, though other accounts carry one"),
-    "after_as_of": (ASIDE, "after the last day that counts"),
-    "orphan": (ASIDE, "its account is not in the accounts"),
-    "account_set_aside": (ASIDE, "its account was set aside"),
-    "older": (NOTE, "more than 12 months before the last day: no part of the revenue"),
-    "blank_money": (NOTE, "no potential: counted as 0"),
-    "unit_without_point": (NOTE, "no account of the unit has coordinates"),
+    "bad_line": ASIDE,
+    "no_id": ASIDE,
+    "not_a_number": ASIDE,
+    "not_a_date": ASIDE,
+    "out_of_range": ASIDE,
+    "foreign_currency": ASIDE,
+    "converted": NOTE,
+    "no_coordinates": ASIDE,
+    "no_area": ASIDE,
+    "after_as_of": ASIDE,
+    "orphan": ASIDE,
+    "account_set_aside": ASIDE,
+    "older": NOTE,
+    "blank_money": NOTE,
+    "unit_without_point": NOTE,
 }
 FINDINGS = ["table", "rule", "severity", "n", "money", "message", "examples"]
 # Money that these rules keep out is in no sum: it cannot be read, or not be added to the rest.
@@ -167,7 +158,8 @@ def roll_up_tables(
         account can be used.
     """
     follow("rollup.reading")
-    read = _typed(accounts, sales, asked or Settings())
+    settings = asked or Settings()
+    read, words = _typed(accounts, sales, settings), Words(settings.locale, settings.currency)
     lines, by, seen, since, until = None, None, {}, None, None
     if sales is not None:
         lines = _lines(read["sales"])
@@ -189,7 +181,7 @@ def roll_up_tables(
     if lines is not None and by is not None:
         more, counts["sales"] = _sales_findings(lines, seen, kept(_owned(by, placed)), until)
         found += more
-    return Rolled(units, findings_table(found), counts, since, until)
+    return Rolled(units, findings_table(found, words), counts, since, until)
 
 
 # What is said once, for every database.
@@ -481,16 +473,16 @@ def _examples(rows: ir.Table, column: str) -> list[str]:
     return [str(row["value"])[:60] or "(blank)" for row in fetched(low)]
 
 
-def findings_table(found: list[tuple[Any, ...]]) -> pd.DataFrame:
-    """Make the table of findings; money is blank where it is unknown."""
+def findings_table(found: list[tuple[Any, ...]], words: Words) -> pd.DataFrame:
+    """Make the table of findings in a reader's language; money is blank where it is unknown."""
     rows = [
         (
             table,
             rule,
-            RULES[rule][0],
+            RULES[rule],
             n,
             "" if _unknown(rule, money) else _grosze(money),
-            RULES[rule][1],
+            words.tell(Told(f"rollup.found_{rule}")),
             " | ".join(first),
         )
         for table, rule, n, money, first in sorted(found, key=lambda row: row[:2])

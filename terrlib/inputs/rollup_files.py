@@ -92,7 +92,7 @@ def roll_up_files(
                 rolled = roll_up_tables(
                     rows["accounts"], rows.get("sales"), before, size_km, follow, settings
                 )
-                rolled = _with_rejects(db, rolled, paths)
+                rolled = _with_rejects(db, rolled, paths, words)
         except ibis.common.exceptions.IbisError as error:
             raise DataError("refusal.rollup_failed", reason=_short(error)) from error
         except Exception as error:  # DuckDB says all sorts of things of a damaged file
@@ -225,7 +225,7 @@ def _header(name: str, path: Path, asked: int | None) -> tuple[list[str], str, i
     return names, separator, above
 
 
-def _with_rejects(db: Any, rolled: Rolled, paths: dict[str, Path]) -> Rolled:
+def _with_rejects(db: Any, rolled: Rolled, paths: dict[str, Path], words: Words) -> Rolled:
     """Add the lines of CSV files that are no rows."""
     found, counts = rolled.quality, dict(rolled.counts)
     for table in paths:
@@ -237,8 +237,11 @@ def _with_rejects(db: Any, rolled: Rolled, paths: dict[str, Path]) -> Rolled:
         if not n:
             continue
         low = db.con.execute(f"SELECT line, text FROM {bad} ORDER BY line LIMIT {SHOWN}").fetchall()
-        first = [f"line {line}: {str(text).strip()[:60]}" for line, text in low]
-        found = pd.concat([found, findings_table([(table, "bad_line", n, 0, first)])])
+        first = [
+            words.tell(Told("rollup.line", line=line, text=str(text).strip()[:60]))
+            for line, text in low
+        ]
+        found = pd.concat([found, findings_table([(table, "bad_line", n, 0, first)], words)])
         seen = counts[table]
         more = ("read", "set_aside", "money_unknown")
         counts[table] = seen | {key: seen[key] + n for key in more}
