@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,7 @@ def _rollup(asked: argparse.Namespace) -> None:
     words = _words(asked)
     for table, rows in facts["rows"].items():
         told = {"read": rows["read"], "used": rows["used"], "aside": rows["set_aside"]}
-        money = float(rows["money_set_aside"])
+        money = Decimal(rows["money_set_aside"])
         _print(plain(words.say("rollup.rows", table=table, **told, money=money)))
     took = {"units": facts["units"], "seconds": facts["seconds"]}
     if facts["peak_mb"] is None:
