@@ -13,9 +13,9 @@ from terrlib.decisions.staffing import owner_of
 from terrlib.inputs.settings import FIELD, assumptions
 from terrlib.runs import NOTEBOOKS, Run, read_notes
 from terrlib.show import maps, report
-from terrlib.show.report import Page, bullets, plain
+from terrlib.show.report import Page, bullets
 from terrlib.show.tables import table
-from terrlib.show.words import Words
+from terrlib.show.words import Words, plain
 
 TOP = 10
 HASH = 10

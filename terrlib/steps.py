@@ -385,10 +385,7 @@ def range_of(market: Market, settings: Settings) -> list[drawing.Rules]:
     """
     count = settings.territories.count or len(market.reps)
     if not count:
-        raise SettingsError(
-            "how many territories? Put 'territories: {count: 8}' into the settings, say "
-            "--territories 8, or give a table of reps to draw one for each"
-        )
+        raise SettingsError("refusal.how_many_territories")
     low, high = count if isinstance(count, tuple) else (count, count)
     by_fte = settings.territories.fair_share_by_fte
     fte = tuple(sorted(market.reps["fte"], reverse=True)) if by_fte else ()
@@ -480,7 +477,9 @@ def _under_its_name(overlay: str) -> Iterator[None]:
     try:
         yield
     except InfeasibleError as none:
-        raise InfeasibleError(f"overlays.{overlay}: {none}" if overlay else str(none)) from none
+        if not overlay:
+            raise
+        raise InfeasibleError("refusal.of_overlay", overlay=overlay, why=none.said) from none
 
 
 def _refuse(market: Market, settings: Settings, facts: pd.DataFrame) -> None:
@@ -1197,7 +1196,7 @@ def review_run(run: Run, last_run: str = "") -> review.Review:
     if last_run:
         root = open_run(last_run).base
         if root is None:
-            raise SettingsError(f"{last_run} is not a finished run")
+            raise SettingsError("refusal.not_finished_run", run=last_run)
         names = ("decisions/territory", "accounts", "scorecard")
         last = {name: read_table(root, name) for name in names}
     return review.review(

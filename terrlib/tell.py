@@ -13,6 +13,7 @@ from terrlib.decisions.spending import AS_GOOD, WITHIN, hours_bind, steepness
 from terrlib.decisions.staffing import VACANT, away
 from terrlib.decisions.targeting import CERTAIN, SOUGHT
 from terrlib.decisions.territories import Curve, Design
+from terrlib.inputs.quality import row_name
 from terrlib.inputs.settings import PARTNER, TABLES
 from terrlib.measures import customers
 from terrlib.measures.facts import planning_year, share_bought
@@ -110,7 +111,7 @@ def findings(
                 what=words.label(f"rule.{rule}"),
                 n=len(rows),
                 money=money,
-                examples=", ".join(k for k in rows["key"].astype(str).head(3) if k) or "–",
+                examples=[row_name(k) for k in rows["key"].astype(str).head(3) if k] or "–",
                 **share,
             )
             helps = [words.help(m) or words.help(str(rule)) for m in rows["message"].unique()]

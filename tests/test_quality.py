@@ -337,7 +337,7 @@ def test_a_severity_from_the_settings_is_what_happens(tmp_path):
     assert "F" in market_of(tmp_path, far, {"rules": {"far_away": "note"}}).accounts.index
     with pytest.raises(
         DataError,
-        match=r"accounts: far away, by lat: quality.rules makes it a stop \(1 row, such as F\)",
+        match=r"accounts: the point lies far .*: quality.rules makes it a stop \(1 row worth 50, such as F",
     ):
         market_of(tmp_path, far, {"rules": {"far_away": "stop"}})
     twice = market_of(tmp_path, [firm("K01")], {"rules": {"duplicate_id": "set_aside"}})
@@ -355,7 +355,8 @@ def test_a_stop_lists_all_stops_and_check_shows_the_other_findings_too(tmp_path,
     (tmp_path / "settings.yml").write_text(text, encoding="utf-8")
     assert main(["check", str(tmp_path / "settings.yml")]) == 2
     out, refusal = capsys.readouterr()
-    assert "Zatrzymane" in out and "account_id stand on 2 rows" in refusal and "home_lat" in refusal
+    assert "Zatrzymane" in out and "home_lat" in refusal
+    assert "account_id powtarza się w 2 wierszach (wartości: 1, na przykład K)" in refusal
 
 
 # ---------------------------------------------------------------------------- conservation
@@ -530,7 +531,7 @@ def test_what_cannot_be_seen_is_taken_out(tmp_path):
 
 def test_names_that_are_markup_are_text_in_tables_sentences_and_charts():
     from terrlib.show import charts
-    from terrlib.show.report import plain
+    from terrlib.show.words import plain
 
     words = Words("en", "PLN")
     for evil in EVIL:

@@ -369,11 +369,9 @@ def reconcile(
     high = np.where(base > 0, base * (1 + settings.goals.max_growth), np.inf)
     if not low.sum() <= total <= high.sum():
         short = low.sum() - total if total < low.sum() else total - high.sum()
-        raise InfeasibleError(
-            f"a goal of {total / 100:,.2f} does not fit the growth caps, which allow {low.sum() / 100:,.2f} "
-            f"to {high.sum() / 100:,.2f}: {short / 100:,.2f} are left over; change goals.min_growth, "
-            "goals.max_growth or the goal"
-        )
+        amounts = {"goal": total, "low": low.sum(), "high": high.sum(), "short": short}
+        money = {name: float(amount) / 100 for name, amount in amounts.items()}
+        raise InfeasibleError("refusal.goal_beyond_caps", **money)
     amount = parts / parts.sum() * total
     held = np.zeros(len(parts), dtype=bool)
     for _ in range(CLAMPS):

@@ -27,6 +27,7 @@ from terrlib.inputs.settings import FIELD, PARTNER, Change, Overlay, Regions, Se
 from terrlib.measures.facts import MEASURES
 from terrlib.measures.geometry import great_circle_km, road_km
 from terrlib.measures.scorecard import territory_shapes
+from terrlib.show.words import Told
 from terrlib.solve.assign import EMPTY, assign
 
 PRECEDENCE = ("named", "volume", "segment", "geography")
@@ -94,8 +95,9 @@ def scope(market: Market, facts: pd.DataFrame, name: str, asked: Overlay) -> pd.
     else:
         found = facts.index
     if not len(found):
-        hint = " in the table named_accounts" if asked.by == "named" and not asked.who else ""
-        raise SettingsError(f"overlays.{name}.who: no account is in its scope{hint}")
+        named = asked.by == "named" and not asked.who
+        key = "refusal.empty_scope_named" if named else "refusal.empty_scope"
+        raise SettingsError(key, overlay=name)
     return found.sort_values()
 
 
@@ -129,11 +131,13 @@ def _known(where: str, asked: list[str], there: list[str], what: str) -> None:
     unknown = [one for one in asked if one not in set(there)]
     if unknown:
         near = difflib.get_close_matches(unknown[0], there, n=1)
-        some = ", ".join(map(str, there[:8]))
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {some or 'none'}"
+        known = (
+            Told("refusal.there_are", names=there[:8]) if there else Told("refusal.there_is_none")
+        )
+        hint = Told("refusal.did_you_mean_quoted", name=near[0]) if near else known
+        many = {"n": len(unknown), "of": len(asked)}
         raise SettingsError(
-            f"{where}: {len(unknown)} of {len(asked)} do not exist, such as the {what} "
-            f"{unknown[0]!r}: {hint}"
+            f"refusal.unknown_{what}", where=where, **many, name=unknown[0], hint=hint
         )
 
 
@@ -269,10 +273,7 @@ def overlay_market(market: Market, facts: pd.DataFrame, settings: Settings, name
     overrides = pd.DataFrame({"unit_id": unit_id, "territory": held["territory"]}).drop_duplicates()
     if (torn := overrides["unit_id"].duplicated()).any():
         where = overrides.loc[torn, "unit_id"].iloc[0]
-        raise DataError(
-            f"named_accounts: accounts of {name} that lie on one point or in one unit, such as "
-            f"{where}, are placed in several territories: leave one"
-        )
+        raise DataError("refusal.named_torn", overlay=name, unit=where)
     locks = market.rep_locks
     return replace(
         market,
@@ -476,6 +477,4 @@ def refuse_few_territories(count: int, territories: int) -> None:
         With both numbers.
     """
     if count > territories:
-        raise InfeasibleError(
-            f"regions: {count} regions cannot be made of {territories} territories: ask for fewer"
-        )
+        raise InfeasibleError("refusal.too_few_for_regions", n=count, k=territories)

@@ -110,9 +110,7 @@ def assign_reps(
     reps = market.reps
     unknown = sorted(set(market.rep_locks["territory"]) - set(names))
     if unknown:
-        raise SettingsError(
-            f"rep_locks: there is no territory {unknown[0]!r}; there are {', '.join(names[:8])}"
-        )
+        raise SettingsError("refusal.no_such_territory", name=unknown[0], names=names[:8])
     if not len(reps):
         return _unstaffed(facts, territory, names)
     pairs = _pairs(market, facts, territory, settings)

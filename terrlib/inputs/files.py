@@ -28,6 +28,7 @@ import pyogrio
 from terrlib.errors import DataError, SettingsError
 from terrlib.inputs.settings import TableFile
 from terrlib.inputs.values import TWO_WAYS, fold
+from terrlib.show.words import Told, some
 
 POLISH = set("ąćęłńóśźżĄĆĘŁŃÓŚŹŻ„”–—’…§°€×«»\u00a0")
 MAPS = {".geojson", ".json", ".gpkg", ".shp", ".zip"}
@@ -35,12 +36,12 @@ MAPS = {".geojson", ".json", ".gpkg", ".shp", ".zip"}
 FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?(e[+-]?\d+)?")
 FOREIGN = {
-    b"PK\x03\x04": "an Excel or zip file by another name: give it its own ending (.xlsx, .zip)",
-    b"\xd0\xcf\x11\xe0": "an old or a locked Excel file: save it as .xlsx without a password",
-    b"%PDF": "a PDF: export the table as CSV or Excel",
-    b"PAR1\x15": "a Parquet file by another name: give it the ending .parquet",
-    b"SQLite format 3\x00": "a database by another name: give it the ending .gpkg if it is a GeoPackage",
-    b"\x1f\x8b": "packed: unpack it first",
+    b"PK\x03\x04": "zip",
+    b"\xd0\xcf\x11\xe0": "old_excel",
+    b"%PDF": "pdf",
+    b"PAR1\x15": "parquet",
+    b"SQLite format 3\x00": "database",
+    b"\x1f\x8b": "packed",
 }
 LONGEST_LINE = 1_000_000
 LARGEST_UNPACKED = 2**30
@@ -82,25 +83,18 @@ def text_table(path: Path, spec: TableFile) -> pd.DataFrame:
     lines = re.split(r"\r\n|\r|\n", text)
     long = next((i for i, line in enumerate(lines, 1) if len(line) > LONGEST_LINE), None)
     if long:
-        raise DataError(
-            f"{path.name} is no table: line {long} has {len(lines[long - 1]):,} characters"
-        )
+        raise DataError("refusal.long_line", file=path.name, line=long, n=len(lines[long - 1]))
     if not any(line.strip() for line in lines):
-        raise DataError(
-            f"{path.name} is empty: it should hold a line of column names and rows below"
-        )
+        raise DataError("refusal.empty", file=path.name)
     if hint := re.fullmatch(r"sep=([;,|\t])", lines[0].strip(), re.IGNORECASE):
         sep, text = hint[1], text[len(lines[0]) :]
     else:
         sep = separator(lines)
     rows = [(n, row) for n, row in _records(path, text, sep) if any(c.strip() for c in row)]
     if not rows:
-        raise DataError(f"{path.name} is no table: nothing stands between its separators")
+        raise DataError("refusal.only_separators", file=path.name)
     if DBASE.match(next(line for line in lines if line.strip()).replace('"', "")):
-        raise DataError(
-            f"{path.name} has the header of a dBase table, such as 'NAME,C,80': take type and "
-            "width out of its first line, or give the .dbf with its .shp"
-        )
+        raise DataError("refusal.dbase_header", file=path.name)
     usual = Counter(len(row) for _, row in rows).most_common(1)[0][0]
     plain = len(rows[0][1]) == usual and all(cell.strip() for cell in rows[0][1][1:])
     at = 0 if plain and spec.header is None else _header(path, rows, spec.header)
@@ -112,11 +106,14 @@ def text_table(path: Path, spec: TableFile) -> pd.DataFrame:
         if len(row) < named or any(cell.strip() for cell in row[full:])
     ]
     if uneven:
+        first = ", ".join(map(str, uneven[:5]))
+        many = len(uneven) > 5  # noqa: PLR2004
         raise DataError(
-            f"{path.name} is no table: its header has {named} columns, but {len(uneven)} rows have "
-            f"more or fewer: line {', '.join(map(str, uneven[:5]))}"
-            + (" and others" if len(uneven) > 5 else "")  # noqa: PLR2004
-            + "; a cell that holds the separator or a line break belongs in quotes"
+            "refusal.uneven_rows",
+            file=path.name,
+            columns=named,
+            n=len(uneven),
+            lines=Told("refusal.and_others", lines=first) if many else first,
         )
     return _framed(path, [row[:full] for _, row in rows[at:]])
 
@@ -148,9 +145,11 @@ def sheet_table(path: Path, spec: TableFile) -> pd.DataFrame:
         else:
             near = difflib.get_close_matches(str(spec.sheet), list(sheets), n=1)
             raise DataError(
-                f"{path.name} has no sheet {spec.sheet!r}"
-                + (f" (did you mean {near[0]!r}?)" if near else "")
-                + f"; its sheets are {some(list(sheets))}, counted from 0"
+                "refusal.no_sheet",
+                file=path.name,
+                sheet=spec.sheet,
+                hint=Told("refusal.hint_in_brackets", name=near[0]) if near else "",
+                sheets=some(list(sheets)),
             )
         title = sheet.title
         rows = guarded(path, lambda p: list(_filled_rows(p, sheet)))
@@ -158,7 +157,7 @@ def sheet_table(path: Path, spec: TableFile) -> pd.DataFrame:
     finally:
         book.close()
     if not rows:
-        raise DataError(f"{path.name}: the sheet {title!r} is empty")
+        raise DataError("refusal.empty_sheet", file=path.name, sheet=title)
     at = _header(path, rows, spec.header)
     width = max(len(row) for _, row in rows[at:])
     table = _framed(path, [row + [""] * (width - len(row)) for _, row in rows[at:]])
@@ -212,9 +211,7 @@ def column_table(path: Path) -> pd.DataFrame:
     file = guarded(path, pq.ParquetFile)
     cells = file.metadata.num_rows * max(file.metadata.num_columns, 1)
     if cells > MOST_CELLS:
-        raise DataError(
-            f"{path.name} has {file.metadata.num_rows:,} rows: sum them first with terrlib rollup"
-        )
+        raise DataError("refusal.too_many_rows", file=path.name, n=file.metadata.num_rows)
     return guarded(path, lambda p: arrow_table(p.name, file.read()))
 
 
@@ -235,10 +232,7 @@ def arrow_table(name: str, table: pa.Table) -> pd.DataFrame:
     nested = [c for c, kind in kinds.items() if pa.types.is_nested(kind) or _is_bytes(kind)]
     nested = [c for c in nested if c != "geometry"]
     if nested:
-        raise DataError(
-            f"{name} has {len(nested)} columns whose cells hold lists, records or bytes: "
-            f"{some(nested)}; write them as plain columns"
-        )
+        raise DataError("refusal.nested_columns", file=name, n=len(nested), columns=some(nested))
     kept = [i for i, field in enumerate(table.schema) if field.name != "geometry"]
     columns = [_texts_of(table.column(i)) for i in kept]
     frame = pd.DataFrame(dict(enumerate(columns)), dtype=str)
@@ -264,7 +258,7 @@ def shapes(path: Path, spec: TableFile) -> gpd.GeoDataFrame:
     """
     found = _map(path, spec, read_geometry=True)
     if "geometry" not in found:
-        raise DataError(f"{path.name} holds no shapes")
+        raise DataError("refusal.holds_no_shapes", file=path.name)
     if found.crs is None:
         return found.set_crs(4326)
     return guarded(path, lambda _: found.to_crs(4326))
@@ -280,7 +274,7 @@ def guarded(path: Path, read: Callable[[Path], T]) -> T:
         raise
     except Exception as error:  # readers raise anything at all on a damaged file
         reason = " ".join(as_text(str(error)).split())[:160] or type(error).__name__
-        raise DataError(f"{path.name} cannot be read: {reason}") from error
+        raise DataError("refusal.unreadable", file=path.name, reason=reason) from error
 
 
 def as_text(value: object) -> str:
@@ -333,12 +327,6 @@ def _number_as_text(value: Any) -> str:
     return text + "0" if TWO_WAYS.fullmatch(text.lstrip("-")) else text
 
 
-def some(names: list[Any], most: int = 5) -> str:
-    """List the first of some names."""
-    shown = ", ".join(str(name)[:60] for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
 def _decoded(path: Path, encoding: str) -> str:
     content = path.read_bytes()
     _require_text(path.name, content[:64])
@@ -347,7 +335,8 @@ def _decoded(path: Path, encoding: str) -> str:
         try:
             text = content.decode("utf-8-sig" if known == "utf-8" else known)
         except UnicodeError as error:
-            raise DataError(f"{path.name} is not in {known}: {error}") from error
+            told = {"file": path.name, "encoding": known, "reason": str(error)}
+            raise DataError("refusal.not_in_encoding", **told) from error
         return text.replace("\x00", "").removeprefix("\ufeff")
     _require_no_binary(path.name, content)
     content = content.replace(b"\x00", b"")
@@ -358,10 +347,7 @@ def _decoded(path: Path, encoding: str) -> str:
         odd = broken.count("\ufffd")
         if sum(not c.isascii() for c in broken) > 2 * odd:
             line = content.count(b"\n", 0, error.start) + 1
-            raise DataError(
-                f"{path.name} is in UTF-8, but {odd} letters are broken, the first in line {line}: "
-                "was it cut or joined? Export it again"
-            ) from error
+            raise DataError("refusal.broken_letters", file=path.name, n=odd, line=line) from error
     return content.decode(old_encoding(path.name, _bytes_of(content)), errors="replace")
 
 
@@ -431,7 +417,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
 def _require_text(name: str, head: bytes) -> None:
     foreign = [what for mark, what in FOREIGN.items() if head.startswith(mark)]
     if foreign:
-        raise DataError(f"{name} is no text file but {foreign[0]}")
+        raise DataError("refusal.foreign_file", file=name, what=Told(f"refusal.is_{foreign[0]}"))
 
 
 def _bytes_of(content: bytes) -> np.ndarray:
@@ -441,7 +427,7 @@ def _bytes_of(content: bytes) -> np.ndarray:
 def _require_no_binary(name: str, content: bytes) -> None:
     stray = content.translate(None, bytes(set(range(256)) - set(STRAY)))
     if len(stray) > BINARY_SHARE * len(content) or content[:1] == b"\x00":
-        raise DataError(f"{name} is no text file: save it as CSV, Excel (.xlsx) or Parquet")
+        raise DataError("refusal.no_text", file=name)
 
 
 def old_encoding(name: str, often: np.ndarray) -> str:
@@ -466,10 +452,7 @@ def old_encoding(name: str, often: np.ndarray) -> str:
     }
     differ = any(n and one != other for n, one, other in zip(often, *letters.values(), strict=True))
     if differ and strange["cp1250"] == strange["iso-8859-2"]:
-        raise DataError(
-            f"{name} is not in UTF-8, and could be in cp1250 or iso-8859-2: save it as UTF-8, "
-            "or say encoding: cp1250"
-        )
+        raise DataError("refusal.which_encoding", file=name)
     return min(strange, key=lambda encoding: strange[encoding])
 
 
@@ -516,24 +499,16 @@ def _records(path: Path, text: str, sep: str) -> Rows:
             start = reader.line_num + 1
     except csv.Error as error:
         if "field limit" in str(error):
-            raise DataError(
-                f"{path.name} is no table: a cell that begins in line {start} has more than "
-                f"{csv.field_size_limit():,} characters; is a quote missing?"
-            ) from error
+            where = {"file": path.name, "line": start}
+            raise DataError("refusal.long_cell", **where, n=csv.field_size_limit()) from error
         # Quotes inside a quoted cell do no harm where every line is a row of its own.
         loose = list(csv.reader(io.StringIO(text, newline=""), delimiter=sep))
         if len(loose) == len(list(io.StringIO(text, newline=""))):
             return list(enumerate(loose, 1))
-        raise DataError(
-            f"{path.name}: the quotes in line {start} do not match, so that rows below could be "
-            'swallowed; a quote inside a quoted cell is written twice ("")'
-        ) from error
+        raise DataError("refusal.unmatched_quotes", file=path.name, line=start) from error
     for line, row in rows:
         if any("\n" in cell or "\r" in cell for cell in row) and _swallowed(row, sep):
-            raise DataError(
-                f"{path.name}: a quote that opens in line {line} swallows the rows below it; close "
-                "it, or take it out"
-            )
+            raise DataError("refusal.swallowing_quote", file=path.name, line=line)
     return rows
 
 
@@ -557,7 +532,7 @@ def _header(path: Path, rows: Rows, asked: int | None) -> int:
     if asked is not None:
         at = next((i for i, (number, _) in enumerate(rows) if number == asked), None)
         if at is None:
-            raise DataError(f"{path.name} has nothing in row {asked}, where its header should be")
+            raise DataError("refusal.no_header_there", file=path.name, row=asked)
         return at
     early = [*(row for _, row in rows[:HEADER_WITHIN]), []]
     pairs = enumerate(pairwise(early))
@@ -592,11 +567,7 @@ def _framed(path: Path, rows: list[list[Any]]) -> pd.DataFrame:
             columns[i] = column
     bare = [i for i in columns if not names[i]]
     if len(bare) > PIVOT_SHARE * len(columns):
-        raise DataError(
-            f"{path.name} is no table: {len(bare)} of its {len(columns)} columns have no name, as in "
-            "a pivot table or a report; export the rows it is made from, or say which line holds "
-            "the names, such as header: 5"
-        )
+        raise DataError("refusal.pivot", file=path.name, n=len(bare), of=len(columns))
     table = pd.DataFrame(columns)
     table.columns = [names[i] or f"(column {i + 1})" for i in columns]
     return table
@@ -608,14 +579,13 @@ def _require_modest(path: Path) -> None:
         head = file.read(64)
     foreign = [w for mark, w in FOREIGN.items() if head.startswith(mark) and mark != b"PK\x03\x04"]
     if foreign:
-        raise DataError(f"{path.name} cannot be read: it is {foreign[0]}")
+        what = Told(f"refusal.is_{foreign[0]}")
+        raise DataError("refusal.foreign_book", file=path.name, what=what)
     parts = guarded(path, lambda p: zipfile.ZipFile(p).infolist())
     size, packed = sum(part.file_size for part in parts), path.stat().st_size
     if size > LARGEST_UNPACKED or (size > SUSPECT_UNPACKED and size > MOST_PACKED * packed):
-        raise DataError(
-            f"{path.name} would unpack from {packed / 2**20:,.1f} to {size / 2**20:,.0f} MiB and is "
-            "not opened: save the one sheet that is needed as CSV"
-        )
+        mib = {"packed": packed / 2**20, "size": round(size / 2**20)}
+        raise DataError("refusal.zip_bomb", file=path.name, **mib)
     guarded(path, _require_no_entities)
 
 
@@ -626,10 +596,7 @@ def _require_no_entities(path: Path) -> None:
                 with archive.open(part) as file:
                     head = file.read(4096).replace(b"\x00", b"")
                 if b"<!DOCTYPE" in head or b"<!ENTITY" in head:
-                    raise DataError(
-                        f"{path.name} defines entities in {part.filename}, which no spreadsheet "
-                        "does: it is not opened"
-                    )
+                    raise DataError("refusal.entities", file=path.name, part=part.filename)
 
 
 def _filled_rows(path: Path, sheet: Any) -> Iterator[tuple[int, list[Any]]]:
@@ -638,7 +605,7 @@ def _filled_rows(path: Path, sheet: Any) -> Iterator[tuple[int, list[Any]]]:
     for number, row in enumerate(sheet.iter_rows(), 1):
         cells += len(row)
         if cells > MOST_CELLS or number > LAST_ROW:
-            raise DataError(f"{path.name} has more cells than a sheet can hold: save it as CSV")
+            raise DataError("refusal.too_many_cells", file=path.name)
         values = [_cell(cell) for cell in row]
         while values and (values[-1] is None or values[-1] == ""):
             values.pop()
@@ -691,7 +658,7 @@ def _map(path: Path, spec: TableFile, *, read_geometry: bool) -> gpd.GeoDataFram
         where = f"/vsizip/{path}"
         names = guarded(path, lambda p: zipfile.ZipFile(p).namelist())
         if not any(name.lower().endswith(".shp") for name in names):
-            raise DataError(f"{path.name} holds no Shapefile; it holds {some(names)}")
+            raise DataError("refusal.no_shapefile", file=path.name, names=some(names))
         guarded(path, _require_shapes)
     else:
         with path.open("rb") as file:
@@ -701,12 +668,20 @@ def _map(path: Path, spec: TableFile, *, read_geometry: bool) -> gpd.GeoDataFram
     layers = [str(name) for name in guarded(path, lambda _: pyogrio.list_layers(where)[:, 0])]
     if spec.layer and spec.layer not in layers:
         near = difflib.get_close_matches(spec.layer, layers, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise DataError(f"{path.name} has no layer {spec.layer!r}{hint}; it has {some(layers)}")
+        raise DataError(
+            "refusal.no_layer",
+            file=path.name,
+            layer=spec.layer,
+            hint=Told("refusal.hint_in_brackets", name=near[0]) if near else "",
+            layers=some(layers),
+        )
     if not spec.layer and len(layers) != 1:
         raise DataError(
-            f"{path.name} has {len(layers)} layers: {some(layers)}; say which, such as "
-            f"layer: {layers[0] if layers else 'areas'}"
+            "refusal.which_layer",
+            file=path.name,
+            n=len(layers),
+            layers=some(layers),
+            first=layers[0] if layers else "areas",
         )
     return guarded(
         path,
@@ -729,8 +704,8 @@ def _require_kind(file: IO[bytes], kind: str, said: str) -> None:
     head = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
     begins = {".gpkg": b"SQLite format 3\x00", ".shp": b"\x00\x00\x27\x0a"}.get(kind, b"{")
     if not head.startswith(begins):
-        name = {".gpkg": "GeoPackage", ".shp": "Shapefile"}.get(kind, "GeoJSON file")
-        raise DataError(f"{said} is no {name}, whatever its ending says")
+        name = {".gpkg": "gpkg", ".shp": "shp"}.get(kind, "geojson")
+        raise DataError(f"refusal.another_kind_{name}", file=said)
 
 
 def _dbf_encoding(path: Path) -> str | None:

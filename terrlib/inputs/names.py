@@ -9,8 +9,8 @@ from functools import lru_cache
 
 from terrlib.inputs.values import fold
 
-OWN = "terrlib's own name"
-SOURCES = ("Salesforce calls it so", "HubSpot calls it so", "a usual Polish name", "a usual name")
+OWN = "own_name"
+SOURCES = ("salesforce", "hubspot", "polish_name", "usual_name")
 CUSTOMER = (
     "Id klienta, Nr klienta, Numer klienta, Kod klienta, Symbol klienta, Id kontrahenta, "
     "Nr kontrahenta, Numer kontrahenta, Kod kontrahenta, Symbol kontrahenta, Akronim, Id odbiorcy, "
@@ -120,20 +120,20 @@ NAMES = {
 # Names that promise more than they hold. Money of the customer's own is the costliest to mistake.
 LIARS = (
     ("accounts", r"^annual revenue$|^(przychod\w*|obrot\w*) firmy$",
-     "the customer's own turnover, not what it buys from us"),
+     "own_turnover"),
     ("accounts", r"^created? date$|^data utworzenia$",
-     "the day its record was made, not its first day as a customer"),
+     "record_made"),
     ("accounts", r"\bopt(ed)? out\b|\bdo not (call|mail|email|contact)\b",
-     "yes means no consent here: turn it round first"),
-    ("accounts", r"\b(contact|kontakt\w*|owner|opiekun\w*)\b", "about a person, not the firm"),
-    ("", r"\b(parent|nadrzedn\w*|ultimate)\b", "about the parent firm"),
-    ("", r"\b(last|ostatni\w*|modyfikacj\w*|modified|modstamp)\b", "when something was last done"),
-    ("", r"\b(brutto|gross)\b", "with tax in it; amounts are net"),
+     "no_consent"),
+    ("accounts", r"\b(contact|kontakt\w*|owner|opiekun\w*)\b", "person"),
+    ("", r"\b(parent|nadrzedn\w*|ultimate)\b", "parent"),
+    ("", r"\b(last|ostatni\w*|modyfikacj\w*|modified|modstamp)\b", "last_done"),
+    ("", r"\b(brutto|gross)\b", "gross"),
     ("opportunities", r"^expected revenue$|\b(weighted|probability|forecast|prawdopodob\w*)\b",
-     "weighed by a probability, not the amount"),
+     "weighed"),
 )  # fmt: skip
 # Names that hold nearly what is meant: taken by nobody without being asked.
-REMARKS = {"total revenue": "of all time, not of 12 months"}
+REMARKS = {"total revenue": "all_time"}
 STATUS_WORDS = {
     "customer": "customer customers client klient klienci aktywny active staly odbiorca "
     "customer-direct customer-channel evangelist",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from typing import Any
 
@@ -30,6 +30,7 @@ from terrlib.inputs.values import (
     repaired,
     short_years,
 )
+from terrlib.show.words import Told, either
 
 STOP, ASIDE, NOTE = "stop", "set_aside", "note"
 RULES = {
@@ -187,6 +188,8 @@ PILE = 10
 # Of fewer dates nobody can say which one is lonely.
 FEW_DATES = 10
 FAR = pd.DateOffset(years=1)
+LINE = re.compile(r"row (\d+)")  # how a finding keys a row without an id
+SHOWN = 3  # of the rows with a fault
 FINDINGS = ["table", "key", "rule", "severity", "field", "value", "message", "values", "money"]
 
 
@@ -216,7 +219,7 @@ class Ledger:
         table, rule, rows, field
             What is found, in which rows, and the column that shows it.
         message
-            Name of the sentence among the findings' texts; that of the rule if blank.
+            Name of the sentence under `finding` in the locale files; that of the rule if blank.
         **values
             What the sentence is filled with, in the language of its reader.
         """
@@ -228,7 +231,7 @@ class Ledger:
         severity, filled = self.severity[rule], tuple(values.items())
         for name, value, money in zip(keys, cells, amounts, strict=True):
             row = (table, name, rule, severity, field, str(value)[:80])
-            self.findings.append((*row, message or rule, filled, money))
+            self.findings.append((*row, f"finding.{message or rule}", filled, money))
 
     def set_aside(
         self,
@@ -254,33 +257,26 @@ class Ledger:
             self.aside.setdefault(table, []).append(out.assign(reason=rule))
         return rows[~bad]
 
-    def stop(self, table: str, rule: str, message: str, key: str = "", money: float = 0.0) -> None:
+    def stop(self, table: str, rule: str, told: Told, key: str = "", money: float = 0.0) -> None:
         """Note a fault that no run can go past, in the words of the refusal."""
-        self.findings.append((table, key, rule, STOP, "", "", message, None, money))
+        self.findings.append((table, key, rule, STOP, "", "", told.said, told.filled, money))
 
     def refuse(self) -> None:
         """Refuse if there is a stop, listing all of them at once."""
-        stops: dict[tuple[str, str], list[str]] = {}
-        worded = {
-            (table, rule) for table, _, rule, *_, values, _ in self.findings if values is None
-        }
-        for table, key, rule, severity, field, _, message, values, _ in self.findings:
-            if severity != STOP or (values is not None and (table, rule) in worded):
-                continue
-            if values is not None:
-                message = f"{rule.replace('_', ' ')}, by {field}: quality.rules makes it a stop"
-            stops.setdefault((table, message), []).append(key)
-        said = []
-        for (table, message), keys in stops.items():
-            named = [key for key in keys if key]
-            such = (
-                f" ({len(named)} row{'s' * (len(named) != 1)}, such as {', '.join(named[:3])})"
-                if named
-                else ""
+        # By table, sentence, and whether it is only the settings that stop the run for it.
+        stops: dict[tuple[str, str, bool], list[tuple[Any, ...]]] = {}
+        worded = {(table, rule) for table, _, rule, _, field, *_ in self.findings if not field}
+        for table, key, rule, severity, field, _, said, values, money in self.findings:
+            if severity == STOP and (not field or (table, rule) not in worded):
+                stops.setdefault((table, said, bool(field)), []).append((key, values, money))
+        if stops:
+            refusal = DataError(
+                [
+                    told
+                    for (table, said, by_rule), rows in stops.items()
+                    for told in _stops(table, said, rows, by_rule=by_rule)
+                ]
             )
-            said.append(f"{table}: {message}{such}")
-        if said:
-            refusal = DataError("; ".join(said))
             refusal.findings = self.table()
             raise refusal
 
@@ -289,6 +285,44 @@ class Ledger:
         found = pd.DataFrame(self.findings, columns=FINDINGS)
         found["money"] = found["money"].astype(float)
         return found.sort_values(["table", "rule", "key"], kind="stable").reset_index(drop=True)
+
+
+def row_name(key: str) -> str:
+    """Name a row of a finding: by its id, or by its line where the table has no ids.
+
+    Examples
+    --------
+    >>> row_name("K07"), row_name("row 5")
+    ('K07', 'row 5')
+    """
+    line = LINE.fullmatch(key)
+    return Told("finding.row", line=line[1]) if line else key
+
+
+def _stops(table: str, said: str, rows: list[tuple[Any, ...]], *, by_rule: bool) -> Iterator[Told]:
+    """Say faults of one kind: all in one where only the settings make them a stop."""
+    kinds = list(dict.fromkeys(values for _, values, _ in rows))
+    if by_rule:
+        what = [Told(said, **dict(values)) for values in kinds[:SHOWN]]
+        money = sum(money for *_, money in rows)
+        known = {
+            "what": what,
+            "n": len(rows),
+            "examples": [row_name(key) for key, *_ in rows[:SHOWN]],
+        }
+        if money:
+            yield Told("refusal.stop_by_rule_money", table=table, **known, money=money)
+        else:
+            yield Told("refusal.stop_by_rule", table=table, **known)
+        return
+    for values in kinds:
+        told = Told(said, **dict(values))
+        named = [key for key, mine, _ in rows if key and mine == values]
+        if named:
+            shown = {"n": len(named), "examples": [row_name(key) for key in named[:SHOWN]]}
+            yield Told("refusal.stop_with_rows", table=table, what=told, **shown)
+        else:
+            yield Told("refusal.stop", table=table, what=told)
 
 
 def severities(asked: Quality) -> dict[str, str]:
@@ -314,8 +348,9 @@ def severities(asked: Quality) -> dict[str, str]:
     for rule, severity in asked.rules.items():
         if rule not in RULES:
             near = difflib.get_close_matches(rule, RULES, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(RULES)}"
-            raise SettingsError(f"quality.rules: unknown rule '{rule}': {hint}")
+            known = Told("refusal.known_are", names=list(RULES))
+            hint = Told("refusal.did_you_mean_rule", name=near[0]) if near else known
+            raise SettingsError("refusal.unknown_rule", rule=rule, hint=hint)
         allowed = [
             kind
             for kind, fits in (
@@ -326,14 +361,10 @@ def severities(asked: Quality) -> dict[str, str]:
             if fits
         ]
         if severity not in allowed:
-            raise SettingsError(
-                f"quality.rules: {rule} cannot be {severity}, only {' or '.join(allowed)}: "
-                + (
-                    "no plan can be made with such rows"
-                    if severity == NOTE or rule in FIXED
-                    else "it is about the table, and there is no row to set aside"
-                )
-            )
+            needed = severity == NOTE or rule in FIXED
+            key = "refusal.rule_needs_rows" if needed else "refusal.rule_is_of_table"
+            ways = either("or", *map(Told, allowed))
+            raise SettingsError(key, rule=rule, severity=severity, allowed=ways)
         chosen[rule] = severity
     return chosen
 
@@ -392,20 +423,18 @@ def require_columns(
     if table == "accounts" and nowhere:
         missing += [name for name in ("lat", "lon") if name not in rows]
     if missing:
-        message = (
-            f"no column {', '.join(missing)}; its columns are {', '.join(map(str, rows.columns[:12]))}; "
-            f"if one of these is meant, map it in the settings under tables.{table}.columns"
-        )
+        columns, found = (", ".join(map(str, names)) for names in (missing, rows.columns[:12]))
+        named = {"columns": columns, "found": found, "name": table}
+        told = [Told("finding.missing_column", **named)]
         for column, other in by.items() if table == "accounts" else ():
-            needs = ", ".join(c.name for c in COLUMNS[other].values() if c.required)
-            message += f"; a table {other} ({needs}) places accounts by their {column}"
+            needs = [c.name for c in COLUMNS[other].values() if c.required]
+            told.append(Told("refusal.placed_by", other=other, needs=needs, column=column))
         if table != "accounts" and ledger.severity["missing_column"] == ASIDE:
             every = pd.Series(True, index=rows.index)  # noqa: FBT003
-            columns, found = (", ".join(map(str, names)) for names in (missing, rows.columns[:12]))
-            named = {"columns": columns, "found": found, "name": table}
             ledger.set_aside(table, "missing_column", rows, every, missing[0], **named)
         else:
-            ledger.stop(table, "missing_column", message)
+            several = Told("refusal.several", several=told)
+            ledger.stop(table, "missing_column", several if by else told[0])
     return not missing
 
 
@@ -471,12 +500,10 @@ def typed(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
         twice = rows[name].duplicated(keep=False)
         if twice.any():
             ids = rows.loc[twice, name].unique()
-            message = (
-                f"{len(ids)} values of {name} stand on {int(twice.sum())} rows, such as "
-                f"{', '.join(sorted(ids)[:3])}: each may stand on one row only"
-            )
             if ledger.severity["duplicate_id"] == STOP:
-                ledger.stop(table, "duplicate_id", message)
+                many = {"n": len(ids), "column": name, "rows": int(twice.sum())}
+                told = Told("refusal.duplicate_id", **many, examples=sorted(ids)[:SHOWN])
+                ledger.stop(table, "duplicate_id", told)
                 rows = rows[~rows[name].duplicated()]
             again = rows[name].duplicated()
             rows = ledger.set_aside(table, "duplicate_id", rows, again, name, column=name)
@@ -623,10 +650,12 @@ def _note_reading(
     ledger.find(table, "blank_word", blank, column.name)
 
 
-def asked_of(table: str, column: Column, read: Reading) -> str:
+def asked_of(table: str, column: Column, read: Reading) -> Told:
     """Say what has to be answered before a column can be read, and where."""
-    where = f" under tables.{table}" if ": say " in read.question else ""
-    return f"{column.name}: {read.question}{where}"
+    asked = {"column": column.name, "question": read.question}
+    if ": say " in read.question:
+        return Told("refusal.question_under", **asked, table=table)
+    return Told("refusal.question", **asked)
 
 
 def read_column(
@@ -804,18 +833,17 @@ def in_country(ledger: Ledger, rows: pd.DataFrame, country: str) -> pd.DataFrame
     foreign = (code != "") & (code != country)
     if len(rows) and foreign.all() and ledger.severity["foreign_country"] == ASIDE:
         found = ", ".join(code.value_counts().index[:3])
-        message = f"every account is in {found}, none in {country}: say country: {code.mode()[0]}"
-        ledger.stop("accounts", "no_rows", message)
+        where = {"found": found, "country": country, "most": code.mode()[0]}
+        ledger.stop("accounts", "no_rows", Told("refusal.all_abroad", **where))
         return rows
     return ledger.set_aside(
         "accounts", "foreign_country", rows, foreign, "country", country=country
     )
 
 
-def all_foreign(codes: list[str], currency: str) -> str:
+def all_foreign(codes: list[str], currency: str) -> Told:
     """Say that a table holds no money of the run's currency."""
-    found = ", ".join(codes)
-    return f"all its money is in {found}, none in {currency}: say currency: {found}"
+    return Told("refusal.all_foreign", found=", ".join(codes), currency=currency)
 
 
 @cache
@@ -952,7 +980,7 @@ def drop_orphans(
         ledger.stop(
             table,
             "too_many_orphans",
-            many_orphans(share, limit, len(ids), ids[:3]),
+            many_orphans(share, limit, len(ids), ids[:SHOWN]),
             money=float(money[strange].sum()),  # type: ignore[index]
         )
     gone = ~rows["account_id"].isin(known)
@@ -967,13 +995,9 @@ def drop_orphans(
     )
 
 
-def many_orphans(share: float, limit: float, n: int, first: list[str]) -> str:
+def many_orphans(share: float, limit: float, n: int, first: list[str]) -> Told:
     """Say that too much of the sales belongs to accounts that are not listed."""
-    return (
-        f"{share:.1%} of the sales belong to {n} accounts that the accounts do not list, "
-        f"such as {', '.join(first)}; at most {limit:.0%} may: are leading zeros lost? "
-        "quality: {max_orphan_revenue: 1} goes on without them"
-    )
+    return Told("refusal.too_many_orphans", share=share, n=n, examples=first, limit=limit)
 
 
 def usual_end(days: pd.Series) -> pd.Timestamp | None:

@@ -38,6 +38,7 @@ from terrlib.inputs.quality import (
 from terrlib.inputs.settings import Settings
 from terrlib.inputs.texts import MONEY, fetched, identifier, kept, typed, unclean
 from terrlib.inputs.values import flag
+from terrlib.show.words import Told, Words
 
 SIZE_KM = 10.0
 KM_PER_DEGREE = 111.2
@@ -56,41 +57,25 @@ PLACED = (
 CELL = 100_000  # more than there are columns in a row of cells
 
 RULES = {
-    "bad_line": (
-        ASIDE,
-        "a line with more or fewer columns than the header, or broken text: its money is unknown",
-    ),
-    "no_id": (ASIDE, "no account_id"),
-    "not_a_number": (
-        ASIDE,
-        "cannot be read as a number, is blank where it is needed, or is too large: its money is unknown",
-    ),
-    "not_a_date": (ASIDE, "cannot be read as a day"),
-    "out_of_range": (ASIDE, "a potential below 0"),
-    "total_row": (ASIDE, "a total among the rows: counted as 0, since its rows are there"),
-    "internal_account": (ASIDE, "a test or internal account"),
-    "foreign_country": (
-        ASIDE,
-        "in another country than the plan; quality: {countries: keep} uses it",
-    ),
-    "far_future": (
-        ASIDE,
-        "more than a year after nearly all others: taken for a typing error; "
-        "quality: {rules: {far_future: note}} keeps it",
-    ),
-    "foreign_currency": (
-        ASIDE,
-        "in another currency, its money as written: give quality: {rates: {EUR: 4.3}} to use it",
-    ),
-    "converted": (NOTE, "turned into the currency of the run by the rates of the settings"),
-    "no_coordinates": (ASIDE, "no coordinates: it cannot be put on the map"),
-    "no_area": (ASIDE, "no area_id, though other accounts carry one"),
-    "after_as_of": (ASIDE, "after the last day that counts"),
-    "orphan": (ASIDE, "its account is not in the accounts"),
-    "account_set_aside": (ASIDE, "its account was set aside"),
-    "older": (NOTE, "more than 12 months before the last day: no part of the revenue"),
-    "blank_money": (NOTE, "no potential: counted as 0"),
-    "unit_without_point": (NOTE, "no account of the unit has coordinates"),
+    "bad_line": ASIDE,
+    "no_id": ASIDE,
+    "not_a_number": ASIDE,
+    "not_a_date": ASIDE,
+    "out_of_range": ASIDE,
+    "total_row": ASIDE,
+    "internal_account": ASIDE,
+    "foreign_country": ASIDE,
+    "far_future": ASIDE,
+    "foreign_currency": ASIDE,
+    "converted": NOTE,
+    "no_coordinates": ASIDE,
+    "no_area": ASIDE,
+    "after_as_of": ASIDE,
+    "orphan": ASIDE,
+    "account_set_aside": ASIDE,
+    "older": NOTE,
+    "blank_money": NOTE,
+    "unit_without_point": NOTE,
 }
 FINDINGS = ["table", "rule", "severity", "n", "money", "message", "examples"]
 # Money that these rules keep out is in no sum: it cannot be read, or not be added to the rest.
@@ -189,7 +174,7 @@ def roll_up_tables(
     size_km
         Side of a cell where no account carries an area_id.
     follow
-        Called with what is being done.
+        Called with what is being done, as a sentence of the locale files.
     asked
         As in `roll_up`.
 
@@ -199,27 +184,26 @@ def roll_up_tables(
         If an account_id stands on two rows, a column is missing or can be read in two ways, or no
         account can be used.
     """
-    follow("reading numbers and days")
-    read = _typed(accounts, sales, asked or Settings())
+    follow("rollup.reading")
+    settings = asked or Settings()
+    read, words = _typed(accounts, sales, settings), Words(settings.locale, settings.currency)
     lines, by, seen, since, until = None, None, {}, None, None
     if sales is not None:
         lines = _lines(read["sales"])
         seen = _seen(lines, asked or Settings())
         until = min(seen["last"], before - timedelta(days=1)) if before else seen["last"]
         since = (pd.Timestamp(until) - pd.DateOffset(years=1)).date()
-        follow("summing sales by account")
+        follow("rollup.summing")
         by = _by_account(lines, since, until)
-    follow("placing accounts")
+    follow("rollup.placing")
     unit = None if _has_areas(read["accounts"]) else size_km
     placed = kept(_placed(read["accounts"], by, unit))
     _refuse_twice(placed)
-    follow("rolling up to units")
+    follow("rollup.units_made")
     units = _written(_units(placed), potential="potential" in accounts.columns)
     if not len(units):
-        raise DataError(
-            "accounts: no row can be used: give lat and lon in degrees, or an area_id, for each"
-        )
-    follow("counting what was set aside")
+        raise DataError("refusal.no_usable_account")
+    follow("rollup.counting")
     found, counts = _account_findings(placed, units)
     if lines is not None and by is not None:
         totals = _totals(lines, by, seen)
@@ -227,7 +211,7 @@ def roll_up_tables(
         limit = (asked or Settings()).quality.max_orphan_revenue
         more, counts["sales"] = _sales_findings(lines, seen, owned, totals, until, limit)
         found += more
-    return Rolled(units, findings_table(found), counts, since, until)
+    return Rolled(units, findings_table(found, words), counts, since, until)
 
 
 # What is said once, for every database.
@@ -420,7 +404,7 @@ def _seen(lines: ir.Table, asked: Settings) -> dict[str, Any]:
     )
     good = {pd.Timestamp(row["day"]): row for row in days if row["day"] and row["good"]}
     if not good:
-        raise DataError("sales: no line has both a day and an amount that can be read")
+        raise DataError("refusal.no_usable_sale")
     count = pd.Series({day: row["good"] for day, row in good.items()}).sort_index()
     usual = usual_end(count) if severities(asked.quality)["far_future"] != NOTE else None
     reach = count.index[-1] if usual is None else usual + FAR
@@ -495,11 +479,8 @@ def _refuse_twice(placed: ir.Table) -> None:
     twice = known.group_by("account_id").agg(n=known.count()).filter(ibis._.n > 1)
     found = fetched(twice.agg(ids=twice.count(), n=twice["n"].sum()))[0]
     if found["ids"]:
-        first = ", ".join(_examples(twice, "account_id"))
-        raise DataError(
-            f"accounts: {found['ids']} values of account_id stand on {found['n']} rows, such as "
-            f"{first}: each may stand on one row only"
-        )
+        several = {"n": found["ids"], "rows": found["n"]}
+        raise DataError("refusal.ids_twice", **several, examples=_examples(twice, "account_id"))
 
 
 def _account_findings(
@@ -643,7 +624,7 @@ def _refuse_orphans(states: dict[str, dict[str, Any]], owned: ir.Table, limit: f
     if gross and orphan["gross"] > Decimal(repr(limit)) * gross:
         first = _examples(owned.filter(owned["state"] == "orphan"), "account_id")
         share = float(orphan["gross"] / gross)
-        raise DataError(f"sales: {many_orphans(share, limit, orphan['ids'], first)}")
+        raise DataError(many_orphans(share, limit, orphan["ids"], first))
 
 
 def _by_currency(lines: ir.Table) -> list[str]:
@@ -678,16 +659,16 @@ def _examples(rows: ir.Table, column: str) -> list[str]:
     return [str(row["value"])[:60] or "(blank)" for row in fetched(low)]
 
 
-def findings_table(found: list[tuple[Any, ...]]) -> pd.DataFrame:
-    """Make the table of findings; money is blank where it is unknown."""
+def findings_table(found: list[tuple[Any, ...]], words: Words) -> pd.DataFrame:
+    """Make the table of findings in a reader's language; money is blank where it is unknown."""
     rows = [
         (
             table,
             rule,
-            RULES[rule][0],
+            RULES[rule],
             n,
             "" if _unknown(rule, money) else _grosze(money),
-            RULES[rule][1],
+            words.tell(Told(f"rollup.found_{rule}")),
             " | ".join(first),
         )
         for table, rule, n, money, first in sorted(found, key=lambda row: row[:2])
@@ -727,8 +708,7 @@ def _require(table: str, rows: ir.Table) -> None:
     if table == "accounts" and not ({"lat", "lon"} <= set(rows.columns) or "area_id" in rows):
         missing += [c for c in ("lat", "lon") if c not in rows.columns]
     if missing:
-        raise DataError(
-            f"{table}: no column {', '.join(missing)}; its columns are "
-            f"{', '.join(rows.columns[:12])}; if one of these is meant, map it in the settings under "
-            f"tables.{table}.columns"
-        )
+        found = ", ".join(rows.columns[:12])
+        named = {"columns": ", ".join(missing), "found": found, "name": table}
+        told = Told("finding.missing_column", **named)
+        raise DataError("refusal.stop", table=table, what=told)
