@@ -3,11 +3,13 @@
 import re
 import string
 from dataclasses import replace
+from importlib import resources
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from shapely.geometry import box
 
 from terrlib import pages, steps, tables, tell
@@ -23,7 +25,7 @@ from terrlib.show import charts, maps
 from terrlib.show.panels import TerritoryPanel
 from terrlib.show.report import bullets, fan_svg
 from terrlib.show.tables import Shown, table
-from terrlib.show.words import Words, texts
+from terrlib.show.words import LOCALES, Words, texts
 from tests.worlds import line_market, said
 
 PL, EN = Words("pl", "PLN"), Words("en", "PLN")
@@ -32,6 +34,23 @@ EVIL = "<img src=x onerror=alert(1)> **x** [a](b)"
 
 def fields(text):
     return sorted({name for _, name, _, _ in string.Formatter().parse(str(text)) if name})
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_language_says_nothing_twice(locale):
+    class Strict(yaml.SafeLoader):
+        """Refuses a key that stands twice in one group."""
+
+    def group(loader, node):
+        pairs = loader.construct_pairs(node, deep=True)
+        assert len(dict(pairs)) == len(pairs), [k for k, _ in pairs]
+        return dict(pairs)
+
+    Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, group)
+    text = (
+        resources.files("terrlib.show").joinpath(f"locale/{locale}.yml").read_text(encoding="utf-8")
+    )
+    assert yaml.load(text, Strict)
 
 
 def test_both_languages_hold_the_same_keys_and_placeholders():
