@@ -1008,8 +1008,8 @@ def channel_table(run: Run) -> Shown:
     }
     rows = steps.choose_channels(run)
     flips = [
-        run.words.say(f"channels.flips_{by}", at=at) if by else "–"
-        for by, at in zip(rows["flips_by"], rows["flips_at"], strict=True)
+        run.words.say(f"channels.flips_{by or 'none'}", at=at) if pd.notna(whole) else "–"
+        for by, at, whole in rows[["flips_by", "flips_at", "indirect"]].itertuples(index=False)
     ]
     names = (
         run.market.distributors["name"] if len(run.market.distributors) else pd.Series(dtype=str)

@@ -869,7 +869,8 @@ def handover(run: Run) -> Sentence:
     if not run.market.has("assignments"):
         return run.words.say("missing.assignments")
     moves = steps.hand_over(run)
-    return run.words.say(
+    vacant = moves[moves["to_rep"] == VACANT]
+    total = run.words.say(
         "handover.total",
         n=len(moves),
         revenue=float(moves["revenue"].sum()),
@@ -879,6 +880,10 @@ def handover(run: Run) -> Sentence:
         low=float(moves["risk_low"].sum()),
         high=float(moves["risk_high"].sum()),
     )
+    if vacant.empty:
+        return total
+    revenue = float(vacant["revenue"].sum())
+    return _join(total, run.words.say("handover.vacant", n=len(vacant), revenue=revenue))
 
 
 def reach(run: Run) -> Sentence:

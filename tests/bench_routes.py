@@ -16,7 +16,7 @@ from terrlib.inputs.load import load_market
 from terrlib.inputs.settings import load_settings
 from terrlib.measures import facts as measuring
 from terrlib.measures.geometry import great_circle_km, road_km
-from terrlib.measures.workload import field_days, local_hop_km, visit_travel
+from terrlib.measures.workload import as_stops, field_days, local_hop_km, visit_travel
 
 ROOT = Path(__file__).parents[1]
 WEEKS, DAYS = 6, 5
@@ -37,14 +37,14 @@ def main() -> None:
     rows = []
     for rep in market.reps.itertuples():
         mine = facts[(owner.reindex(facts.index) == rep.Index) & (facts["visits"] > 0)]
-        place = market.accounts.loc[mine.index]
-        visits = mine["visits"].to_numpy(float)
+        place = as_stops(market.accounts.loc[mine.index], mine["visits"])
+        visits = place["visits"].to_numpy(float)
         home = great_circle_km(place["lat"], place["lon"], rep.home_lat, rep.home_lon)
         hop = local_hop_km(place[["x_km", "y_km"]].to_numpy(float), visits, days)
         km, _ = visit_travel(np.asarray(home, float), hop, w)
         told = routed = stops = 0.0
         for _ in range(WEEKS):
-            due = np.flatnonzero(rng.random(len(mine)) < visits / (days / DAYS))
+            due = np.flatnonzero(rng.random(len(place)) < visits / (days / DAYS))
             # A full-time rep routes what fits a week; part time as much less.
             due = due[: int(DAYS * w.stops_per_day * rep.fte)]
             if not len(due):

@@ -111,8 +111,8 @@ def choose_channels(
         safety     how far those sales are from it, share of sales
         flips_by, flips_at   what would turn the choice between rep and partner with the least
                    relative change, `channels.hysteresis` counted: sales (currency, to the same
-                   accounts), discount (share) or reach (share of our sales); "" and NaN without
-                   a partner
+                   accounts), discount (share) or reach (share of our sales, at most all); "" and
+                   NaN without a partner, or where none of them can
         reason     a key: why
 
     Notes
@@ -367,6 +367,8 @@ def _flips(case: _Case, needed: float, settings: Settings) -> tuple[str, float]:
         if sign * (case.kept + rate * sales - case.cost) >= 0:
             even.append(sales)
     at["sales"] = min(even, key=lambda s: abs(s - case.taken), default=np.inf)
+    if at["reach"] > max(1.0, case.reach):
+        del at["reach"]  # nobody reaches more than there is
     now = {"sales": case.taken, "discount": case.discount, "reach": case.reach}
     moved = {
         key: abs(value / now[key] - 1)
