@@ -613,7 +613,7 @@ def _next_count(run: Run, curve: Curve, best: pd.Series) -> list[str]:
         return []
     second = rows.loc[rows["total"].astype(float).idxmin()]
     more, say = float(second["total"] - best["total"]), run.words.say
-    said = [say("counts.next", n=int(second["n_territories"]), more=more)]
+    said: list[str] = [say("counts.next", n=int(second["n_territories"]), more=more)]
     left = float(second["cost"] - second["bound"]) * steps.worth(run)
     return [*said, say("counts.close", left=left)] if left > more else said
 

@@ -212,6 +212,19 @@ def test_no_answer_breaks_a_rule_or_beats_trying_everything(problem, seed):
     check(problem, seed)
 
 
+def test_squared_travel_of_a_few_more_units_is_proven_too():
+    rng = np.random.default_rng(4)
+    pairs = [(i - step, i) for step in (1, 4) for i in range(step, 14)]
+    load = rng.integers(1, 9, 14)
+    problem = problem_of(rng.integers(0, 30, (14, 2)), pairs, load, 2, 0.05, square=True)
+    labels = (np.arange(1 << 14)[:, None] >> np.arange(14)) & 1
+    inside = np.abs(labels @ load - load.sum() / 2) <= 0.05 * load.sum() / 2
+    kept = [label for label in labels[inside] if feasible(problem, label)]
+    found = solve(problem)
+    assert found.status == "optimal"
+    assert found.cost == pytest.approx(min(evaluate(problem, label)[0] for label in kept))
+
+
 def test_a_row_of_equal_units_is_cut_in_the_middle():
     xy = [(i, 0) for i in range(6)]
     found = solve(problem_of(xy, [(i, i + 1) for i in range(5)], [1] * 6, 2, 0.01))
