@@ -30,7 +30,6 @@ TOP = 10
 BANDS = 15
 LABELLED = 6
 BASE = {
-    "territory": "text",
     "town": "text",
     "n_customers": "number",
     "n_prospects": "number",
@@ -40,6 +39,8 @@ BASE = {
     "abc_a_share": "percent",
     "potential": "short",
     "white_space": "short",
+}
+CHANCES = {
     "p_base": "text",
     "cycle_m": "number",
     "consent_email_rate": "percent",
@@ -870,8 +871,14 @@ def customer_table(run: Run) -> Shown:
     rows["p_base"] = [
         _span(run, "percent", r.p_win, r.p_win_low, r.p_win_high) or None for r in rows.itertuples()
     ]
-    shown = {name: kind for name, kind in BASE.items() if rows[name].notna().any()}
-    return table(rows, run.words, shown)
+    known = rows.columns[rows.notna().any()]
+    # In one table they would not fit the page.
+    return Shown(
+        "".join(
+            table(rows, run.words, {"territory": "text"} | {c: k[c] for c in k if c in known})
+            for k in (BASE, CHANCES)
+        )
+    )
 
 
 def reach_table(run: Run) -> Shown:
