@@ -863,7 +863,10 @@ def budget(run: Run) -> Sentence:
         most=int(top.iloc[0]) / 100,
         wins=float(spent.cells["wins"].sum()),
     )
-    said = [split, run.words.say("budget.star") if spent.cells["binding"].any() else ""]
+    cells = spent.cells
+    said = [split, run.words.say("budget.star") if cells["binding"].any() else ""]
+    if ((cells["amount"] == 0) & (cells["marginal"] > 0)).any():
+        said.append(run.words.say("budget.idle"))
     if spent.unallocated:
         said.append(run.words.say("budget.unallocated", amount=spent.unallocated / 100))
     n = run.settings.timeline.quarters
@@ -998,6 +1001,8 @@ def forecast(run: Run) -> Sentence:
         )
     by = found.sources[["pipeline", "leads", "reps"]].sum()
     said.append(say("forecast.sources", **(by / by.sum()).astype(float).to_dict()))
+    if found.parts.after >= 1:
+        said.append(say("forecast.after", after=found.parts.after))
     if found.widened > 1:
         said.append(say("forecast.widened", factor=found.widened))
     if not run.market.has("reps"):
@@ -1210,6 +1215,11 @@ def scenarios(run: Run) -> Sentence:
             low=float(row.more_low),
             high=float(row.more_high),
             gain=float(row.contribution_more),
+        )
+        + (
+            " " + say("scenario.after", after=float(row.after_more))
+            if abs(row.after_more) > max(abs(row.more), 1.0)
+            else ""
         )
         for row in rows.iloc[1:].itertuples()
     ]

@@ -1002,6 +1002,7 @@ def backtest(rows: pd.DataFrame, words: Words) -> go.Figure:
         marker={"color": GREEN, "size": 12, "symbol": "diamond"},
         name=words.say("chart.actual"),
     )
+    figure.update_layout(legend={"y": 1.02, "yanchor": "bottom"}, margin={"t": 90}, height=430)
     return figure.update_yaxes(rangemode="tozero")
 
 
@@ -1108,7 +1109,7 @@ def tornado(rows: pd.DataFrame, plan: float, words: Words) -> go.Figure:
             hovertemplate="%{y}: %{text}<extra></extra>",
         )
     figure.add_vline(x=plan, line_color=GREY)
-    wide = 1.25 * float(max(plan - rows["sales_low"].min(), rows["sales_high"].max() - plan))
+    wide = 1.5 * float(max(plan - rows["sales_low"].min(), rows["sales_high"].max() - plan))
     figure.update_xaxes(range=[plan - wide, plan + wide])
     figure.update_layout(barmode="overlay")
     return figure.update_yaxes(autorange="reversed")
