@@ -783,7 +783,13 @@ def reach(run: Run) -> Sentence:
         return run.words.say("missing.channels")
     consent = run.market.accounts[["consent_email", "consent_phone", "consent_sms"]]
     without = int((~consent.any(axis=1)).sum())
-    return run.words.say("reach.consent", without=without, accounts=len(consent))
+    said = [run.words.say("reach.consent", without=without, accounts=len(consent))]
+    firms = steps.split_budget(run).reach.cells.groupby("channel")["outside"].sum()
+    if firms.max() > 0:
+        names = ", ".join(steps.channel_name(run, str(c)) for c in firms.index[firms > 0])
+        share = run.settings.customers.accessible_share
+        said.append(run.words.say("reach.outside", n=firms.max(), names=names, share=share))
+    return _join(*said)
 
 
 def consents(run: Run) -> Sentence:

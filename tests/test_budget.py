@@ -689,3 +689,13 @@ def test_texts_of_data_are_escaped_where_money_is_told(tmp_path):
     assert "<i>" not in said
     shown = json.dumps([show(run).to_json() for show in SHOWS if hasattr(show(run), "to_json")])
     assert "<i>mail" not in shown
+
+
+@pytest.mark.parametrize("locale", ["pl", "en"])
+def test_firms_outside_the_list_are_told_of(locale, tmp_path):
+    market, _, _ = open_world(label_en="Fair", label_pl="Targi")
+    run = run_of(market, tmp_path, locale, make_settings({"territories": {"count": 2}}))
+    told = tell.reach(run)
+    assert ("Targi" if locale == "pl" else "Fair need no name") in told and "3" in told
+    names = [str(bar.name) for bar in tables.reach_chart(run).data]
+    assert names[1] == ("firmy spoza bazy" if locale == "pl" else "firms outside the base")

@@ -176,7 +176,9 @@ def split_budget(
     for end, limit in (("least", offer.least), ("most", offer.high)):
         usable = np.where(offer.high > 0, limit + offer.fixed, 0.0)
         cells[end] = np.round(usable * 100).astype(np.int64)
-    first = entering(offer)
+    # Contacts that all cost less than a step of the budget would still return something.
+    slope = offer.slope(np.zeros((len(cells), 1)))[:, 0]
+    first = np.where(offer.high > 0, entering(offer), slope)
     idle = cells["amount"] == 0
     cells["marginal"] = cells["marginal"].where(~idle, first)
     cells["binding"] = _binding(offer, best, first)
