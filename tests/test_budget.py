@@ -486,6 +486,9 @@ def test_with_a_hurdle_money_that_earns_too_little_is_left_and_named(tmp_path):
     assert early["amount"].sum() == early.loc[early["territory"] == "T2", "amount"].sum()
     twice = plan.budget(year, reached, [*quarters, "2027Q4", "2028Q1", "2028Q2", "2028Q3"])
     assert twice["amount"].sum() == 400_000
+    half = plan.budget(year, reached, quarters[:2]).groupby("category")["amount"].sum()
+    whole = year.groupby("category")["amount"].sum()
+    assert half.to_dict() == {name: (x + 1) // 2 for name, x in whole.items()}
     result = plan.area_results(facts, territory, sold, year, reached, market, asked())
     assert (result["result"] == result["now"] + result["new"] - result["cost"]).all()
     assert result["cost"].sum() == 200_000 - spent.unallocated
