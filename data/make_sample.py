@@ -389,7 +389,7 @@ def describe(shapes: gpd.GeoSeries, places: pd.DataFrame) -> gpd.GeoDataFrame:
     for code, powiats in zip(shapes.index, region["powiats"], strict=True):
         number = int(code[2:])
         name = powiats[number - 1].replace("_", " ") if number < CITY_CODES_FROM else ""
-        names.append(f"{f'powiat {name}' if name else seat[code]} (przybl.)")
+        names.append(f"powiat {name}" if name else seat[code])
     # Accounts crowd less than people do, or Warszawa alone would outgrow a territory.
     weight = (people[shapes.index] + 4_000.0) ** 0.65
     weight /= weight.groupby(shapes.index.str[:2]).transform("sum")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from terrlib.errors import PlanError
+from terrlib.show.words import Told
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,11 @@ def require(checks: Iterable[Check]) -> pd.DataFrame:
     checks = list(checks)
     broken = [c for c in checks if not c.ok]
     if broken:
-        verb = "does" if len(broken) == 1 else "do"
-        told = "; ".join(f"{c.check} ({c.value}, allowed: {c.limit})" for c in broken)
-        raise PlanError(f"{len(broken)} of {len(checks)} checks {verb} not hold: {told}")
+        told = [
+            Told("refusal.check_broken", check=c.check, value=c.value, limit=c.limit)
+            for c in broken
+        ]
+        if len(broken) == 1:
+            raise PlanError("refusal.checks_broken_one", of=len(checks), broken=told)
+        raise PlanError("refusal.checks_broken", n=len(broken), of=len(checks), broken=told)
     return as_table(checks)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from terrlib.errors import DataError, SettingsError, TerrlibError
-from terrlib.inputs.settings import Settings, change_settings, load_settings
+from terrlib.inputs.settings import Settings, change_settings, language, load_settings
+from terrlib.show.words import Words, plain
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,15 +36,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         asked.do(asked)
     except TerrlibError as refusal:
-        said = "\n".join([str(refusal), *getattr(refusal, "__notes__", ())])
-        sys.stderr.write(f"\n{type(refusal).__name__}: {_visible(said)}\n")
+        words = _words(asked)
+        said = "\n".join([words.tell(refusal.said), *getattr(refusal, "__notes__", ())])
+        sys.stderr.write(f"\n{words.label(type(refusal).__name__)}: {_visible(said)}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write(
-            "\nStopped. What was finished is kept: the same command goes on from there.\n"
-        )
+        sys.stderr.write(f"\n{_words(asked).say('run.stopped')}\n")
         return 130
     return 0
+
+
+def _words(asked: argparse.Namespace) -> Words:
+    """Language and currency of a command, even where its settings cannot be used."""
+    locale, currency = language(asked.source)
+    return Words(getattr(asked, "locale", None) or locale, currency)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -97,7 +104,7 @@ def _lone(asked: argparse.Namespace) -> Any:
     """Read a lone file as a table of text; None if the source is a settings file."""
     source: Path = asked.source
     if not source.is_file():
-        raise SettingsError(f"there is no file {source}")
+        raise SettingsError("refusal.no_file", file=str(source))
     if source.suffix.lower() in {".yml", ".yaml"}:
         return None
     from terrlib.inputs.load import read_lone  # pandas is slow
@@ -121,7 +128,7 @@ def _question(asked: argparse.Namespace, rows: Any) -> tuple[Settings, Path]:
 
         settings, folder = simplest_settings(source, rows), asked.data or source.parent
     if not folder.is_dir():
-        raise SettingsError(f"there is no data folder {folder}")
+        raise SettingsError("refusal.no_folder", folder=str(folder))
     return change_settings(settings, {k: v for k, v in changes.items() if v is not None}), folder
 
 
@@ -130,9 +137,7 @@ def _tolerance(text: str) -> tuple[str, float]:
     try:
         return measure, float(tolerance)
     except ValueError:
-        raise SettingsError(
-            f"--balance {text} should be a measure and a tolerance, like revenue:0.10"
-        ) from None
+        raise SettingsError("refusal.bad_balance", text=text) from None
 
 
 def _plan(asked: argparse.Namespace) -> None:
@@ -142,16 +147,16 @@ def _plan(asked: argparse.Namespace) -> None:
     from terrlib.pipeline import make_run  # slow to import
 
     if rows is not None:
-        _print(mapping.say_taken(mapping.propose(rows), asked.source.name))
+        _print(mapping.say_taken(mapping.propose(rows), asked.source.name, _words(asked)))
     if asked.last and not (asked.last / "run.json").is_file():
-        raise SettingsError(f"{asked.last} is not a finished run: it holds no run.json")
+        raise SettingsError("refusal.not_finished", run=str(asked.last))
     final = make_run(settings, folder, asked.out, asked.last, _print)
     _print(str((final / "index.html").resolve()))
 
 
 def _check(asked: argparse.Namespace) -> None:
     rows = _lone(asked)
-    if rows is not None and _propose(rows, asked.source.name) != "accounts":
+    if rows is not None and _propose(rows, asked.source.name, _words(asked)) != "accounts":
         return
     settings, folder = _question(asked, rows)
     from terrlib import (
@@ -159,9 +164,7 @@ def _check(asked: argparse.Namespace) -> None:
         tell,
     )
     from terrlib.inputs.load import load_market
-    from terrlib.show.report import plain
     from terrlib.show.tables import text_table
-    from terrlib.show.words import Words
     from terrlib.tables import TRUST, named_trust
 
     words = Words(settings.locale, settings.currency)
@@ -181,31 +184,35 @@ def _check(asked: argparse.Namespace) -> None:
     _print(words.say("check.fine"))
 
 
-def _propose(rows: Any, file: str) -> str:
+def _propose(rows: Any, file: str, words: Words) -> str:
     """Print what the columns of a lone file seem to be; return the table it seems to be."""
     from terrlib.inputs import mapping
 
     table, sure = mapping.guess_table(rows)
-    _print(mapping.as_yaml(mapping.propose(rows, table), file, table, rows))
-    _print(f"\n{mapping.say_guess(table, sure, file)}\n")
+    _print(mapping.as_yaml(mapping.propose(rows, table), file, table, rows, words))
+    _print(f"\n{mapping.say_guess(table, sure, file, words)}\n")
     return table
 
 
 def _rollup(asked: argparse.Namespace) -> None:
     if not asked.source.is_file():
-        raise SettingsError(f"there is no file {asked.source}")
+        raise SettingsError("refusal.no_file", file=str(asked.source))
     folder = asked.data or asked.source.parent
     if not folder.is_dir():
-        raise SettingsError(f"there is no data folder {folder}")
+        raise SettingsError("refusal.no_folder", folder=str(folder))
     from terrlib.inputs.rollup_files import roll_up_files  # slow to import
 
     facts = roll_up_files(load_settings(asked.source), folder, asked.out, asked.resolution)
+    words = _words(asked)
     for table, rows in facts["rows"].items():
-        _print(
-            f"{table}: {rows['read']:,} rows read = {rows['used']:,} used + "
-            f"{rows['set_aside']:,} set aside, with {rows['money_set_aside']}"
-        )
-    _print(f"{facts['units']:,} units in {facts['seconds']} s, {facts['peak_mb']} MB at most")
+        told = {"read": rows["read"], "used": rows["used"], "aside": rows["set_aside"]}
+        money = Decimal(rows["money_set_aside"])
+        _print(plain(words.say("rollup.rows", table=table, **told, money=money)))
+    took = {"units": facts["units"], "seconds": facts["seconds"]}
+    if facts["peak_mb"] is None:
+        _print(words.say("rollup.units", **took))
+    else:
+        _print(words.say("rollup.units_and_memory", **took, mb=facts["peak_mb"]))
     _print(str((asked.out / "accounts.csv").resolve()))
 
 

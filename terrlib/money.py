@@ -71,9 +71,7 @@ def split_exact(
     """
     share = np.asarray(weights, dtype=float)
     if not share.size or not np.isfinite(share).all() or (share < 0).any():
-        raise DataError(
-            f"an amount can be split only by weights of 0 or more, not by {share[:5].tolist()}"
-        )
+        raise DataError("refusal.weights_below_zero", weights=str(share[:5].tolist()))
     if total < 0:
         return [-part for part in split_exact(-total, weights, keys, step)]
     if not share.any():

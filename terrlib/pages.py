@@ -13,9 +13,9 @@ from terrlib.decisions.staffing import owner_of
 from terrlib.inputs.settings import FIELD, assumptions
 from terrlib.runs import NOTEBOOKS, Run, read_notes
 from terrlib.show import maps, report
-from terrlib.show.report import Page, bullets, plain
+from terrlib.show.report import Page, bullets
 from terrlib.show.tables import table
-from terrlib.show.words import Words
+from terrlib.show.words import Words, plain
 
 TOP = 10
 HASH = 10
@@ -86,7 +86,7 @@ def _index(run: Run) -> Page:
         ),
         (
             (say("report.decisions"), bullets(decisions(run))),
-            (say("report.timeline"), report.fan_svg(tables.fan_table(run), run.words)),
+            (say("report.timeline"), _fan(run, tables.fan_table(run))),
         ),
         ((say("report.targets"), tables.top_areas(run, 5)),),
         ((say("report.territories"), _territory_table(run)),),
@@ -147,13 +147,22 @@ def _tiles(run: Run) -> list[tuple[str, str]]:
         tiles.append(
             (words.write(len(steps.hand_over(run)), "number"), words.label("moved_accounts"))
         )
-    tiles.append(
-        (
-            words.write(float(steps.account_facts(run)["white_space"].sum()), "short"),
-            words.label("white_space"),
-        )
-    )
+    space = float(steps.account_facts(run)["white_space"].sum())
+    if space:
+        tiles.append((words.write(space, "short"), words.label("white_space")))
     return tiles
+
+
+def _known(run: Run) -> list[str]:
+    """Which of revenue and potential anything is known of: what nobody knows is not shown as 0."""
+    facts = steps.account_facts(run)
+    return [name for name in ("revenue", "potential") if facts[name].any()]
+
+
+def _fan(run: Run, rows: pd.DataFrame) -> str:
+    if rows[["target", "mean", "p90"]].to_numpy().any():
+        return report.fan_svg(rows, run.words)
+    return bullets([run.words.say("headline.no_forecast")])
 
 
 def decisions(run: Run) -> list[str]:
@@ -224,9 +233,9 @@ def _territory_table(run: Run) -> str:
         "town": "text",
         "rep": "text",
         "accounts": "number",
-        "revenue": "short",
-        "potential": "short",
-    } | {f"{m}_index": "percent" for m in steps.rules(run).balance}
+    }
+    kinds |= dict.fromkeys(_known(run), "short")
+    kinds |= {f"{m}_index": "percent" for m in steps.rules(run).balance}
     html: str = table(card, run.words, kinds, limit=200)
     for name in card["territory"]:
         cell = f'<td class="t">{report.escape(name)}</td>'
@@ -254,6 +263,7 @@ def _assumed_chance(run: Run) -> str:
 def _territory(run: Run, name: str) -> Page:
     words, drawn = run.words, steps.territories(run)
     card = drawn.card.loc[name]
+    base = steps.customer_base(run).set_index("territory").loc[name]
     facts = steps.account_facts(run)
     mine = facts[facts["unit_id"].map(drawn.territory) == name].join(
         run.market.accounts[["name", "town"]].rename(columns={"town": "place"})
@@ -271,9 +281,8 @@ def _territory(run: Run, name: str) -> Page:
     )
     late, lacking = steps.rfm(run)["late"], steps.next_products(run)
     if (lacking["product_line"] != "").any():
-        best = best.assign(next_product=lacking["product_line"], lift=lacking["lift"])
+        best = best.assign(next_product=lacking["product_line"])
         customer_kinds |= {"next_product": "text"}
-        customer_kinds |= {"lift": "number"} if best["lift"].notna().any() else {}
     if late.reindex(best.index).ne("").any():
         best = best.assign(rhythm="late." + late.where(late != "", "none"))
         customer_kinds |= {"rhythm": "label"}
@@ -297,7 +306,7 @@ def _territory(run: Run, name: str) -> Page:
                 words.say("report.map"),
                 report.map_html(maps.territory_map(drawn.map, words, only=name, height=360), 360),
             ),
-            (words.say("report.goals"), report.fan_svg(goals, words)),
+            (words.say("report.goals"), _fan(run, goals)),
         ),
         (
             (
@@ -305,26 +314,21 @@ def _territory(run: Run, name: str) -> Page:
                 f"<p>{report.escape(plain(tables.customer_paragraph(run, name)))}</p>",
             ),
         ),
-        ((words.say("report.customers"), table(best.head(TOP), words, customer_kinds)),),
-        (
-            (
-                words.say("report.prospects"),
-                _assumed_chance(run)
-                + table(
-                    new.head(TOP).rename(columns={"p_win": "chance"}),
-                    words,
-                    {
-                        "name": "text",
-                        "place": "text",
-                        "industry": "text",
-                        "white_space": "money0",
-                        "chance": "percent",
-                        "ev": "money0",
-                    },
-                ),
-            ),
-        ),
     ]
+    if len(best):
+        customers = table(best.head(TOP), words, customer_kinds)
+        sections.append(((words.say("report.customers"), customers),))
+    if "potential" in _known(run):
+        kinds = {
+            "name": "text",
+            "place": "text",
+            "industry": "text",
+            "white_space": "money0",
+            "chance": "percent",
+            "ev": "money0",
+        }
+        prospects = table(new.head(TOP).rename(columns={"p_win": "chance"}), words, kinds)
+        sections.append(((words.say("report.prospects"), _assumed_chance(run) + prospects),))
     cells = steps.split_budget(run).cells
     if len(cells):
         spent = cells[cells["territory"] == name].assign(
@@ -349,8 +353,11 @@ def _territory(run: Run, name: str) -> Page:
         sections.append(((words.say("report.handover"), table(shown, words, kinds, limit=15)),))
     tiles = [
         (words.write(int(card["accounts"]), "number"), words.label("accounts")),
-        (words.write(float(card["revenue"]), "short"), words.label("revenue")),
-        (words.write(float(card["white_space"]), "short"), words.label("white_space")),
+        *[
+            (words.write(float(base[m]), "short"), words.label(m))
+            for m, needs in (("revenue", "revenue"), ("white_space", "potential"))
+            if needs in _known(run)
+        ],
         *[
             (words.write(float(card[f"{m}_index"]), "percent"), words.label(f"{m}_index"))
             for m in steps.rules(run).balance

@@ -14,8 +14,7 @@ from terrlib.errors import TerrlibError
 from terrlib.inputs.load import load_market
 from terrlib.inputs.settings import Settings
 from terrlib.runs import Run, execute, note, publish, resume, run_name
-from terrlib.show.report import plain
-from terrlib.show.words import Words
+from terrlib.show.words import Words, plain
 
 # Which notebooks have to be done before one may begin.
 AFTER: dict[str, tuple[str, ...]] = {

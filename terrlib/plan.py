@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,12 +17,16 @@ from terrlib.decisions.timeline import Forecast, next_quarters
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.profile import area_profile
+from terrlib.measures.workload import yearly_cost
 from terrlib.money import split_exact, to_minor
 
 UNALLOCATED, VACANT = "UNALLOCATED", "VACANT"
+MANAGEMENT = "management"
 BY_CHANNEL = ["marketing", "events"]
 YEAR_Q = 4
-COSTS = ["marketing", "events", "sales_people", "travel", "partner_support", "contingency"]
+COSTS = [
+    *BY_CHANNEL, "sales_people", MANAGEMENT, "travel", "partner_support", "contingency",
+]  # fmt: skip
 ROUNDED = 1e-6
 
 
@@ -37,7 +41,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     "decisions/territory": _columns("unit_id key, territory id"),
     "decisions/overrides": _columns("unit_id key, territory id, reason text, who text, date date"),
     "decisions/rep": _columns("territory key, rep_id key"),
-    "decisions/channel": _columns("territory key, channel id, distributor_id id"),
+    "decisions/channel": _columns("territory key, channel id, distributor_id id, reason id"),
     "decisions/budget": _columns(
         "territory key, channel key, amount money, least money, most money, binding id"
     ),
@@ -200,9 +204,9 @@ def costs(
     """Put every cost of a year of the plan on its area.
 
     Categories: marketing and events (the budget by channel), sales_people and travel (reps, by
-    workload), partner_support, contingency; unallocated is money that no channel would earn back, on
-    the territory UNALLOCATED. The people are those of the run's own territories and of every overlay.
-    Each amount is split exactly over areas.
+    workload), management (those who lead them, by the same workload), partner_support, contingency;
+    unallocated is money that no channel would earn back, on the territory UNALLOCATED. The people are
+    those of the run's own territories and of every overlay. Each amount is split exactly over areas.
 
     Returns
     -------
@@ -296,30 +300,33 @@ def over_horizon(year: int, quarters: int) -> int:
 
 
 class Team(NamedTuple):
-    """People who serve accounts: those of the run's own territories, or of an overlay.
+    """People who serve accounts: those of the run's own territories or of an overlay, or who lead them.
 
     Attributes
     ----------
     reps
-        Indexed by rep_id: cost_year.
+        Indexed by rep_id: cost_year, fte.
     rep
         territory, rep_id.
     served
         account_id -> territory of this team.
     hours
-        Indexed by account_id: workload_h, travel_h that this team spends.
+        Indexed by account_id: workload_h, travel_km that this team spends.
+    category
+        What their cost is called in the budget.
     """
 
     reps: pd.DataFrame
     rep: pd.DataFrame
     served: pd.Series
     hours: pd.DataFrame
+    category: str = "sales_people"
 
 
 def people(
     team: Team, facts: pd.DataFrame, territory: pd.Series, settings: Settings
 ) -> list[tuple[str, str, str, str, int]]:
-    """Reps and their travel, split by hours over the areas they work in.
+    """What people and their travel cost, split by hours over the areas they work in.
 
     Parameters
     ----------
@@ -332,15 +339,15 @@ def people(
 
     Returns
     -------
-    list of (territory, area_id, "", sales_people or travel, minor units a year)
+    list of (territory, area_id, "", the team's category or travel, minor units a year)
 
     Examples
     --------
     >>> team = Team(
-    ...     pd.DataFrame({"cost_year": [100.0]}, index=["K1"]),
+    ...     pd.DataFrame({"cost_year": [100.0], "fte": 1.0}, index=["K1"]),
     ...     pd.DataFrame({"territory": ["KA1", "KA2"], "rep_id": ["K1", "K1"]}),
     ...     pd.Series({"a": "KA1", "b": "KA2"}),
-    ...     pd.DataFrame({"workload_h": [3.0, 1.0], "travel_h": 0.0}, index=["a", "b"]),
+    ...     pd.DataFrame({"workload_h": [3.0, 1.0], "travel_km": 0.0}, index=["a", "b"]),
     ... )
     >>> facts = pd.DataFrame({"unit_id": ["u", "v"], "area_id": ""}, index=["a", "b"])
     >>> found = people(team, facts, pd.Series({"u": "T1", "v": "T2"}), Settings())
@@ -348,23 +355,22 @@ def people(
     [('T1', 7500), ('T2', 2500)]
     """
     rows = _areas_of(facts, territory)[["territory", "area_id"]].join(
-        team.hours[["workload_h", "travel_h"]], how="inner"
+        team.hours[["workload_h", "travel_km"]], how="inner"
     )
     served, found = team.served.reindex(rows.index), []
-    rows["travel_h"] /= served.map(team.rep["territory"].value_counts())  # of several reps: shared
+    yearly = yearly_cost(team.reps, settings) if len(team.reps) else pd.Series(dtype=float)
+    rows["travel_km"] /= served.map(team.rep["territory"].value_counts())  # of several reps: shared
     for rep_id, mine in team.rep.groupby("rep_id", sort=False)["territory"]:
         if rep_id not in team.reps.index:
             continue
-        year = team.reps.loc[rep_id, "cost_year"]
-        year = settings.workload.rep_cost_year if pd.isna(year) else float(year)
         here = rows[served.isin(mine)].groupby(["territory", "area_id"]).sum()
         if here.empty:
             continue
         ids = ["\t".join(key) for key in here.index]
-        cost = split_exact(round(year * 100), here["workload_h"].tolist(), ids)
-        km = here["travel_h"].sum() * settings.workload.speeds_kmh[1] * settings.workload.km_rate
-        travel = split_exact(round(km * 100), here["travel_h"].tolist(), ids)
-        for category, amounts in (("sales_people", cost), ("travel", travel)):
+        cost = split_exact(round(yearly[rep_id] * 100), here["workload_h"].tolist(), ids)
+        ways = here["travel_km"].sum() * settings.workload.km_rate
+        travel = split_exact(round(ways * 100), here["travel_km"].tolist(), ids)
+        for category, amounts in ((team.category, cost), ("travel", travel)):
             found += [
                 (name, area, "", category, x)
                 for (name, area), x in zip(here.index, amounts, strict=True)
@@ -375,7 +381,7 @@ def people(
 def area_results(
     facts: pd.DataFrame,
     territory: pd.Series,
-    channel: pd.DataFrame,
+    partner: pd.Series,
     year: pd.DataFrame,
     reached: pd.DataFrame,
     market: Market,
@@ -385,8 +391,9 @@ def area_results(
 
     Parameters
     ----------
-    facts, territory, channel, market
-        What is measured, who is where, who sells, and the partners' discounts.
+    facts, territory, partner, market
+        What is measured, who is where, account_id -> distributor_id that sells ("" where we do), and
+        the partners' discounts.
     year, reached
         As `costs` and `reach` returned them.
     settings
@@ -398,23 +405,24 @@ def area_results(
         territory, area_id; now (contribution of today's revenue), new (contribution of new sales
         from the reach plan), one column for each category of cost, cost, result: minor units.
         result = now + new - cost. A partner's discount is taken off the margin where the partner
-        sells.
+        sells; off that of new sales by the share of an area's expected contribution.
     """
     keys = ["territory", "area_id"]
-    partner = channel[channel["channel"] == "indirect"].set_index("territory")["distributor_id"]
     discount = partner.map(market.distributors["discount_rate"]).astype(float).fillna(0.0)
     rows = _areas_of(facts, territory)
-    margin = settings.workload.margin - rows["territory"].map(discount).fillna(0.0)
-    now = to_minor((rows["revenue"] * margin).groupby([rows[k] for k in keys]).sum())
+    rows["margin"] = settings.workload.margin - discount.reindex(rows.index)
+    by = [rows[k] for k in keys]
+    now = to_minor((rows["revenue"] * rows["margin"]).groupby(by).sum())
     table = now.rename("now").to_frame()
     new = reached.groupby(keys)["sales"].sum().reindex(table.index).fillna(0) / 100
-    kept = settings.workload.margin - table.index.get_level_values(0).map(discount).fillna(0.0)
-    table["new"] = to_minor(new * np.asarray(kept, dtype=float))
-    by = year[year["territory"] != UNALLOCATED].pivot_table(
+    weight = rows["ev"].clip(lower=0.0) + ROUNDED
+    kept = (rows["margin"] * weight).groupby(by).sum() / weight.groupby(by).sum()
+    table["new"] = to_minor(new * kept.reindex(table.index))
+    costs = year[year["territory"] != UNALLOCATED].pivot_table(
         index=keys, columns="category", values="amount", aggfunc="sum", fill_value=0
     )
-    by = by.reindex(table.index, fill_value=0).reindex(columns=COSTS, fill_value=0)
-    table = table.join(by.astype("int64"))
+    costs = costs.reindex(table.index, fill_value=0).reindex(columns=COSTS, fill_value=0)
+    table = table.join(costs.astype("int64"))
     table["cost"] = table[COSTS].sum(axis=1)
     table["result"] = table["now"] + table["new"] - table["cost"]
     return table.reset_index()
@@ -453,39 +461,37 @@ def accounts(
     facts: pd.DataFrame,
     territory: pd.Series,
     owner: pd.Series,
-    channel: pd.DataFrame,
-    left: Collection[str] = (),
+    partner: pd.Series,
 ) -> pd.DataFrame:
     """What a CRM imports: every account with its territory, rep and channel, from the first day on.
 
-    `owner` is account_id -> rep_id; `left` are accounts that a contract leaves to a partner:
-    indirect, whatever their territory.
+    `owner` is account_id -> rep_id; `partner` account_id -> distributor_id, "" where we sell: an
+    account is direct or indirect, whatever its territory.
     """
-    name = facts["unit_id"].map(territory)
-    sold = channel.set_index("territory")["channel"]
     dated = market.quarter[:4].isdigit()
     start = pd.Period(market.quarter, freq="Q").start_time if dated else pd.NaT
     return pd.DataFrame(
         {
             "account_id": facts.index,
-            "territory": name.to_numpy(),
+            "territory": facts["unit_id"].map(territory).to_numpy(),
             "rep_id": owner.reindex(facts.index).to_numpy(),
-            "channel": np.where(facts.index.isin(list(left)), "indirect", name.map(sold)),
+            "channel": np.where(partner.reindex(facts.index) == "", "direct", "indirect"),
             "effective_date": start,
             "segment": facts["segment"].to_numpy(),
         }
     )
 
 
-def check_plan(tables: Mapping[str, pd.DataFrame]) -> list[Check]:
+def check_plan(tables: Mapping[str, pd.DataFrame], elsewhere: int = 0) -> list[Check]:
     """Recompute from the written files everything that must hold in a plan.
 
     Parameters
     ----------
     tables
-        Name of a file without ending -> its rows as read back, money in minor units. Files of a
-        part
+        Name of a file without ending -> its rows as read back, money in minor units. Files of a part
         that is not decided yet may be missing; what rests on them is not checked.
+    elsewhere
+        Goals that overlays are credited with, minor units.
     """
     t = tables
     found = []
@@ -522,7 +528,7 @@ def check_plan(tables: Mapping[str, pd.DataFrame]) -> list[Check]:
         _same_money(
             "goals_in_timeline",
             int(t["plan/timeline"]["target"].sum()),
-            int(t["decisions/goal"]["amount"].sum()),
+            int(t["decisions/goal"]["amount"].sum()) + elsewhere,
         )
     )
     line = t["plan/timeline"]

@@ -28,13 +28,13 @@ from terrlib.inputs.market import Market
 from terrlib.inputs.settings import (
     Settings,
     change_settings,
+    language,
     load_settings,
     make_settings,
     resolved,
 )
 from terrlib.plan import COLUMNS
-from terrlib.show.report import plain
-from terrlib.show.words import Words
+from terrlib.show.words import Told, Words
 
 HOME = Path(__file__).parent
 NOTEBOOKS = (
@@ -83,6 +83,10 @@ class Run:
         """Tell whether a file of this run, like `decisions/territory`, is there with rows."""
         return any(_rows(root / f"{table}.csv") for root in self._roots())
 
+    def holds(self, table: str) -> bool:
+        """Tell whether a file of this run is there, with rows or without."""
+        return any((root / f"{table}.csv").is_file() for root in self._roots())
+
     def read(self, table: str) -> pd.DataFrame:
         """Read a file of this run; money comes as whole minor units, ids as text.
 
@@ -94,7 +98,7 @@ class Run:
         for root in self._roots():
             if (root / f"{table}.csv").is_file():
                 return read_table(root, table)
-        raise PlanError(f"{self.name} has no {table}.csv yet: run the notebook that decides it")
+        raise PlanError("refusal.not_decided", run=self.name, table=table)
 
     def write(self, table: str, rows: pd.DataFrame) -> pd.DataFrame:
         """Write a file of the contract: its columns only, sorted by key; return what was written."""
@@ -154,7 +158,7 @@ def write_table(root: Path, table: str, rows: pd.DataFrame) -> pd.DataFrame:
     kinds = COLUMNS.get(table) or dict.fromkeys(rows.columns, "text")
     missing = [column for column in kinds if column not in rows.columns]
     if missing:
-        raise PlanError(f"{table}.csv lacks the columns {', '.join(missing)}")
+        raise PlanError("refusal.lacks_columns", table=table, columns=missing)
     out = rows[list(kinds)].copy()
     keys = [column for column, kind in kinds.items() if kind in {"key", "quarter"}]
     if keys:
@@ -223,35 +227,47 @@ def open_run(run: str = "", data: str = "", **changes: Any) -> Run:
     reports = reports_folder()
     if not run or Path(run).suffix in {".yml", ".yaml"}:
         file = Path(run).resolve() if run else sample_folder() / "settings.yml"
+        _speak(*language(file))
         settings = change_settings(load_settings(file), asked)
         folder = Path(data).resolve() if data else file.parent
         return _draft(settings, folder, reports, base=None)
     root = Path(run) if Path(run).is_absolute() else reports / run
     if not (root / "run.json").is_file():
         known = sorted(path.parent.name for path in reports.glob("*/run.json"))
-        there = ", ".join(known) or "none"
-        raise SettingsError(f"there is no run {run!r} in {reports.name}/; there are: {there}")
+        names = known or Told("refusal.none")
+        raise SettingsError("refusal.no_run", run=run, folder=reports.name, names=names)
     notes = read_notes(root)
     settings, tables = make_settings(notes["asked"]), Path(notes["data"])
     if not root.name.endswith(".partial"):
         return _draft(change_settings(settings, asked), tables, root.parent, base=root)
     if asked:
-        raise SettingsError(f"{root.name} is being built: change its settings file, not a notebook")
-    market = load_market(settings, tables)
-    return Run(notes["run"], root, None, settings, market, _words(settings))
+        raise SettingsError("refusal.being_built", run=root.name)
+    words = _speak(settings.locale, settings.currency)
+    return Run(notes["run"], root, None, settings, load_market(settings, tables), words)
 
 
 def _draft(settings: Settings, data: Path, reports: Path, base: Path | None) -> Run:
+    words = _speak(settings.locale, settings.currency)
     market = load_market(settings, data)
     name = f"{run_name(settings, market)}-draft"
     folder = reports / name
     # Decisions of another question would be mixed with this one's: such a draft begins anew.
     resume(folder, name, settings, data, base)
-    return Run(name, folder, base, settings, market, _words(settings))
+    return Run(name, folder, base, settings, market, words)
 
 
-def _words(settings: Settings) -> Words:
-    return Words(settings.locale, settings.currency)
+def _speak(locale: str, currency: str) -> Words:
+    """The reader's words, in which a notebook, where this is one, shows refusals from here on."""
+    from IPython import get_ipython
+
+    words = Words(locale, currency)
+
+    def show(shell: Any, kind: type, refusal: TerrlibError, trace: Any, **_: Any) -> Any:
+        return shell.showtraceback((kind, kind(words.tell(refusal.said)), trace))
+
+    if notebook := get_ipython():
+        notebook.set_custom_exc((TerrlibError,), show)
+    return words
 
 
 def run_name(settings: Settings, market: Market) -> str:
@@ -395,7 +411,7 @@ def execute(notebook: str, folder: Path, locale: str, last: Path | None = None) 
     nbformat.write(nb, path)
     known = papermill.inspect_notebook(str(path))
     if unknown := set(parameters) - set(known):
-        raise SettingsError(f"{notebook} has no parameter {', '.join(sorted(unknown))}")
+        raise SettingsError("refusal.no_parameter", notebook=notebook, names=sorted(unknown))
     with TemporaryDirectory(prefix="terrlib-") as sockets:
         try:
             papermill.execute_notebook(
@@ -463,7 +479,7 @@ def _choose(part: str, locale: str) -> str:
 def said_findings(words: Words, found: pd.DataFrame) -> pd.DataFrame:
     """Give every finding of `Market.quality` its sentence in a reader's language, as plain text."""
     pairs = list(zip(found["message"], found["values"], strict=True))
-    said = {pair: plain(words.finding(*pair)) for pair in set(pairs)}
+    said = {pair: words.tell(Told(pair[0], **dict(pair[1]))) for pair in set(pairs)}
     return found.assign(message=[said[pair] for pair in pairs]).drop(columns="values")
 
 

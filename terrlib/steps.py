@@ -32,6 +32,7 @@ from terrlib.decisions import (
 from terrlib.decisions import rules as asking
 from terrlib.decisions import territories as drawing
 from terrlib.errors import InfeasibleError, SettingsError
+from terrlib.inputs.load import CHANNEL_MANAGER
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings, VisitClass
 from terrlib.inputs.settings import Territories as Asked
@@ -203,16 +204,31 @@ def _overlay_facts(run: Run, field: Run) -> pd.DataFrame:
 
 
 def teams(run: Run) -> list[plan.Team]:
-    """Everybody who serves accounts: the reps of the territories and those of every overlay."""
-    return [
-        plan.Team(
-            one.market.reps,
-            reps(one),
-            counted(one)["unit_id"].map(territories(one).territory),
-            counted(one),
-        )
-        for one in (run, *overlay_runs(run).values())
-    ]
+    """Everybody who serves accounts, in the territories and every overlay, and who leads them.
+
+    A manager leads a region or an overlay; who manages partners, the territories that sell through
+    one. Who leads nothing of the kind leads all territories.
+    """
+    lead, served = overlays.managers(run.market), []
+    for one in (run, *overlay_runs(run).values()):
+        at = counted(one)["unit_id"].map(territories(one).territory)
+        ways = counted(one).assign(travel_km=0.0)
+        served.append(plan.Team(one.market.reps, reps(one), at, counted(one)))
+        served.append(plan.Team(lead, regions(one), at, ways, plan.MANAGEMENT))
+    busy = {rep_id for team in served for rep_id in team.rep["rep_id"]}
+    sold = selling(run)
+    partners = sold.loc[sold["channel"] != "direct", "territory"]
+    for rows, names in (
+        (lead[~lead.index.isin(busy)], sold["territory"]),
+        (
+            overlays.managers(run.market, CHANNEL_MANAGER),
+            partners if len(partners) else sold["territory"],
+        ),
+    ):
+        each = pd.MultiIndex.from_product([names, rows.index], names=["territory", "rep_id"])
+        first = served[1]
+        served.append(first._replace(reps=rows, rep=each.to_frame(index=False)))
+    return served
 
 
 def left_to_partners(run: Run) -> pd.DataFrame:
@@ -272,9 +288,9 @@ def _region_count(run: Run) -> int:
 
 
 def _overlay_region(run: Run, field: Run) -> pd.DataFrame:
-    names = sorted(territories(run).territory.unique()) if _region_count(field) else []
     leads = overlays.managers(field.market)
     lead = list(leads.index[leads["region"] == run.overlay]) if len(leads) else []
+    names = sorted(territories(run).territory.unique()) if lead or _region_count(field) else []
     manager = lead[0] if lead else staffing.VACANT
     return pd.DataFrame({"territory": names, "region": run.overlay, "rep_id": manager})
 
@@ -369,10 +385,7 @@ def range_of(market: Market, settings: Settings) -> list[drawing.Rules]:
     """
     count = settings.territories.count or len(market.reps)
     if not count:
-        raise SettingsError(
-            "how many territories? Put 'territories: {count: 8}' into the settings, say "
-            "--territories 8, or give a table of reps to draw one for each"
-        )
+        raise SettingsError("refusal.how_many_territories")
     low, high = count if isinstance(count, tuple) else (count, count)
     by_fte = settings.territories.fair_share_by_fte
     fte = tuple(sorted(market.reps["fte"], reverse=True)) if by_fte else ()
@@ -464,7 +477,9 @@ def _under_its_name(overlay: str) -> Iterator[None]:
     try:
         yield
     except InfeasibleError as none:
-        raise InfeasibleError(f"overlays.{overlay}: {none}" if overlay else str(none)) from none
+        if not overlay:
+            raise
+        raise InfeasibleError("refusal.of_overlay", overlay=overlay, why=none.said) from none
 
 
 def _refuse(market: Market, settings: Settings, facts: pd.DataFrame) -> None:
@@ -731,7 +746,9 @@ def fairness(run: Run) -> Fairness:
     territory = facts["unit_id"].map(territories(run).territory)
     owner = staffing.owner_of(reps(run))
     # Who is gone has no work to be unfair about; today's reps still hold what overlays will take.
-    planned = rep_fairness(market, facts, territory.map(owner), asked)[~staffing.away(market)]
+    planned = rep_fairness(market, facts, territory.map(owner), asked)[
+        ~staffing.away(market, market.reps)
+    ]
     held, whole = relations.owners(market), account_facts(run)
     today = rep_fairness(market, whole, held, asked) if (held != "").any() else pd.DataFrame()
     found = envy(assign_reps(run).costs, reps(run), facts["ev"].groupby(territory).sum())
@@ -749,6 +766,14 @@ def choose_channels(run: Run) -> pd.DataFrame:
         run.settings,
         left_to_partners(run),
     )
+
+
+def sold_by(run: Run) -> pd.Series:
+    """Who sells to every account: account_id -> distributor_id, "" where we do."""
+    facts, left = account_facts(run), left_to_partners(run)["distributor_id"]
+    taken = taken_by_overlays(run)
+    ours = () if taken is None else taken.index
+    return channels.selling_partner(facts, territories(run).territory, selling(run), left, ours)
 
 
 def reps(run: Run) -> pd.DataFrame:
@@ -798,10 +823,9 @@ def write_reps(run: Run) -> pd.DataFrame:
     """Write who owns each territory and through which channel it sells, in every overlay too."""
     for one in overlay_runs(run).values():
         write_reps(one)
-        channel = pd.DataFrame({"territory": reps(one)["territory"].unique(), "channel": "direct"})
-        crm = plan.accounts(
-            one.market, account_facts(one), territories(one).territory, account_owner(one), channel
-        )
+        facts = account_facts(one)
+        ours = pd.Series("", index=facts.index)
+        crm = plan.accounts(one.market, facts, territories(one).territory, account_owner(one), ours)
         one.write("accounts", crm)
     if run.field is None:
         run.write("decisions/channel", choose_channels(run))
@@ -878,7 +902,7 @@ def area_results(run: Run) -> pd.DataFrame:
     return plan.area_results(
         account_facts(run),
         territories(run).territory,
-        selling(run),
+        sold_by(run),
         year_costs(run),
         reach_plan(run),
         run.market,
@@ -1052,12 +1076,45 @@ def set_goals(run: Run) -> goals.Goals:
         forecast_sales(run),
         run.settings,
         reps(run),
+        credited_to(run),
     )
 
 
+def credited_to(run: Run) -> pd.DataFrame:
+    """Where the sales of every account are credited: account_id -> team, territory of that team."""
+    facts = account_facts(run)
+    rows = pd.DataFrame({"team": credit(run)["revenue"]})
+    rows["territory"] = facts["unit_id"].map(territories(run).territory)
+    for name, one in overlay_runs(run).items():
+        mine = rows.index[rows["team"] == name]
+        served = account_facts(one)["unit_id"].map(territories(one).territory)
+        rows.loc[mine, "territory"] = served.reindex(mine)
+    return rows
+
+
+def own_goals(run: Run) -> pd.DataFrame:
+    """Goals credited to the territories of a run, or of an overlay: territory, quarter, amount.
+
+    Of a run's own territories what its partners are asked is part.
+    """
+    rows = set_goals(run.field or run).credited
+    mine = (overlays.FIELD, overlays.PARTNER) if run.field is None else (run.overlay,)
+    rows = rows[rows["team"].isin(mine)]
+    return rows.groupby(["territory", "quarter"], as_index=False)["amount"].sum()
+
+
+def quotas(run: Run) -> pd.DataFrame:
+    """What reps are asked: territory, rep_id, amount; of the run's own territories or an overlay's."""
+    if run.field is None:
+        return set_goals(run).quotas
+    return goals.team_quotas(run.market, own_goals(run), reps(run), run.settings)
+
+
 def write_goals(run: Run) -> pd.DataFrame:
-    """Write `decisions/goal.csv`."""
-    return run.write("decisions/goal", set_goals(run).table)
+    """Write `decisions/goal.csv` of the run and of every overlay: each coin where it is credited."""
+    for one in overlay_runs(run).values():
+        one.write("decisions/goal", own_goals(one))
+    return run.write("decisions/goal", own_goals(run))
 
 
 # ---------------------------------------------------------------------------- 06 plan, 07 review
@@ -1078,8 +1135,7 @@ def assemble_plan(run: Run) -> dict[str, pd.DataFrame]:
             facts,
             territory,
             account_owner(run),
-            selling(run),
-            left_to_partners(run).index,
+            sold_by(run),
         ),
     }
 
@@ -1102,10 +1158,13 @@ def _write_missing(run: Run) -> None:
     for decision, write in DECISIONS.items():
         name = f"decisions/{decision}"
         if not _there(run, name):
-            if run.has(name):
-                run.write(name, run.read(name))
-            else:
+            if not run.has(name):
                 write(run)
+                continue
+            for one in (run, *overlay_runs(run).values()):
+                for file in (name, *BESIDE.get(decision, ())):
+                    if one.holds(file):
+                        one.write(file, one.read(file))
 
 
 def check_run(run: Run) -> pd.DataFrame:
@@ -1121,7 +1180,9 @@ def check_run(run: Run) -> pd.DataFrame:
     label = label.reindex(run.market.units.index)
     found = drawing.checks(run.market, unit_measures(run), label, rules(run))
     rolled = region_checks(run, read_table(run.folder, "region")) if _there(run, "region") else []
-    return require([*found, *rolled, *overlay_checks(run), *plan.check_plan(tables)])
+    teams_ = [one.folder for one in overlay_runs(run).values()]
+    elsewhere = sum(int(read_table(f, "decisions/goal")["amount"].sum()) for f in teams_)
+    return require([*found, *rolled, *overlay_checks(run), *plan.check_plan(tables, elsewhere)])
 
 
 def _there(run: Run, name: str) -> bool:
@@ -1135,7 +1196,7 @@ def review_run(run: Run, last_run: str = "") -> review.Review:
     if last_run:
         root = open_run(last_run).base
         if root is None:
-            raise SettingsError(f"{last_run} is not a finished run")
+            raise SettingsError("refusal.not_finished_run", run=last_run)
         names = ("decisions/territory", "accounts", "scorecard")
         last = {name: read_table(root, name) for name in names}
     return review.review(
@@ -1153,6 +1214,8 @@ def write_moves(run: Run) -> pd.DataFrame:
     return run.write("decisions/moves", hand_over(run))
 
 
+# What is written with a decision.
+BESIDE = {"territory": ("scorecard", "scorecard_present", "region"), "rep": ("accounts",)}
 DECISIONS = {
     "segment": write_segments,
     "territory": write_territories,
@@ -1197,6 +1260,12 @@ def open_by_stage(run: Run) -> pd.DataFrame:
     return winning.open_by_stage(run.market, run.settings)
 
 
+@cache
+def stale_deals(run: Run) -> dict[str, float]:
+    """Open deals of a year or more: see `winning.stale_deals`."""
+    return winning.stale_deals(run.market, run.settings)
+
+
 def groups(run: Run, dimension: str) -> pd.Series:
     """account_id -> its group along a dimension.
 
@@ -1225,8 +1294,17 @@ def groups(run: Run, dimension: str) -> pd.Series:
 
 @cache
 def customer_base(run: Run) -> pd.DataFrame:
-    """Describe the customer base of every territory: see `profile.area_profile`."""
-    return profile.area_profile(run.market, account_facts(run), territories(run).territory)
+    """Describe the customer base of every territory: see `profile.area_profile`.
+
+    One column more: elsewhere, the revenue that counts in an overlay or with an exclusive partner.
+    """
+    facts, territory = account_facts(run), territories(run).territory
+    other = facts["revenue"] - counted(run)["revenue"]
+    return profile.area_profile(run.market, facts, territory).assign(
+        elsewhere=lambda base: base["territory"].map(
+            other.groupby(facts["unit_id"].map(territory)).sum().round(2)
+        )
+    )
 
 
 @cache

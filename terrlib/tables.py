@@ -18,6 +18,7 @@ from terrlib.decisions.territories import Design
 from terrlib.inputs.settings import FIELD
 from terrlib.measures import customers
 from terrlib.measures.fairness import by_group
+from terrlib.measures.winning import AGES
 from terrlib.plan import COSTS
 from terrlib.runs import Run
 from terrlib.show import briefs, charts, maps
@@ -28,18 +29,53 @@ from terrlib.show.words import Sentence, Words
 TOP = 10
 BANDS = 15
 LABELLED = 6
+BASE = {
+    "territory": "text",
+    "town": "text",
+    "n_customers": "number",
+    "n_prospects": "number",
+    "revenue": "short",
+    "elsewhere": "short",
+    "growth_rate": "percent1",
+    "abc_a_share": "percent",
+    "potential": "short",
+    "white_space": "short",
+    "p_base": "text",
+    "cycle_m": "number",
+    "consent_email_rate": "percent",
+    "consent_phone_rate": "percent",
+    "distributor_coverage": "percent",
+}
 
 
-def _numbers(run: Run, kinds: dict[str, str], **values: float) -> Shown:
-    """Show the headline numbers of a notebook, one a line."""
+def _numbers(run: Run, kinds: dict[str, str], **values: float | None) -> Shown:
+    """Show the headline numbers of a notebook, one a line; None is not known."""
+    unknown = run.words.label("not_known")
     rows = [
-        (run.words.label(key), run.words.write(values[key], kind)) for key, kind in kinds.items()
+        (
+            run.words.label(key),
+            unknown if values[key] is None else run.words.write(values[key], kind),
+        )
+        for key, kind in kinds.items()
     ]
     return table(
         pd.DataFrame(rows, columns=["measure", "value"]),
         run.words,
         {"measure": "text", "value": "text"},
     )
+
+
+def told(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Blank those of the columns that hold nothing but zeros: what nobody knows is not nothing.
+
+    Examples
+    --------
+    >>> told(pd.DataFrame({"revenue": [0.0, 0.0], "potential": [0.0, 2.0]}), "revenue", "potential")
+       revenue  potential
+    0      NaN        0.0
+    1      NaN        2.0
+    """
+    return rows.assign(**{c: rows[c] if rows[c].any() else float("nan") for c in columns})
 
 
 # ---------------------------------------------------------------------------- headline numbers
@@ -81,9 +117,9 @@ def customer_numbers(run: Run) -> Shown:
         },
         accounts=len(facts),
         customers=int((facts["status"] == "customer").sum()),
-        revenue=float(facts["revenue"].sum()),
-        potential=float(facts["potential"].sum()),
-        white_space=float(facts["white_space"].sum()),
+        revenue=float(facts["revenue"].sum()) or None,
+        potential=float(facts["potential"].sum()) or None,
+        white_space=float(facts["white_space"].sum()) if facts["potential"].sum() else None,
     )
 
 
@@ -399,6 +435,8 @@ def open_deals_table(run: Run) -> Shown | Sentence:
     named = {"n": "n_open", "age": "age_band", "expected": "expected_amount", "p_win": "p_age"}
     rows = rows.rename(columns=named)
     rows["stage"] = rows["stage"].replace("", run.words.label("not_given"))
+    old = rows["age_band"] == list(AGES)[-1]
+    rows.loc[old, "age_band"] += f" ({run.words.label('stale')})"
     kinds = {
         "stage": "text",
         "age_band": "text",
@@ -808,6 +846,7 @@ def top_areas(run: Run, n: int = TOP) -> Shown:
     rows = _with_names(run, steps.assemble_plan(run)["plan/areas"]).sort_values("rank")
     money = ["expected_contribution", "low", "high"]
     rows[money] = rows[money] / 100
+    rows = told(rows, *money, "prob_top")
     kinds = {
         "rank": "number",
         "area": "text",
@@ -823,18 +862,16 @@ def top_areas(run: Run, n: int = TOP) -> Shown:
 
 
 def customer_table(run: Run) -> Shown:
-    """Show the customer base by territory."""
-    card = steps.territories(run).card.reset_index()
-    kinds = {
-        "territory": "text",
-        "town": "text",
-        "accounts": "number",
-        "customers": "number",
-        "revenue": "money0",
-        "potential": "money0",
-        "white_space": "money0",
-    }
-    return table(card, run.words, kinds)
+    """Show the customer base by territory: the numbers of its paragraph."""
+    rows = told(steps.customer_base(run), "revenue", "potential")
+    rows["white_space"] = rows["white_space"].where(rows["potential"].notna())
+    rows["town"] = rows["territory"].map(steps.territories(run).card["town"])
+    rows["elsewhere"] = rows["elsewhere"].where(rows["elsewhere"] > 0)
+    rows["p_base"] = [
+        _span(run, "percent", r.p_win, r.p_win_low, r.p_win_high) or None for r in rows.itertuples()
+    ]
+    shown = {name: kind for name, kind in BASE.items() if rows[name].notna().any()}
+    return table(rows, run.words, shown)
 
 
 def reach_table(run: Run) -> Shown:
@@ -908,6 +945,9 @@ def _team_table(run: Run) -> Shown:
     return table(rows, run.words, kinds)
 
 
+REGION = {"workload_h": "hours", "workload_h_index": "percent", "revenue": "money0"}
+
+
 def region_table(run: Run) -> Shown | Sentence:
     """Show every region with its manager, its territories and what they hold."""
     rows = steps.regions(run)
@@ -922,9 +962,10 @@ def region_table(run: Run) -> Shown | Sentence:
         workload_h=("workload_h", "sum"),
         revenue=("revenue", "sum"),
     )
+    by["workload_h_index"] = by["workload_h"] / by["workload_h"].mean()
     by["manager"] = by["rep_id"].map(names).fillna(run.words.label("VACANT"))
     kinds = {"region": "text", "manager": "text", "territories": "text", "accounts": "number"}
-    return table(by, run.words, kinds | {"workload_h": "hours", "revenue": "money0"})
+    return table(by, run.words, kinds | REGION)
 
 
 def fairness_chart(run: Run) -> go.Figure | Sentence:
@@ -961,19 +1002,20 @@ def channel_table(run: Run) -> Shown:
         "indirect": "money0",
         "hybrid": "money0",
         "breakeven": "money0",
+        "safety": "percent",
         "flips": "text",
         "reason": "label",
     }
     rows = steps.choose_channels(run)
-    flips = zip(rows["flips_by"], rows["flips_at"], strict=True)
-    rows["flips"] = [
-        run.words.say(f"channels.flips_{by}", at=at) if by else "–" for by, at in flips
+    flips = [
+        run.words.say(f"channels.flips_{by}", at=at) if by else "–"
+        for by, at in zip(rows["flips_by"], rows["flips_at"], strict=True)
     ]
     names = (
         run.market.distributors["name"] if len(run.market.distributors) else pd.Series(dtype=str)
     )
-    rows = rows.assign(partner=rows["distributor_id"].map(names).fillna(""))
-    return table(rows, run.words, kinds)
+    partner = rows["distributor_id"].map(names).fillna("")
+    return table(rows.assign(partner=partner, flips=flips), run.words, kinds)
 
 
 def handover_table(run: Run) -> Shown:
@@ -1070,7 +1112,7 @@ def staff_map(run: Run) -> folium.Map:
     if not len(reps):
         return maps.territory_map(shapes, run.words)
     lines = spider(run) if run.market.places else None
-    homes = reps.loc[~away(run.market), ["name", "home_lat", "home_lon"]]
+    homes = reps.loc[~away(run.market, reps), ["name", "home_lat", "home_lon"]]
     return maps.territory_map(shapes, run.words, homes, lines)
 
 

@@ -6,17 +6,23 @@ import pandas as pd
 
 from terrlib import steps
 from terrlib.decisions.backtest import FEWEST_ORIGINS
+from terrlib.decisions.channels import CONTRACT
 from terrlib.decisions.goals import COVER
+from terrlib.decisions.overlays import managers
 from terrlib.decisions.spending import AS_GOOD, WITHIN, hours_bind, steepness
-from terrlib.decisions.staffing import VACANT
+from terrlib.decisions.staffing import VACANT, away
 from terrlib.decisions.targeting import CERTAIN, SOUGHT
-from terrlib.decisions.territories import Design
-from terrlib.inputs.settings import TABLES
+from terrlib.decisions.territories import Curve, Design
+from terrlib.inputs.quality import row_name
+from terrlib.inputs.settings import PARTNER, TABLES
 from terrlib.measures import customers
+from terrlib.measures.facts import planning_year, share_bought
 from terrlib.measures.fairness import BAND, ENVY, by_group, spread
 from terrlib.measures.fitting import FEWEST_LEADS, FEWEST_ROWS
 from terrlib.measures.response import FITTED, JUDGED, MECHANICAL
-from terrlib.plan import YEAR_Q, over_horizon
+from terrlib.measures.winning import STALE_M
+from terrlib.measures.workload import field_days, has_calendar, workdays, yearly_cost
+from terrlib.plan import MANAGEMENT, YEAR_Q, over_horizon
 from terrlib.review import Review
 from terrlib.runs import Run
 from terrlib.show import briefs
@@ -29,6 +35,7 @@ EVEN, RANKED = 0.15, 0.3  # variation of stretch, and rank correlation, up to wh
 HEALTHY = (0.55, 0.70)  # share of quotas reached, by practice
 FEWEST_SHOWN = 10
 STEEP = 3  # times the elasticity that studies found
+WHOLE = 0.9995  # a score from here on is written as 100.0%
 SAME = 0.005  # win rates nearer than this are told as equal
 CHEAP = 1e-6  # of the whole cost: less counts as nothing
 
@@ -40,11 +47,12 @@ def _join(*sentences: str) -> Sentence:
 def headline(run: Run) -> Sentence:
     """Say the whole plan in a sentence: territories, expected sales with their range, the goal."""
     say, card = run.words.say, steps.territories(run).card
+    revenue = float(steps.account_facts(run)["revenue"].sum())
     drawn_ = say(
-        "headline.territories",
+        "headline.territories" if revenue else "headline.territories_bare",
         n=len(card),
         accounts=int(card["accounts"].sum()),
-        revenue=float(steps.account_facts(run)["revenue"].sum()),
+        **({"revenue": revenue} if revenue else {}),
     )
     year = steps.expected_year(run)
     if year["mean"] <= 0:
@@ -103,10 +111,11 @@ def findings(
                 what=words.label(f"rule.{rule}"),
                 n=len(rows),
                 money=money,
-                examples=", ".join(k for k in rows["key"].astype(str).head(3) if k) or "–",
+                examples=[row_name(k) for k in rows["key"].astype(str).head(3) if k] or "–",
                 **share,
             )
-            said.append(_join("-", line, words.help(str(rule))))
+            helps = [words.help(m) or words.help(str(rule)) for m in rows["message"].unique()]
+            said.append(_join("-", line, *dict.fromkeys(helps)))
     return said or [words.say("quality.clean")]
 
 
@@ -121,10 +130,11 @@ def trust(run: Run) -> Sentence:
     said = say(
         "quality.trusted" if money > 0 else "quality.trusted_rows",
         rows=rows["rows_used"].sum() / max(rows["rows"].sum(), 1),
-        table=run.words.table_label(str(worst["table"])),
-        score=float(worst["score"]),
         **({"money": float(sold["money_used"]) / money} if money > 0 else {}),
     )
+    if worst["score"] < WHOLE:
+        table = run.words.table_label(str(worst["table"]))
+        said = _join(said, say("quality.least", table=table, score=float(worst["score"])))
     kinds = run.market.duplicates["kind"].value_counts()
     certain, likely = int(kinds.get("certain", 0)), int(kinds.get("likely", 0))
     key = "doubles" if certain and likely else "doubles_certain" if certain else "doubles_likely"
@@ -249,7 +259,19 @@ def win_rate(run: Run) -> Sentence:
                 naive=amount * float(whole["naive"]),
             )
         )
+        said.append(_stale(run))
     return _join(*said)
+
+
+def _stale(run: Run) -> Sentence:
+    """Say which open deals are so old that somebody has to ask whether they are alive."""
+    found = steps.stale_deals(run)
+    if not found["n"]:
+        return Sentence("")
+    told = {"n": found["n"], "amount": found["amount"], "p": found["p_win"], "months": STALE_M}
+    if not found["ended"]:
+        return run.words.say("win_rate.stale_unknown", **told)
+    return run.words.say("win_rate.stale", ended=found["ended"], won=found["won"], **told)
 
 
 def ideal_customer(run: Run) -> Sentence:
@@ -281,7 +303,8 @@ def ideal_kind(run: Run) -> Sentence:
     deals = {"deals": int(m["n_won"] + m["n_lost"]), "won": int(m["n_won"])}
     if found.kind in ("unknown", "lookalike"):
         assumed = run.settings.customers.win_rate
-        return run.words.say(f"ideal.{found.kind}_{found.reason}", assumed=assumed, **deals)
+        said = run.words.say(f"ideal.{found.kind}_{found.reason}", assumed=assumed, **deals)
+        return _join(said, _assumed_value(run))
     if found.reason == "tested":
         deals["deals"] = int(m["n_train"] + m["n_calibrate"])
         tested = {"test": int(m["n_test"]), "skill": m["brier_skill"], "lift": m["lift_10"]}
@@ -292,8 +315,20 @@ def ideal_kind(run: Run) -> Sentence:
         why = {"test": int(m["n_test"]), "skill": m["brier_skill"]}
         why |= {"slope": m["slope"], "error": m["slope_se"]}
     return _join(
-        run.words.say(f"ideal.{found.reason}", **deals, **why), run.words.say("ideal.cells")
+        run.words.say(f"ideal.{found.reason}", **deals, **why),
+        run.words.say("ideal.cells"),
+        _assumed_value(run),
     )
+
+
+def _assumed_value(run: Run) -> Sentence:
+    """Say what a win is taken to be worth where no win tells."""
+    facts = steps.account_facts(run)
+    if steps.ideal_customers(run).score["value"].notna().any() or not facts["white_space"].sum():
+        return Sentence("")
+    if not (facts["revenue"] > 0).any():
+        return run.words.say("ideal.value_whole")
+    return run.words.say("ideal.value_share", share=share_bought(facts))
 
 
 def ideal_levels(run: Run) -> pd.DataFrame:
@@ -404,6 +439,19 @@ def workload(run: Run) -> Sentence:
     capacity = steps.capacity(run)
     say = run.words.say
     said = [say("workload.total", hours=hours, capacity=capacity, reps=hours / capacity)]
+    w, country, year = run.settings.workload, run.market.country, planning_year(run.market)
+    said.append(
+        say(
+            "workload.capacity" if has_calendar(country) else "workload.no_calendar",
+            days=field_days(run.settings, year, country),
+            workdays=workdays(year, country),
+            year=str(year),
+            day=w.hours_per_day,
+            admin=w.admin_share,
+            country=country,
+        )
+    )
+    said.append(say("workload.classes"))
     elsewhere = float(steps.account_facts(run)["workload_h"].sum()) - hours
     if elsewhere > 0.5:  # noqa: PLR2004
         said.append(say("workload.elsewhere", hours=elsewhere))
@@ -479,6 +527,9 @@ def gain(run: Run) -> Sentence:
     found = steps.proof_of(steps.drawn_design(run))
     sure = found.change - (found.cost - found.cost_km) * steps.worth(run)
     rest = run.words.say("gain.sure", x=sure) if sure > 1 else ""
+    travel, change = (x * steps.worth(run) for x in (found.cost_km, found.cost - found.cost_km))
+    if change > 1:
+        rest = _join(run.words.say("gain.parts", travel=travel, change=change), rest)
     if found.status == "optimal":
         return _join(run.words.say("gain.none", cost=_amount(run, found.cost)), rest)
     left = run.words.say(
@@ -543,7 +594,28 @@ def counts(run: Run) -> Sentence:
     )
     why = say(f"counts.{curve.reason}", n=curve.picked, total=float(best["total"]))
     other = curve.picked != asked.n_territories
-    return _join(span, why, say("counts.asked", n=asked.n_territories) if other else "")
+    said = [span, _part_time(run), why, *_next_count(run, curve, best)]
+    return _join(*said, say("counts.asked", n=asked.n_territories) if other else "")
+
+
+def _part_time(run: Run) -> str:
+    """Say how many full-time reps the territories are, where some are part-time."""
+    asked = steps.rules(run)
+    n, fte = asked.n_territories, sum(asked.shares)
+    return run.words.say("counts.part_time", n=n, fte=fte) if len(set(asked.shares)) > 1 else ""
+
+
+def _next_count(run: Run, curve: Curve, best: pd.Series) -> list[str]:
+    """Say by how much the picked number is the cheapest, and whether that is surely so."""
+    rows = curve.table[curve.table["n_territories"].isin(curve.designs)]
+    rows = rows[(rows["n_territories"] != curve.picked) & rows["fits"].astype(bool)]
+    if curve.reason != "least_total" or rows.empty:
+        return []
+    second = rows.loc[rows["total"].astype(float).idxmin()]
+    more, say = float(second["total"] - best["total"]), run.words.say
+    said = [say("counts.next", n=int(second["n_territories"]), more=more)]
+    left = float(second["cost"] - second["bound"]) * steps.worth(run)
+    return [*said, say("counts.close", left=left)] if left > more else said
 
 
 def locks(run: Run) -> Sentence:
@@ -608,6 +680,14 @@ def staffing(run: Run) -> Sentence:
     say, found, moves = run.words.say, steps.assign_reps(run), steps.hand_over(run)
     vacant = found.rep.loc[found.rep["rep_id"] == VACANT, "territory"]
     said = [say("staffing.done", n=len(found.rep) - len(vacant), vacant=len(vacant))]
+    there = run.market.reps[~away(run.market, run.market.reps)]
+    most = int(there["max_territories"].astype(float).fillna(1.0).sum())
+    if len(vacant) and most < len(found.rep):
+        said.append(say("staffing.short", reps=len(there), most=most, n=len(found.rep)))
+    spare = there.index[~there.index.isin(found.rep["rep_id"])]
+    if len(spare):
+        names = ", ".join(there.loc[spare, "name"].astype(str))
+        said.append(say("staffing.spare", n=len(spare), names=names))
     only = found.load.loc[
         found.load["regret"].isna() & (found.load["rep_id"] != VACANT), "territory"
     ]
@@ -644,6 +724,7 @@ def rep_fairness(run: Run) -> Sentence:
             if len(rows):
                 now = spread(rows[measure])
                 some = {"near": int(now["near"]), "of": len(rows), "band": BAND}
+                some["gini"] = now["gini"]
                 if now["ratio"] == float("inf"):
                     nothing = int((rows[measure] <= 0).sum())
                     parts.append(say(f"fair.{when}_none", **some, n=nothing))
@@ -693,6 +774,8 @@ def overlays(run: Run) -> Sentence:
         empty = int((steps.reps(team)["rep_id"] == VACANT).sum())
         if empty:
             said.append(say("overlays.vacant", name=named, n=empty))
+    if teams:
+        said.append(say("overlays.hours"))
     left = steps.account_facts(run).loc[steps.left_to_partners(run).index]
     if len(left):
         said.append(
@@ -718,6 +801,10 @@ def regions(run: Run) -> Sentence:
         lead = {"manager": str(names[first])} if first in names.index else {}
         key = "regions.region" if lead else "regions.nobody"
         said.append(say(key, region=str(region), territories=len(mine), **lead))
+    lead = managers(run.market)
+    if len(lead):
+        cost = float(yearly_cost(lead, run.settings).sum())
+        said.append(say("regions.cost", cost=cost, line=run.words.label(MANAGEMENT)))
     return _join(say("regions.made", n=rows["region"].nunique()), *said)
 
 
@@ -755,9 +842,26 @@ def channels(run: Run) -> Sentence:
     chosen = steps.choose_channels(run)
     ours = int((chosen["channel"] == "direct").sum())
     names = chosen.loc[chosen["channel"] != "direct", "territory"]
-    return run.words.say(
-        "channels.split", direct=ours, partner=len(names), names=", ".join(names) or "—"
-    )
+    said = [
+        run.words.say(
+            "channels.split", direct=ours, partner=len(names), names=", ".join(names) or "—"
+        )
+    ]
+    for key, reason in (("contract", CONTRACT), ("hybrid", "hybrid_pays_more")):
+        some = chosen.loc[chosen["reason"] == reason, "territory"]
+        if len(some):
+            sold = steps.sold_by(run)
+            here = steps.account_facts(run)["unit_id"].map(steps.territories(run).territory)
+            theirs = sold[here.isin(some)] != ""
+            said.append(
+                run.words.say(
+                    f"channels.{key}",
+                    names=", ".join(some),
+                    partner=int(theirs.sum()),
+                    ours=int((~theirs).sum()),
+                )
+            )
+    return _join(*said)
 
 
 def handover(run: Run) -> Sentence:
@@ -1076,12 +1180,33 @@ def goals(run: Run) -> Sentence:
             n=int((found.parts["capped"] != "none").sum()),
         )
     )
+    said += _credited(run)
     if seen["chance"] < UNSUPPORTED:
         said.append(_levers(run))
     short = found.quotas.loc[found.quotas["rep_id"] == COVER, "amount"].sum()
     if short:
         said.append(say("goals.cover", short=int(short) / 100))
     return _join(*said)
+
+
+def _credited(run: Run) -> list[Sentence]:
+    """Say what part of the goal overlays and partners are asked for."""
+    say, rows = run.words.say, steps.set_goals(run).credited
+    by, said = rows.groupby("team")["amount"].sum() / 100, []
+    for name, one in steps.overlay_runs(run).items():
+        if by.get(name, 0.0) > 0:
+            asked = steps.quotas(one)
+            people = one.market.reps["name"] if len(one.market.reps) else {}
+            each = [
+                f"{people.get(r.rep_id, run.words.label(r.rep_id))} ({r.territory}) "
+                + run.words.write(r.amount / 100, "money0")
+                for r in asked.itertuples(index=False)
+            ]
+            team = overlay_name(run, name)
+            said.append(say("goals.team", name=team, total=float(by[name]), each="; ".join(each)))
+    if by.get(PARTNER, 0.0) > 0:
+        said.append(say("goals.partner", total=float(by[PARTNER])))
+    return said
 
 
 def _levers(run: Run) -> Sentence:

@@ -53,6 +53,40 @@ def test_thirty_firms_and_nothing_else_say_what_cannot_be_known(tmp_path, locale
     assert "20%" in tell.win_rate(run) and "20%" in tell.ideal_customer(run)
 
 
+@pytest.mark.parametrize(("locale", "unknown"), [("pl", "nie wiadomo"), ("en", "not known")])
+def test_what_nobody_told_is_not_known_and_not_nothing(tmp_path, locale, unknown):
+    run = run_of(tmp_path, line_market([0.0] * 30), locale)
+    assert tables.customer_numbers(run).count(unknown) == 3
+    assert not re.search(r"\b0\b.(PLN|zł)", tables.customer_numbers(run))
+    rich = run_of(tmp_path, line_market([5.0, 0.0]), locale)
+    assert unknown not in tables.customer_numbers(rich)
+
+
+def test_deals_open_for_a_year_are_named_stale_with_what_is_known_of_them(tmp_path):
+    old = [deal(f"O{i}", "2025-08-01", amount=50.0) for i in range(3)]
+    ended = [
+        deal(f"E{i}", "2024-01-01", f"2025-02-{10 + i}", won=i < 1, account="A-b") for i in range(4)
+    ]
+    said = tell.win_rate(run_of(tmp_path, line_market([1.0, 1.0], opportunities=[*old, *ended])))
+    assert "open for 12 months or more: **3** of them, worth 150 PLN" in said
+    assert "ended so late (4), 1 were won" in said
+    quick = [deal(f"E{i}", "2026-01-01", "2026-02-01", won=i < 1) for i in range(4)]
+    market = line_market([1.0], opportunities=[*old, *quick])
+    assert "No deal has ended so late yet" in tell.win_rate(run_of(tmp_path, market))
+    young = line_market([1.0], opportunities=[deal("N", "2026-08-01"), *quick])
+    assert "stale" not in tell.win_rate(run_of(tmp_path, young))
+
+
+def test_what_a_win_is_taken_to_be_worth_is_said_where_no_win_tells(tmp_path):
+    potential = [{"potential": 100.0}, {"potential": 80.0}]
+    run = run_of(tmp_path, line_market([25.0, 0.0], accounts=potential))
+    assert "today's customers buy of their potential (25%)" in tell.ideal_customer(run)
+    facts = steps.account_facts(run)
+    assert facts["value"].tolist() == [0.25 * 75, 0.25 * 80]
+    nobody = run_of(tmp_path, line_market([0.0, 0.0], accounts=potential))
+    assert "the most there can be" in tell.ideal_customer(nobody)
+
+
 @pytest.mark.parametrize("locale", ["pl", "en"])
 def test_thirty_customers_without_a_history_are_compared_by_what_they_buy(tmp_path, locale):
     run = run_of(tmp_path, line_market([float(9 + i) for i in range(30)]), locale)

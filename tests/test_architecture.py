@@ -7,6 +7,7 @@ import pytest
 
 HOUSE = Path(__file__).parents[1] / "terrlib"
 ROOMS = [
+    "show.words",
     "errors",
     "money",
     "inputs.settings",

@@ -354,7 +354,7 @@ def invented(market, value=20_000.0):
         ev=100.0,
         white_space=value,
         workload_h=10.0,
-        travel_h=1.0,
+        travel_km=60.0,
     )
     units = market.units.index
     half = np.where(np.arange(len(units)) < len(units) / 2, "T1", "T2")
@@ -489,7 +489,8 @@ def test_with_a_hurdle_money_that_earns_too_little_is_left_and_named(tmp_path):
     half = plan.budget(year, reached, quarters[:2]).groupby("category")["amount"].sum()
     whole = year.groupby("category")["amount"].sum()
     assert half.to_dict() == {name: (x + 1) // 2 for name, x in whole.items()}
-    result = plan.area_results(facts, territory, sold, year, reached, market, asked())
+    ours = pd.Series("", index=facts.index)
+    result = plan.area_results(facts, territory, ours, year, reached, market, asked())
     assert (result["result"] == result["now"] + result["new"] - result["cost"]).all()
     assert result["cost"].sum() == 200_000 - spent.unallocated
     rows = write_table(tmp_path, "plan/reach", reached)

@@ -1,6 +1,7 @@
 """Rep or partner: the golden break-even, contracts and capacity by hand, all ways tried on few."""
 
 import itertools
+from dataclasses import replace
 
 import geopandas as gpd
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import box
 
-from terrlib.decisions.channels import _best, _Case, break_even, choose_channels
+from terrlib.decisions.channels import _best, _Case, _flips, break_even, choose_channels
 from terrlib.inputs.settings import Settings
 from terrlib.measures import facts as measuring
 from tests.worlds import line_market
@@ -57,25 +58,54 @@ def test_contributions_are_what_the_formula_says():
     row, a = found.loc["Ta"], facts.iloc[0]
     sales = a["revenue"] + a["ev"] / 0.35
     hour = 180_000 / 1212
-    assert row["direct"] == pytest.approx(0.32 * sales - a["workload_h"] * hour)
+    own_cost = a["workload_h"] * hour + a["travel_km"] * 1.15
+    assert a["travel_km"] == pytest.approx(0, abs=1e-9)  # no home is given, and no other account
+    assert row["direct"] == pytest.approx(0.32 * sales - own_cost)
     assert row["indirect"] == pytest.approx(0.25 * sales - 100)
-    even = break_even(0.35, 0.03, 0.10, 1.0, a["workload_h"] * hour, 100.0)
+    even = break_even(0.35, 0.03, 0.10, 1.0, own_cost, 100.0)
     assert row["breakeven"] == pytest.approx(even)
     # 0.07 of each sale is worth the hours: far above 10,000, so the partner sells.
     assert row["channel"] == "indirect" and row["reason"] == "indirect_pays_more"
     assert row["safety"] == pytest.approx(abs(sales - even) / sales)
 
 
-def test_what_turns_the_choice_turns_it():
-    market = market_of([10_000.0], [PARTNER])
-    row = chosen(market)[0].loc["Ta"]
-    assert row["flips_by"] in ("sales", "discount", "reach")
+HELD = [{"account_id": "A-a", "territory": "Ta", "rep_id": "R1"}]
+
+
+@pytest.mark.parametrize("given", [{}, {"assignments": HELD}])
+@pytest.mark.parametrize("support", [100.0, 4_000.0, 9_000.0])
+def test_what_turns_the_choice_turns_it(given, support):
+    """A little on this side of it the rep sells, a little beyond the partner; hysteresis counted."""
+    partner = PARTNER | {"support_cost_year": support}
+    row = chosen(market_of([100_000.0], [partner], **given))[0].loc["Ta"]
     change = {"discount": "discount_rate", "reach": "push_factor"}
-    if row["flips_by"] in change:
-        for side, channel in ((0.98, "indirect"), (1.02, "direct")):
-            at = row["flips_at"] * (side if row["flips_by"] == "discount" else 2 - side)
-            turned = market_of([10_000.0], [PARTNER | {change[row["flips_by"]]: at}])
-            assert chosen(turned)[0].loc["Ta", "channel"] == channel
+    assert row["flips_by"] in change
+    worse = 1.001 if row["flips_by"] == "discount" else 0.999
+    for side, channel in ((worse, "direct"), (1 / worse, "indirect")):
+        turned = partner | {change[row["flips_by"]]: row["flips_at"] * side}
+        found = chosen(market_of([100_000.0], [turned], **given))[0].loc["Ta"]
+        assert (found["channel"] == channel) or found["hybrid"] > found["indirect"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.floats(1e4, 1e6), st.floats(0, 3e5), st.floats(0, 1e5), st.floats(0.05, 0.3),
+    st.floats(0.2, 1.0), st.floats(-5e4, 1e5), st.sampled_from([0.0, 0.15]),
+)  # fmt: skip
+def test_at_the_turning_point_both_ways_are_worth_the_same(
+    taken, cost, support, discount, reach, kept, needed
+):
+    case = _Case("D1", "hybrid", 0.0, 0.0, reach, support, discount, taken, cost, kept)
+    key, at = _flips(case, needed, Settings())
+    if not key:
+        return
+    case = replace(case, **{{"sales": "taken"}.get(key, key): at})
+    own = kept + 0.32 * case.taken - cost
+    partner = kept + (0.35 - case.discount) * case.taken * case.reach - support
+    scale = max(abs(own), abs(partner), support, cost)
+    assert abs(partner - own) == pytest.approx(
+        needed * max(abs(own), abs(partner)), abs=1e-6 * scale
+    )
 
 
 def test_a_contract_that_has_ended_offers_nothing():

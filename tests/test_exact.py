@@ -108,6 +108,10 @@ def test_assignment_equals_trying_every_answer(rule: str) -> None:
         assert feasible(problem, found.label)
         assert found.cost == pytest.approx(least, rel=1e-6)
         assert found.bound <= least * (1 + 1e-9)
+        short = assign_units(problem, cost, 1_000, steps=1)
+        assert short.label is None or feasible(problem, short.label)
+        assert short.bound <= least * (1 + 1e-9)
+        assert not short.proven_none
 
 
 def test_means_are_polished_by_squared_distance() -> None:

@@ -77,6 +77,16 @@ def test_chance_without_a_cause_may_not_speak():
     assert found.score["p_win"].between(0.2, 0.4).all()
 
 
+def test_scores_that_are_all_alike_have_no_slope_and_no_skill():
+    # The mean of sixty times 0.3 is not quite 0.3, so they seem to differ by the last bit.
+    p, won = np.full(60, 0.3), np.arange(60) % 2 * 1.0
+    assert p.std() > 0
+    found, table = ideal._tested(p, won)
+    assert np.isnan(found["slope"]) and not found["brier_skill"] > 0
+    assert found["brier"] == pytest.approx(0.29)
+    assert table["n"].sum() == 60
+
+
 def test_the_sample_is_scored_better_than_by_its_base_rate(found, sample, truth):
     assert found.metrics["brier_skill"] > 0
     assert found.metrics["auc"] > 0.55
@@ -118,17 +128,38 @@ def test_scores_are_anchored_to_the_win_rate_with_open_deals(found, sample, trut
     assert abs(mine - whole["naive"]) > 0.04
 
 
+KNOWN_OF_A_DEAL = {"account_id", "created_date", "type", "lead_source"}
+ITS_END = {"is_closed", "is_won", "close_date"}
+KNOWN_OF_AN_ACCOUNT = {"industry", "region", "employees", "lat", "lon", "customer_since"}
+
+
+def shuffled(table, keep, rng):
+    """The table with every column permuted but those to keep."""
+    free = table.columns.difference(list(keep))
+    return table.assign(**{c: rng.permutation(table[c].to_numpy()) for c in free})
+
+
 def test_nothing_born_after_a_deal_changes_its_chance(found, sample, truth):
+    """Every column but those named above is permuted, whatever it is called."""
     market, asked = sample
     rng = np.random.default_rng(9)
-    table = market.opportunities.copy()
-    for column in ("amount", "stage", "rep_id"):
-        table[column] = rng.permutation(table[column].to_numpy())
+    table = shuffled(market.opportunities, KNOWN_OF_A_DEAL | ITS_END, rng)
     still = ~table["is_closed"].to_numpy()
     hoped = table["close_date"].to_numpy().copy()
     hoped[still] = rng.permutation(hoped[still])
     table["close_date"] = hoped
-    again = ideal.ideal_customers(replace(market, opportunities=table), asked, truth["segment"])
+    bought = market.sales["amount"] > 0
+    sales = shuffled(market.sales[bought], {"account_id", "date"}, rng)
+    after = replace(
+        market,
+        opportunities=table,
+        accounts=shuffled(market.accounts, KNOWN_OF_AN_ACCOUNT, rng),
+        sales=pd.concat([sales, market.sales[~bought]]),
+        assignments=shuffled(market.assignments, set(), rng),
+    )
+    moved = (after.accounts != market.accounts).any()
+    assert {"revenue", "potential", "status"} <= set(moved.index[moved])
+    again = ideal.ideal_customers(after, asked, truth["segment"])
     chances = ["p_win", "p_win_low", "p_win_high"]
     pd.testing.assert_frame_equal(again.score[chances], found.score[chances])
     for name in ("auc", "brier", "slope", "anchor"):

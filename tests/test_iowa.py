@@ -15,6 +15,7 @@ from terrlib.inputs.load import load_market
 from terrlib.inputs.settings import load_settings
 from terrlib.measures.geometry import great_circle_km
 from terrlib.runs import read_table
+from terrlib.show.words import Words
 from tests.replay import differing, plan_without_notebooks
 
 HERE = Path(__file__).parent / "real"
@@ -79,6 +80,19 @@ def test_the_report_states_the_stores_without_coordinates_and_their_money(run):
     assert len(rows) == 125
     page = (run / "index.html").read_text(encoding="utf-8")
     assert "125" in page
+
+
+def test_white_space_is_what_all_vendors_sell_less_what_we_do(run):
+    raw = pd.read_csv(IOWA / "stores_2022Q3.csv", dtype=str).set_index("Store Number")
+    ours, every = (
+        raw[f"{who} Sales (Dollars)"].astype(float).fillna(0.0) for who in ("Our", "All Vendors")
+    )
+    used = read_table(run, "accounts")["account_id"]
+    left = (every - ours).clip(lower=0.0).reindex(used)
+    told = read_table(run, "plan/customers")["white_space"].astype(float)
+    assert told.sum() == pytest.approx(left.sum(), abs=1.0) and left.sum() > 3 * ours.sum()
+    page = (run / "01_customers.html").read_text(encoding="utf-8")
+    assert Words("en", "USD").write(left.sum(), "short") in page
 
 
 def test_the_same_question_gives_the_same_bytes(run, tmp_path):

@@ -128,6 +128,25 @@ def test_accounts_of_one_site_are_one_stop():
     assert lonely["travel_h"].sum() == pytest.approx(a * access)
 
 
+def test_the_users_own_minutes_count_in_the_work_where_they_are_given():
+    home = [{"rep_id": "R1", "home_lat": 52.0, "home_lon": 19.0}]
+    rows = [{"unit_id": "b", "to": "R1", "minutes": 90.0}, {"unit_id": "b", "to": "a", "km": 1.0}]
+    plain, own = (
+        facts.account_facts(market, Settings(), pd.Series("", index=market.accounts.index))
+        for market in (
+            line_market([10.0, 10.0], reps=home),
+            line_market([10.0, 10.0], reps=home, travel=rows),
+        )
+    )
+    more = own["travel_h"] - plain["travel_h"]
+    assert more["A-a"] == 0  # the matrix does not know the way there
+    km = geometry.road_km([geometry.great_circle_km(52.0, 19.0, 52.0, 19.1)], Settings().workload)
+    was = geometry.drive_h(km, Settings().workload)[0]
+    # An hour and a half each way, shared by five stops, 24 times a year.
+    assert more["A-b"] == pytest.approx(24 * 2 * (1.5 - was) / 5)
+    assert own.loc["A-b", "travel_km"] == pytest.approx(plain.loc["A-b", "travel_km"])
+
+
 def test_travel_of_one_visit_with_one_speed_and_one_circuity():
     flat = Workload(circuity_short=1.3, circuity_long=1.3, speeds_kmh=(65, 65, 65))
     km, _ = workload.visit_travel(np.array([40.0]), np.array([12.0]), flat)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terrlib import steps, tables, tell
-from terrlib.decisions import overlays
-from terrlib.decisions.channels import choose_channels
+from terrlib import plan, steps, tables, tell
+from terrlib.decisions import goals, overlays
+from terrlib.decisions.channels import choose_channels, selling_partner
 from terrlib.decisions.territories import draw
 from terrlib.errors import DataError, InfeasibleError, PlanError, SettingsError
 from terrlib.inputs.load import load_market
@@ -140,6 +140,26 @@ def test_an_overlay_that_is_credited_with_nothing_changes_nothing_in_the_field()
     facts = facts_of(market)
     wanted = make_settings({"overlays": {"extra": {"who": ["A-a", "A-c"]}}})
     assert overlays.counted(facts, overlays.credit(market, facts, wanted)).equals(facts)
+
+
+def test_who_bought_a_product_line_of_late_may_have_a_team():
+    sold = [
+        {"account_id": a, "date": day, "amount": 1.0, "product_line": line}
+        for a, day, line in (
+            ("A-a", "2026-05-01", "tools"),
+            ("A-a", "2026-06-01", "tools"),
+            ("A-b", "2026-05-01", "paper"),
+            ("A-c", "2024-05-01", "tools"),  # too long ago
+        )
+    ]
+    market = line_market([9.0, 1.0, 5.0], sales=sold)
+    market.sales["date"] = pd.to_datetime(market.sales["date"])
+    facts = facts_of(market)
+    team = overlays.Overlay(by="segment", who={"product_line": ["tools"]})
+    assert overlays.scope(market, facts, "tools", team).tolist() == ["A-a"]
+    wrong = overlays.Overlay(who={"product_line": ["toolz"]})
+    with pytest.raises(SettingsError, match="did you mean 'tools'"):
+        overlays.scope(market, facts, "tools", wrong)
 
 
 @pytest.mark.parametrize(
@@ -426,3 +446,142 @@ def test_next_quarter_nothing_changes_hands_where_nothing_has_changed(tmp_path, 
     assert not (again.market.quality["rule"] == "rep_unknown").any()
     assert steps.hand_over(again).empty
     assert steps.reps(steps.overlay_runs(again)["key"])["rep_id"].tolist() == ["K1"]
+
+
+# ------------------------------------------------------------------- who sells, and who leads
+
+
+def test_in_an_exclusive_area_only_what_the_contract_leaves_is_the_partners():
+    # b is exclusive to D1 in a territory that is hybrid by contract alone; K is a key account there.
+    facts = pd.DataFrame(
+        {"unit_id": list("abbb"), "abc": ["B", "A", "B", "B"]},
+        index=["outside", "large", "small", "key"],
+    )
+    territory = pd.Series("T1", index=["a", "b"])
+    left = pd.Series({"small": "D1"})
+    row = {"territory": "T1", "channel": "hybrid", "distributor_id": "D1"}
+    contract = pd.DataFrame([row | {"reason": "exclusive_contract"}])
+    found = selling_partner(facts, territory, contract, left, ["key"])
+    assert found.to_dict() == {"outside": "", "large": "", "small": "D1", "key": ""}
+    # Where the partner pays more besides, it sells to all but A customers and key accounts.
+    pays = pd.DataFrame([row | {"reason": "hybrid_pays_more"}])
+    found = selling_partner(facts, territory, pays, left, ["key"])
+    assert found.to_dict() == {"outside": "D1", "large": "", "small": "D1", "key": ""}
+    whole = pd.DataFrame([row | {"channel": "indirect", "reason": "indirect_pays_more"}])
+    found = selling_partner(facts, territory, whole, left, ["key"])
+    assert found.to_dict() == {"outside": "D1", "large": "D1", "small": "D1", "key": ""}
+    crm = plan.accounts(
+        line_market([1.0]), facts.assign(segment=""), territory, pd.Series(dtype=str), found
+    )
+    assert crm["channel"].tolist() == ["indirect", "indirect", "indirect", "direct"]
+
+
+def test_what_a_contract_makes_us_pay_anyway_does_not_count_against_the_partner():
+    # A hundred thousand of support is paid for the exclusive b; selling in a costs nothing more.
+    partner = PARTNER | {"support_cost_year": 1e5}
+    market = exclusive(market_of([1e4, 5.0], [partner]), ["b"])
+    facts = facts_of(market, abc="B")
+    territory = pd.Series("T1", index=["a", "b"])
+    rep = pd.DataFrame({"territory": ["T1"], "rep_id": "VACANT"})
+    left = pd.DataFrame({"distributor_id": "D1", "sales": 5.0}, index=["A-b"])
+    own = overlays.counted(facts, overlays.credit(market, facts, make_settings({})))
+    row = choose_channels(market, own, territory, rep, make_settings({}), left).iloc[0]
+    assert row["indirect"] == pytest.approx(0.25 * (own["revenue"].sum() + own["ev"].sum() / 0.35))
+    assert row["channel"] == "indirect" and row["reason"] == "indirect_pays_more"
+
+
+LEADERS = REPS + "M2,Ewa,52.0,19.0,manager,key\nM3,Iza,52.0,19.0,manager,Zachód\n"
+LEADERS += "C1,Uma,52.0,19.0,channel_manager,\n"
+
+
+def test_who_leads_is_in_the_budget_to_the_grosz(tmp_path, monkeypatch):
+    run_of(tmp_path, monkeypatch)
+    costly = LEADERS.replace("role,region", "role,region,cost_year").splitlines()
+    money = {"M1": 100_000.01, "M2": 50_000.02, "M3": 30_000.03, "C1": 20_000.04, "K1": 7.77}
+    rows = [costly[0], *(f"{line},{money.get(line[:2], 90_000)}" for line in costly[1:])]
+    (tmp_path / "reps.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    run = open_run(str(tmp_path / "s.yml"))
+    assert run.market.reps.index.tolist() == ["R1", "R2"]  # who manages partners holds no territory
+    steps.write_plan(run)
+    rows = read_table(run.folder, "plan/budget")
+    by = rows.groupby("category")["amount"].sum()
+    # M1 leads the region, M2 the overlay, M3 and C1 nothing of their own; all are paid, each once.
+    assert by["management"] == 100_000_01 + 50_000_02 + 30_000_03 + 20_000_04
+    assert by["sales_people"] == 2 * 90_000_00 + 7_77
+    at = rows[rows["category"] == "management"].groupby("territory")["amount"].sum()
+    assert (at > 0).all() and set(at.index) == set(steps.territories(run).territory)
+    results = steps.area_results(run)
+    assert results["management"].sum() == by["management"]
+    assert (results["result"] == results["now"] + results["new"] - results["cost"]).all()
+    own = read_table(run.folder / "overlays" / "key", "region")
+    assert own["rep_id"].tolist() == ["M2"]
+
+
+def test_a_manager_who_is_gone_leads_nothing_and_costs_nothing(tmp_path, monkeypatch):
+    run_of(tmp_path, monkeypatch)
+    head, *rows = REPS.strip().splitlines()
+    gone = [f"{head},leaves", *(f"{r},{'2026-09-30' if r[:2] == 'M1' else ''}" for r in rows)]
+    (tmp_path / "reps.csv").write_text("\n".join(gone) + "\n", encoding="utf-8")
+    run = open_run(str(tmp_path / "s.yml"))
+    assert steps.regions(run).empty
+    assert "M1" not in {rep for team in steps.teams(run) for rep in team.rep["rep_id"]}
+
+
+# ---------------------------------------------------------------------------- goals
+
+
+def test_every_coin_of_the_goal_is_asked_of_one_team(tmp_path, monkeypatch):
+    run = run_of(tmp_path, monkeypatch, goals={"total": 1000.01, "over_assignment": 0.05})
+    steps.write_plan(run)
+    own = read_table(run.folder, "decisions/goal")
+    key = read_table(run.folder / "overlays" / "key", "decisions/goal")
+    assert own["amount"].sum() + key["amount"].sum() == 1000_01
+    assert key["amount"].sum() > 0 and set(key["territory"]) == {"K1"}
+    # The hotels are credited with nothing, so they are asked for nothing.
+    assert read_table(run.folder / "overlays" / "hotels", "decisions/goal").empty
+    line = read_table(run.folder, "plan/timeline")
+    assert line["target"].sum() == 1000_01  # by place, whoever sells
+    asked_of = {name: steps.quotas(one) for name, one in steps.overlay_runs(run).items()}
+    assert asked_of["key"]["rep_id"].tolist() == ["K1"] and asked_of["hotels"].empty
+    assert asked_of["key"]["amount"].sum() == round(key["amount"].sum() * 1.05)
+    assert steps.quotas(run)["amount"].sum() == round(own["amount"].sum() * 1.05)
+    # A goal that is asked twice is seen by the gate.
+    path = run.folder / "overlays" / "key" / "decisions" / "goal.csv"
+    rows = pd.read_csv(path)
+    rows["amount"] += 1
+    rows.to_csv(path, index=False)
+    with pytest.raises(PlanError, match="goals_in_timeline"):
+        steps.check_run(run)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_goals_are_credited_to_the_coin_quarter_by_quarter(data):
+    n = data.draw(st.integers(1, 6))
+    ids = [f"A{i}" for i in range(n)]
+    numbers = st.lists(st.floats(0, 1e6), min_size=n, max_size=n)
+    facts = pd.DataFrame({"ev": data.draw(numbers), "white_space": data.draw(numbers)}, index=ids)
+    places = data.draw(st.lists(st.sampled_from(["T1", "T2"]), min_size=n, max_size=n))
+    label = pd.Series(places, index=ids)
+    team = data.draw(st.lists(st.sampled_from(["field", "key", "partner"]), min_size=n, max_size=n))
+    teams = pd.DataFrame({"team": team, "territory": label}, index=ids)
+    teams["territory"] = teams["territory"].where(teams["team"] != "key", "K1")
+    table = pd.DataFrame(
+        [(t, q, data.draw(st.integers(0, 10**9))) for t in ("T1", "T2") for q in ("Q1", "Q2")],
+        columns=["territory", "quarter", "amount"],
+    )
+    found = goals.by_credit(table, facts, label, {"T1": 0.5, "T2": 0.2}, teams)
+    for quarter in ("Q1", "Q2"):
+        sums = [rows.loc[rows["quarter"] == quarter, "amount"].sum() for rows in (table, found)]
+        assert sums[0] == sums[1]
+    assert (found["amount"] >= 0).all()
+    assert set(found.loc[found["team"] == "field", "territory"]) == {"T1", "T2"}
+
+
+def test_a_draft_that_starts_from_a_finished_plan_has_its_overlays(tmp_path, monkeypatch):
+    run = run_of(tmp_path, monkeypatch)
+    steps.write_plan(run)
+    run.folder.rename(run.folder.parent / "T-2026Q4")
+    again = open_run("T-2026Q4")
+    assert steps.write_plan(again)["ok"].all()
+    assert (again.folder / "overlays" / "key" / "decisions" / "goal.csv").is_file()

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from terrlib.cli import main
 from terrlib.errors import DataError, SettingsError
 from terrlib.inputs import files, rollup, rollup_files, texts
 from terrlib.inputs.load import _trusted, load_market, simplest_settings
-from terrlib.inputs.quality import Ledger, read_column
+from terrlib.inputs.quality import LIKE_TOTAL, TOTALS, Ledger, is_total, read_column
 from terrlib.inputs.read import read_table
 from terrlib.inputs.settings import make_settings
 from terrlib.inputs.tables import COLUMNS
@@ -129,7 +130,10 @@ def test_cells_are_as_wide_as_high_wherever_they_lie():
     frame = pd.DataFrame({"lat": lat, "lon": 10.0 + step})
     rows = ibis.memtable(frame.assign(i=range(len(frame))))
     cells = (
-        rows.mutate(cell=rollup._cell(rows, size)).order_by("i").to_pyarrow()["cell"].to_pylist()
+        rows.mutate(cell=rollup._cell_name(rollup._cell(rows, size)))
+        .order_by("i")
+        .to_pyarrow()["cell"]
+        .to_pylist()
     )
     for one, twin, other in zip(cells[::3], cells[1::3], cells[2::3], strict=True):
         assert one == twin != other
@@ -166,6 +170,80 @@ def test_dirt_is_counted_with_its_money_and_nothing_is_lost(tmp_path):
     sales = facts["rows"]["sales"]
     assert sales["money_unknown"] == 4
     assert (sales["money_read"], sales["money_used"]) == ("1834.75", "1270.75")
+
+
+STRANGE_ACCOUNTS = """\
+account_id,name,country,internal,lat,lon
+A,Alfa,PL,,52.1,21.1
+B,Beta,Polska,nie,52.1,21.1
+C,Firma testowa,,,52.1,21.1
+D,Delta,,tak,52.1,21.1
+E,Echo,Niemcy,,52.1,21.1
+F,Fala,Mordor,,52.1,21.1
+RAZEM,,,,,
+,Suma,,,,
+"""
+STRANGE_SALES = """\
+account_id,date,amount
+A,2026-05-01,60.01
+A,2026-06-01,-10
+B,2026-06-02,40
+C,2026-06-02,1
+D,2026-06-02,2
+E,2026-06-02,4
+A,2026-06-03,8
+A,2026-06-04,8
+A,2026-06-05,8
+A,2062-06-30,16
+Z,2026-06-05,3
+RAZEM,,140.01
+suma,2026-06-30,140.01
+,2026-06-30,140.01
+,,140.01
+,2026-06-30,2
+"""
+
+
+def test_totals_tests_strangers_and_mistyped_years_are_told_as_by_the_plain_reader(tmp_path):
+    facts, units, quality = rolled(tmp_path, STRANGE_ACCOUNTS, STRANGE_SALES)
+    assert found(quality) == {
+        ("accounts", "foreign_country"): (1, "4.00", "E"),
+        ("accounts", "internal_account"): (2, "3.00", "C | D"),
+        ("accounts", "total_row"): (2, "0.00", "(blank) | RAZEM"),
+        ("sales", "account_set_aside"): (3, "7.00", "C | D | E"),
+        ("sales", "far_future"): (1, "16.00", "2062-06-30"),
+        ("sales", "orphan"): (2, "5.00", "(blank) | Z"),
+        ("sales", "total_row"): (4, "0.00", "suma"),
+    }
+    assert [(unit["revenue"], unit["n_accounts"]) for unit in units] == [("114.01", "3")]
+    sales, asked = facts["rows"]["sales"], written(tmp_path, STRANGE_ACCOUNTS, STRANGE_SALES)
+    assert (facts["until"], sales["money_read"], sales["read"]) == ("2026-06-30", "142.01", 16)
+    plain = load_market(asked, tmp_path)
+    assert plain.accounts["revenue"].sum() == 114.01
+    aside = plain.set_aside["sales"].groupby("reason").size().to_dict()
+    assert aside == {"total_row": 4, "far_future": 1, "orphan": 5}
+
+
+def test_the_settings_keep_other_countries_and_far_years(tmp_path):
+    rules = {"far_future": "note", "internal_account": "note"}
+    facts, units, quality = rolled(
+        tmp_path, STRANGE_ACCOUNTS, STRANGE_SALES, quality={"countries": "keep", "rules": rules}
+    )
+    assert facts["until"] == "2062-06-30"
+    assert units[0]["n_accounts"] == "6"
+    assert not {"far_future", "foreign_country", "internal_account"} & {r["rule"] for r in quality}
+
+
+def test_too_much_money_without_an_account_stops_the_roll_up(tmp_path):
+    sales = SALES + "Z,2026-06-30,90\nY,2026-06-30,1\n"
+    with pytest.raises(DataError, match=r"sales: [0-9.]+% .* 2 accounts .* Y, Z; at most 5% may"):
+        rolled(tmp_path, ACCOUNTS, sales)
+    assert rolled(tmp_path, ACCOUNTS, sales, quality={"max_orphan_revenue": 1})
+
+
+@pytest.mark.parametrize("word", sorted(TOTALS | {"Łącznie", "OGÓŁEM"}))
+def test_a_database_looks_for_every_word_of_a_total(word):
+    assert is_total(word) and re.search(LIKE_TOTAL, word)
 
 
 def test_an_account_on_two_rows_stops(tmp_path):

@@ -1,6 +1,7 @@
 """A finished run keeps its contract: every invariant is recomputed from its written files."""
 
 import json
+import re
 
 import geopandas as gpd
 import nbformat
@@ -38,6 +39,16 @@ def test_every_file_of_the_contract_is_there_with_its_columns(sample_run):
             assert "\r" not in text
     for name in ("settings.yml", "run.json", "index.html", "territories.geojson", "checks.csv"):
         assert (sample_run / name).is_file()
+
+
+def test_the_paragraph_of_each_territory_says_the_numbers_of_its_row(sample_run):
+    page = (sample_run / "06_plan.html").read_text(encoding="utf-8")
+    rows = dict(re.findall(r'<tr><td class="t">(T\d\d)</td>(.*?)</tr>', page))
+    assert len(rows) == len(read_table(sample_run, "scorecard"))
+    for name, row in rows.items():
+        said = re.search(rf"<strong>{name} · .*?</p>", page, flags=re.DOTALL).group()
+        sums = re.findall(r"<strong>([^<]*zł)</strong>", said)
+        assert len(sums) == 2 and all(f">{money}<" in row for money in sums), (name, sums)
 
 
 def test_rows_are_sorted_by_their_keys(sample_run):

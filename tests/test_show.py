@@ -3,15 +3,18 @@
 import re
 import string
 from dataclasses import replace
+from importlib import resources
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from shapely.geometry import box
 
 from terrlib import pages, steps, tables, tell
 from terrlib.checks import Check
+from terrlib.decisions.territories import Curve
 from terrlib.errors import InfeasibleError
 from terrlib.inputs.load import load_market
 from terrlib.inputs.quality import FIXED, RULES
@@ -22,7 +25,7 @@ from terrlib.show import charts, maps
 from terrlib.show.panels import TerritoryPanel
 from terrlib.show.report import bullets, fan_svg
 from terrlib.show.tables import Shown, table
-from terrlib.show.words import Words, texts
+from terrlib.show.words import LOCALES, Words, texts
 from tests.worlds import line_market, said
 
 PL, EN = Words("pl", "PLN"), Words("en", "PLN")
@@ -31,6 +34,23 @@ EVIL = "<img src=x onerror=alert(1)> **x** [a](b)"
 
 def fields(text):
     return sorted({name for _, name, _, _ in string.Formatter().parse(str(text)) if name})
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_language_says_nothing_twice(locale):
+    class Strict(yaml.SafeLoader):
+        """Refuses a key that stands twice in one group."""
+
+    def group(loader, node):
+        pairs = loader.construct_pairs(node, deep=True)
+        assert len(dict(pairs)) == len(pairs), [k for k, _ in pairs]
+        return dict(pairs)
+
+    Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, group)
+    text = (
+        resources.files("terrlib.show").joinpath(f"locale/{locale}.yml").read_text(encoding="utf-8")
+    )
+    assert yaml.load(text, Strict)
 
 
 def test_both_languages_hold_the_same_keys_and_placeholders():
@@ -205,7 +225,28 @@ def test_what_was_not_drawn_is_shown_as_such():
         {"name": ["a → T1", "b"], "lock": ["overrides", "together"], "price": [0.0, np.nan]}
     ).assign(at_most=[5.0, np.nan])
     _, bars = charts.lock_prices(locks.assign(kind="short"), PL).data
-    assert [text.replace("\u00a0", " ") for text in bars.text] == ["bez ceny (≤ 5 zł)"]
+    assert [text.replace("\u00a0", " ") for text in bars.text] == ["nic (≤ 5 zł)"]
+
+
+def test_each_measure_has_the_band_of_its_own_tolerance():
+    card = pd.DataFrame({"count_index": [0.9, 1.1], "revenue_index": [0.8, 1.2]}, ["T1", "T2"])
+    shown = charts.balance(card, card.iloc[:0], PL, {"count": 0.1, "revenue": 0.2})
+    assert [(s.y0, s.y1) for s in shown.layout.shapes] == [(0.9, 1.1), (0.8, 1.2)]
+
+
+def test_the_picked_number_is_told_beside_the_next_and_how_sure_that_is(tmp_path, monkeypatch):
+    run = trade(tmp_path)
+    rows = [
+        {"n_territories": n, "total": total, "cost": 9.0, "bound": bound, "fits": True}
+        for n, total, bound in ((2, 1_000.0, 9.0), (3, 1_500.0, 9.0), (4, 9_000.0, 0.0))
+    ]
+    table = pd.DataFrame(rows).assign(utilisation=0.5, travel_money=1.0)
+    curve = Curve(table, 2, "least_total", dict.fromkeys((2, 3, 4)))
+    monkeypatch.setattr(steps, "trade_counts", lambda _: curve)
+    sure = str(EN.say("counts.next", n=3, more=500.0))
+    assert sure in tell.counts(run) and "other reasons may decide" not in tell.counts(run)
+    table.loc[1, "bound"] = 9.0 - 600 / steps.worth(run)  # three may be 600 cheaper yet
+    assert f"{sure} {EN.say('counts.close', left=600.0)}" in tell.counts(run)
 
 
 def test_nothing_fixed_has_no_price(tmp_path):

@@ -76,9 +76,18 @@ def test_too_far_from_home_is_forbidden_or_costs_a_move():
     assert cost[("T1", "R2")] == 30_000 and cost[("T1", "R1")] == 0
 
 
-def test_who_manages_partners_takes_no_territory():
-    found = staffed(line_market([10.0, 10.0], reps=reps({}, {"role": "channel_manager"})))
-    assert why(found, "T2", "R2") == "channel"
+def test_accounts_of_one_site_are_one_stop_for_the_rep_too():
+    apart = line_market([1e6, 1e6, 1e6, 1e6], reps=reps({}))
+    alike = [{}, {}, {"site_id": "A-a", "lon": 19.0, "x_km": 0.0}, {"site_id": "A-b"}]
+    alike[3] |= {"lon": 19.1, "x_km": float(apart.accounts.loc["A-b", "x_km"])}
+    joined = line_market([1e6, 1e6, 1e6, 1e6], reps=reps({}), accounts=alike)
+    two = line_market([1e6, 1e6], reps=reps({}))
+    one = pd.Series("T1", index=list("abcd"))
+    travel = [
+        staffed(market, one.reindex(market.units.index)).costs["travel"].iloc[0]
+        for market in (apart, joined, two)
+    ]
+    assert travel[1] == pytest.approx(travel[2]) and travel[0] > travel[1]
 
 
 def test_a_territory_that_nobody_may_take_is_named_with_the_reason():
@@ -277,6 +286,38 @@ def test_the_model_with_hours_is_as_good_as_trying_everything(rows, data):
         if fits and (load <= limit).all() and (count <= most).all():
             best = min(best, spent)
     assert total == pytest.approx(best)
+
+
+SIDES = st.integers(1, 7)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SIDES, SIDES, st.integers(0, 2**32 - 1))
+def test_up_to_seven_by_seven_nothing_is_cheaper_and_a_lock_never_saves(n, m, seed):
+    """Every way is tried, column by column (a set of taken columns is all that matters of the past)."""
+    rng = np.random.default_rng(seed)
+    cost, empty = rng.integers(0, 40, (n, m)).astype(float), rng.integers(20, 60, n).astype(float)
+    forbidden = rng.random((n, m)) < 0.2
+    least = {0: 0.0}
+    for i in range(n):
+        after = {}
+        for taken, spent in least.items():
+            ways = [(taken, spent + empty[i])]
+            ways += [
+                (taken | 1 << j, spent + cost[i, j])
+                for j in range(m)
+                if not taken >> j & 1 and not forbidden[i, j]
+            ]
+            for key, total in ways:
+                after[key] = min(total, after.get(key, np.inf))
+        least = after
+    _, total = assign(cost, forbidden, empty)
+    assert total == pytest.approx(min(least.values()))
+    locked = forbidden.copy()
+    i, j = rng.integers(n), rng.integers(m)
+    locked[i], locked[:, j] = True, True
+    locked[i, j] = forbidden[i, j]
+    assert assign(cost, locked, empty)[1] >= total - 1e-9
 
 
 @settings(max_examples=60, deadline=None)

@@ -113,14 +113,20 @@ def test_the_contribution_of_a_prospect_and_a_customer_by_hand():
     market, facts, territory = row([0.0, 60_000.0], [100_000.0, 100_000.0])
     scores = targeting.area_scores(market, facts, territory, DIRECT, Settings())
     s = scores.set_index("area_id")
-    # Without a history: one deal a year of ten accounts, a fifth won, a margin of 35%.
+    # Without a history: one deal a year of ten accounts, a fifth won, a margin of 35%; a win
+    # fills as much of the white space as the customer fills of its potential, six tenths.
     hours = facts["workload_h"]
     served = hours["A-a"] * 180_000 / 1212
-    assert s.loc["a", "from_prospects"] == pytest.approx(0.1 * 0.2 * (100_000 * 0.35 - served))
-    assert s.loc["b", "from_customers"] == pytest.approx(0.1 * 0.2 * 40_000 * 0.35)
+    assert s.loc["a", "from_prospects"] == pytest.approx(0.1 * 0.2 * (60_000 * 0.35 - served))
+    assert s.loc["b", "from_customers"] == pytest.approx(0.1 * 0.2 * 24_000 * 0.35)
     assert s.loc["a", "from_customers"] == s.loc["b", "from_prospects"] == 0
     assert s.loc["b", "per_hour"] == np.inf and s.loc["b", "wallet_share"] == 0.6
     assert s["free_h"].tolist() == pytest.approx([1212 - hours["A-b"]] * 2)
+
+
+def test_where_nobody_buys_yet_a_win_is_taken_to_fill_the_white_space():
+    _, facts, _ = row([0.0, 0.0], [100_000.0, 50_000.0])
+    assert facts["value"].tolist() == [100_000.0, 50_000.0]
 
 
 def test_many_deals_a_year_sell_no_more_than_there_is_left_to_buy():

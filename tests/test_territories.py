@@ -416,6 +416,21 @@ def test_the_widening_named_in_a_refusal_works():
     kept(market, Rules(2, {"revenue": tolerance}), drawn(market, Rules(2, {"revenue": tolerance})))
 
 
+def test_the_limit_on_change_named_in_a_refusal_works_and_no_smaller_one():
+    # In turn T1 and T2: in two pieces of the row at least four of nine change hands.
+    market = line_market([1] * 9, assignments=held("121212121"))
+    rules = Rules(2, {"count": 0.2}, max_accounts=1)
+    with pytest.raises(InfeasibleError, match=r"territories were found with max_accounts: 4;"):
+        drawn(market, rules)
+    kept(market, replace(rules, max_accounts=4), drawn(market, replace(rules, max_accounts=4)))
+    with pytest.raises(InfeasibleError):
+        drawn(market, replace(rules, max_accounts=3))
+    # Arithmetic refuses both limits; both are widened as far as the other rules need.
+    market = line_market([1] * 8, assignments=TODAY)
+    with pytest.raises(InfeasibleError, match=r"found with max_accounts: 2 and max_revenue: 2$"):
+        drawn(market, Rules(2, {"count": 0.1}, max_accounts=1, max_revenue=1))
+
+
 def test_rules_that_conflict_are_named_and_no_others():
     market = line_market([1] * 6)
     rules = Rules(

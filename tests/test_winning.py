@@ -242,6 +242,44 @@ def test_the_median_cycle_has_a_range_that_holds_it():
     assert np.isnan(winning.win_rates(lost, WHOLE, Settings())["cycle_low"]).all()
 
 
+def test_an_old_open_deal_is_no_surer_than_what_is_known_of_old_deals():
+    lost = [deal(f"L{i}", "2026-01-01", "2026-02-05") for i in range(5)]
+    won = [deal(f"W{i}", "2026-01-01", "2026-06-05", won=True) for i in range(5)]
+    still = [deal("young", "2026-06-29"), deal("old", "2025-01-01")]
+    market = line_market([1.0], opportunities=[*lost, *won, *still])
+    # 5/12 are lost after a month; of the seven twelfths left five in six are won, and 7/72 outlive it:
+    # 7 in 13 of all are won. The old one is one of those, and nothing more is known of it.
+    odds = winning.open_deals(market, Settings())
+    assert odds.loc["old", "p_win"] == pytest.approx(7 / 13)
+    # Of 42/72 that reach three months 35/72 are won, and 7 in 13 of those that outlive the record:
+    # 12 in 13, by five deals that ended later, beside twenty of 7 in 13.
+    assert odds.loc["young", "p_win"] == pytest.approx((5 * 12 + 20 * 7) / 13 / 25)
+    assert np.allclose([b.sum() for b in odds["by_month"]], odds["p_win"])
+    found = winning.stale_deals(market, Settings())
+    assert found == {
+        "n": 1, "amount": 100.0, "ended": 0, "won": 0, "p_win": pytest.approx(7 / 13),
+    }  # fmt: skip
+
+
+def test_deals_that_nobody_closes_do_not_grow_sure_with_age():
+    """Wins and losses come within half a year; what is lost and never closed stays open for good."""
+    ended = [
+        deal(f"E{i:02d}", "2026-01-01", f"2026-0{2 + i % 6}-01", won=i % 4 == 0) for i in range(40)
+    ]
+    dead = [deal(f"D{i:02d}", f"2024-{1 + i % 12:02d}-01") for i in range(40)]
+    odds = winning.open_deals(line_market([1.0], opportunities=[*ended, *dead]), Settings())
+    assert odds["p_win"].max() < 0.5
+
+
+def test_before_the_first_win_an_open_deal_has_the_assumed_chance():
+    lost = [deal(f"L{i}", "2026-01-01", "2026-02-01") for i in range(5)]
+    market = line_market([1.0], opportunities=[*lost, deal("new", "2026-09-30")])
+    # Of six, five are lost after a month; the sixth, and twenty more, have 20%.
+    odds = winning.open_deals(market, Settings())
+    assert 0.15 < odds["p_win"].item() < 0.2
+    assert odds["by_month"].item().sum() == pytest.approx(odds["p_win"].item())
+
+
 def with_stages(n=400, seed=4, noise=False):
     """Deals qualified for six months, then offered: of the offered 8 of 10 are won, of the rest none.
 

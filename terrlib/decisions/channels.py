@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from terrlib.decisions.overlays import NAMED_CLASS, has_ended
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.facts import planning_year
-from terrlib.measures.workload import capacity_h
+from terrlib.measures.workload import capacity_h, yearly_cost
 
 COLUMNS = [
     "territory",
@@ -29,6 +29,7 @@ COLUMNS = [
     "reason",
 ]
 KINDS = ("indirect", "hybrid")
+CONTRACT = "exclusive_contract"
 
 
 def break_even(
@@ -70,6 +71,9 @@ class _Case:
     reach: float
     support: float
     discount: float
+    taken: float = 0.0  # our own sales to the accounts that the partner would serve
+    cost: float = 0.0  # of serving those ourselves
+    kept: float = 0.0  # contribution of the accounts that stay ours
 
 
 def choose_channels(
@@ -102,11 +106,13 @@ def choose_channels(
         territory, channel (direct, indirect, hybrid), distributor_id ("" where direct)
         direct, indirect, hybrid   contribution a year of each with the best partner, currency (NaN:
                    not possible)
-        breakeven  sales above which direct pays more than that partner, currency
-        safety     how far sales are from it, share of sales
+        breakeven  sales, to the accounts that the partner would serve, above which direct pays
+                   more than that partner, currency
+        safety     how far those sales are from it, share of sales
         flips_by, flips_at   what would turn the choice between rep and partner with the least
-                   relative change: sales (currency), discount (share) or reach (share of our
-                   sales); "" and NaN without a partner
+                   relative change, `channels.hysteresis` counted: sales (currency, to the same
+                   accounts), discount (share) or reach (share of our sales); "" and NaN without
+                   a partner
         reason     a key: why
 
     Notes
@@ -116,7 +122,9 @@ def choose_channels(
     an alignment tells, a change must pay by `channels.hysteresis`; else the larger wins. A territory
     with an area that must be sold directly stays so, and a contract that has ended offers nothing.
     A territory with accounts left to a partner is hybrid with that partner, or indirect where all of
-    it is left or pays more so; what is left to a partner uses up what that partner can carry.
+    it is left or pays more so; what is left to a partner uses up what that partner can carry, and
+    its support is paid in that territory whatever else is chosen there. See `selling_partner` for
+    who sells to which account.
     """
     left = _nothing_left(facts) if left is None else left
     bound = _bound_to(left, facts["unit_id"].map(territory))
@@ -127,12 +135,13 @@ def choose_channels(
     offers: list[tuple[str, _Case, float]] = []
     for name in names:
         mine = facts[label == name]
-        rows[name], found = _options(market, mine, name, hour.get(name, hour[""]), settings)
-        offers += [offer for offer in found if bound.get(name) in (None, offer[1].partner)]
+        rate = hour.get(name, hour[""])
+        rows[name], found = _options(market, mine, name, rate, settings, bound.get(name, ""))
+        offers += found
     table = pd.DataFrame(rows.values(), columns=COLUMNS).set_index("territory")
     for name, partner in bound.items():
         all_left = facts.index[label == name].isin(left.index).all()
-        row = ["indirect" if all_left else "hybrid", partner, "exclusive_contract"]
+        row = ["indirect" if all_left else "hybrid", partner, CONTRACT]
         table.loc[name, ["channel", "distributor_id", "reason"]] = row
     taken = _best(offers, _room(market, facts, left))
     for name in {name for name, _, _ in offers}:
@@ -145,6 +154,51 @@ def choose_channels(
         columns = ["channel", "distributor_id", "reason"]
         table.loc[name, columns] = [case.kind, case.partner, f"{case.kind}_pays_more"]
     return table.reset_index()
+
+
+def selling_partner(
+    facts: pd.DataFrame,
+    territory: pd.Series,
+    chosen: pd.DataFrame,
+    left: pd.Series,
+    ours: Collection[str] = (),
+) -> pd.Series:
+    """Tell who sells to every account: a partner, or our own people.
+
+    Parameters
+    ----------
+    facts, territory
+        Indexed by account_id: unit_id, abc; unit_id -> territory.
+    chosen
+        territory, channel, distributor_id, reason: as `choose_channels`.
+    left
+        account_id -> partner to whom an exclusive contract leaves the account.
+    ours
+        Accounts that an overlay works for.
+
+    Returns
+    -------
+    Series, account_id -> distributor_id, "" where we sell
+        What a contract leaves is the partner's. All of an indirect territory is, and all but A
+        customers of one that is hybrid because that pays; where a contract alone makes it hybrid, no
+        more than is left. What an overlay works for stays ours.
+
+    Examples
+    --------
+    >>> facts = pd.DataFrame({"unit_id": ["u", "u"], "abc": ["A", "B"]}, index=["a", "b"])
+    >>> row = {"territory": "T1", "channel": "hybrid", "distributor_id": "D1"}
+    >>> pays, contract = (pd.DataFrame([row | {"reason": r}]) for r in ("hybrid_pays_more", CONTRACT))
+    >>> nothing = pd.Series(dtype=object)
+    >>> selling_partner(facts, pd.Series({"u": "T1"}), pays, nothing).to_dict()
+    {'a': '', 'b': 'D1'}
+    >>> selling_partner(facts, pd.Series({"u": "T1"}), contract, nothing).to_dict()
+    {'a': '', 'b': ''}
+    """
+    of = chosen.set_index("territory").reindex(facts["unit_id"].map(territory))
+    of = of.set_axis(facts.index)
+    rest = (of["channel"] == "hybrid") & (of["reason"] != CONTRACT) & (facts["abc"] != NAMED_CLASS)
+    sells = ((of["channel"] == "indirect") | rest) & ~facts.index.isin(list(ours))
+    return left.reindex(facts.index).fillna(of["distributor_id"].where(sells, ""))
 
 
 def _nothing_left(facts: pd.DataFrame) -> pd.DataFrame:
@@ -203,9 +257,7 @@ def _best(
 
 def _cost_of_hour(market: Market, rep: pd.DataFrame, settings: Settings) -> dict[str, float]:
     full = capacity_h(settings, planning_year(market), market.country)
-    own = market.reps["cost_year"].fillna(settings.workload.rep_cost_year) / (
-        full * market.reps["fte"]
-    )
+    own = yearly_cost(market.reps, settings) / (full * market.reps["fte"])
     hour = {"": settings.workload.rep_cost_year / full}
     return hour | {
         t: own[r] for t, r in rep[["territory", "rep_id"]].itertuples(index=False) if r in own
@@ -213,14 +265,18 @@ def _cost_of_hour(market: Market, rep: pd.DataFrame, settings: Settings) -> dict
 
 
 def _options(
-    market: Market, mine: pd.DataFrame, name: str, hour: float, settings: Settings
+    market: Market,
+    mine: pd.DataFrame,
+    name: str,
+    hour: float,
+    settings: Settings,
+    bound: str = "",
 ) -> tuple[list[object], list[tuple[str, _Case, float]]]:
     """The row of a territory sold directly, and every offer that is better by enough."""
     w, c = settings.workload, settings.channels
-    sales = float(mine["revenue"].clip(lower=0).sum() + (mine["ev"] / max(w.margin, 1e-9)).sum())
-    own_cost = float(mine["workload_h"].sum()) * hour
+    sales, own_cost = _own(mine, hour, settings)
     direct = (w.margin - c.direct_cost_rate) * sales - own_cost
-    cases = _cases(market, mine, sales, hour, settings)
+    cases = _cases(market, mine, hour, settings, bound)
     if not cases:
         reason = "no_partner_covers" if len(market.distributors) else "no_partners_given"
         none = [np.nan, np.nan, np.nan, np.nan, "", np.nan]
@@ -228,65 +284,90 @@ def _options(
     first = max(cases, key=lambda case: case.contribution)
     whole = {k: max((x.contribution for x in cases if x.kind == k), default=np.nan) for k in KINDS}
     even = break_even(
-        w.margin, c.direct_cost_rate, first.discount, first.reach, own_cost, first.support
+        w.margin, c.direct_cost_rate, first.discount, first.reach, first.cost, first.support
     )
-    flips = _flips(first, sales, own_cost, settings)
     kept = _must_be_direct(market, mine)
     needed = c.hysteresis if market.has("assignments") else 0.0
+    flips = _flips(first, needed, settings)
     offers = [
         (name, case, case.contribution - direct)
         for case in cases
         if case.contribution - direct > needed * max(abs(direct), abs(case.contribution))
     ]
     reason = "direct_pays_more" if first.contribution <= direct else "within_hysteresis"
-    safety = abs(sales - even) / sales if sales > 0 and np.isfinite(even) else np.nan
+    known = first.taken > 0 and np.isfinite(even)
+    safety = abs(first.taken - even) / first.taken if known else np.nan
     row = [name, "direct", "", direct, *whole.values(), even, safety, *flips]
     return [*row, "must_be_direct" if kept else reason], [] if kept else offers
 
 
 def _cases(
-    market: Market, mine: pd.DataFrame, sales: float, hour: float, settings: Settings
+    market: Market, mine: pd.DataFrame, hour: float, settings: Settings, bound: str
 ) -> list[_Case]:
-    """Every way a partner could sell here, with its contribution."""
+    """Every way a partner could sell here, with its contribution; only the one that is here anyway."""
     w, c = settings.workload, settings.channels
-    named = mine[mine["abc"] == NAMED_CLASS]
-    named_sales = float(named["revenue"].clip(lower=0).sum())
-    own = (w.margin - c.direct_cost_rate) * named_sales - float(named["workload_h"].sum()) * hour
+    named = mine["abc"] == NAMED_CLASS
+    named_sales, named_cost = _own(mine[named], hour, settings)
+    extra = (w.margin - c.direct_cost_rate) * named_sales - named_cost
+    ways = [("indirect", mine, 0.0), ("hybrid", mine[~named], extra)]
     found = []
     for partner in market.distributors.itertuples():
-        cover = _coverage(market, mine, partner.Index)
-        if cover <= 0 or has_ended(market, partner.contract_end):
+        away = has_ended(market, partner.contract_end) or bound not in ("", partner.Index)
+        if away or _coverage(market, mine, partner.Index) <= 0:
             continue
-        reach = partner.push_factor * cover
-        net, support = w.margin - partner.discount_rate, partner.support_cost_year
-        for kind, sold, extra in zip(KINDS, (sales, sales - named_sales), (0.0, own), strict=True):
-            gained = net * sold * reach - support + extra
+        net = w.margin - partner.discount_rate
+        support = 0.0 if bound else partner.support_cost_year
+        for kind, served, kept in ways:
+            reach = partner.push_factor * _coverage(market, served, partner.Index)
+            taken, cost = _own(served, hour, settings)
+            sold = taken * reach
+            gained = net * sold - support + kept
             found.append(
                 _Case(
-                    partner.Index, kind, gained, sold * reach, reach, support, partner.discount_rate
+                    partner.Index, kind, gained, sold, reach, support, partner.discount_rate,
+                    taken, cost, kept,
                 )
-            )
+            )  # fmt: skip
     return found
 
 
+def _own(mine: pd.DataFrame, hour: float, settings: Settings) -> tuple[float, float]:
+    """Sales to expect of accounts that we serve ourselves, and what their hours and ways cost."""
+    w = settings.workload
+    sales = mine["revenue"].clip(lower=0).sum() + (mine["ev"] / max(w.margin, 1e-9)).sum()
+    cost = mine["workload_h"].sum() * hour + mine["travel_km"].sum() * w.km_rate
+    return float(sales), float(cost)
+
+
 def _must_be_direct(market: Market, mine: pd.DataFrame) -> bool:
-    strategic = market.areas.index[market.areas["must_direct"].astype(bool)]
+    strategic = market.areas.index[market.areas["must_direct"].fillna(value=False).astype(bool)]
     return bool(mine["area_id"].isin(strategic).any())
 
 
-def _flips(case: _Case, sales: float, own_cost: float, settings: Settings) -> tuple[str, float]:
-    """Which of sales, discount and reach turns rep against partner with the least relative change."""
+def _flips(case: _Case, needed: float, settings: Settings) -> tuple[str, float]:
+    """Which of sales, discount and reach turns rep against partner with the least relative change.
+
+    The choice turns where the partner's contribution is what ours has to be exceeded by: 1 / (1 -
+    needed) times ours, and (1 - needed) times where that is a loss.
+    """
     w, c = settings.workload, settings.channels
-    own = (w.margin - c.direct_cost_rate) * sales - own_cost
-    net = w.margin - case.discount
+    rate, net = w.margin - c.direct_cost_rate, w.margin - case.discount
+    own = case.kept + rate * case.taken - case.cost
+    gain, loss = 1 / max(1 - needed, 1e-9), 1 - needed
+    enough = own * (gain if own >= 0 else loss) - case.kept + case.support
     at = {
-        "sales": break_even(
-            w.margin, c.direct_cost_rate, case.discount, case.reach, own_cost, case.support
-        ),
-        "discount": w.margin - (own + case.support) / max(sales * case.reach, 1e-9),
-        "reach": (own + case.support) / (net * sales) if net * sales > 0 else np.inf,
+        "discount": w.margin - enough / max(case.taken * case.reach, 1e-9),
+        "reach": enough / (net * case.taken) if net * case.taken > 0 else np.inf,
     }
-    now = {"sales": sales, "discount": case.discount, "reach": case.reach}
+    even = []
+    for times, sign in ((gain, 1.0), (loss, -1.0)):
+        slope = net * case.reach - times * rate
+        fixed = case.support - case.kept + times * (case.kept - case.cost)
+        sales = fixed / slope if slope else np.inf
+        if sign * (case.kept + rate * sales - case.cost) >= 0:
+            even.append(sales)
+    at["sales"] = min(even, key=lambda s: abs(s - case.taken), default=np.inf)
+    now = {"sales": case.taken, "discount": case.discount, "reach": case.reach}
     moved = {
         key: abs(value / now[key] - 1)
         for key, value in at.items()

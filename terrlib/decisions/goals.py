@@ -13,7 +13,7 @@ from scipy import stats
 from terrlib.decisions.timeline import Forecast, next_quarters, reaches, settled, spread_out
 from terrlib.errors import InfeasibleError
 from terrlib.inputs.market import Market
-from terrlib.inputs.settings import Settings
+from terrlib.inputs.settings import FIELD, Settings
 from terrlib.measures.customers import gini
 from terrlib.measures.winning import WON, deals
 from terrlib.money import split_exact
@@ -34,12 +34,16 @@ class Goals:
     Attributes
     ----------
     table
-        territory, quarter, amount: minor units.
+        territory, quarter, amount: minor units; of all accounts there, whoever is credited.
     basis
         targets (the table), total (the settings) or forecast (its mean).
+    credited
+        team, territory, quarter, amount: the same money where it is credited, minor units: `FIELD` (the
+        run's own territories), an overlay with its territories, or `PARTNER` in those it lies in.
     quotas
-        territory, rep_id, amount: what reps are asked, goals plus over-assignment, minor units.
-        COVER is what a rep new to the job is not asked yet and somebody has to cover.
+        territory, rep_id, amount: what reps are asked, goals credited to the run's own territories
+        plus over-assignment, minor units. COVER is what a rep new to the job is not asked yet and
+        somebody has to cover.
     parts
         territory, base (new sales of the last as many months, currency; NaN where not known),
         bottom_up (forecast, currency), potential_share, omega (shares), target (minor units),
@@ -50,6 +54,7 @@ class Goals:
 
     table: pd.DataFrame
     basis: str
+    credited: pd.DataFrame
     quotas: pd.DataFrame
     parts: pd.DataFrame
     caps: str
@@ -62,6 +67,7 @@ def set_goals(
     expected: Forecast,
     settings: Settings,
     rep: pd.DataFrame | None = None,
+    teams: pd.DataFrame | None = None,
 ) -> Goals:
     """Split the goal by what is expected and what could be bought, then over the quarters.
 
@@ -75,11 +81,15 @@ def set_goals(
         `goals`.
     rep
         territory, rep_id for quotas.
+    teams
+        account_id -> team, territory: where its sales are credited, see `by_credit`; all to the run's
+        own territories where not given.
 
     Returns
     -------
     Goals
-        Quarters add up to the table of targets where it is given, territories to the total.
+        Quarters add up to the table of targets where it is given, territories to the total; so does
+        what is credited.
 
     Raises
     ------
@@ -115,8 +125,92 @@ def set_goals(
     index = pd.MultiIndex.from_product([names, quarters], names=["territory", "quarter"])
     table = pd.DataFrame({"amount": cells.reshape(-1)}, index=index).reset_index()
     parts = _parts(names, base, bottom_up, space, omega, amounts, settings, caps, step)
-    asked = quotas(names, amounts, rep, settings, _ramps(market, rep, settings, quarters))
-    return Goals(table, basis, asked, parts, caps)
+    if teams is None:
+        teams = pd.DataFrame({"team": FIELD, "territory": label})
+    credited = by_credit(table, facts, label, dict(zip(names, omega, strict=True)), teams)
+    asked = team_quotas(market, credited[credited["team"] == FIELD], rep, settings)
+    return Goals(table, basis, credited, asked, parts, caps)
+
+
+def by_credit(
+    table: pd.DataFrame,
+    facts: pd.DataFrame,
+    label: pd.Series,
+    omega: Mapping[str, float],
+    teams: pd.DataFrame,
+) -> pd.DataFrame:
+    """Move the goal of every territory to those who are credited with its accounts, each coin once.
+
+    Parameters
+    ----------
+    table
+        territory, quarter, amount: minor units.
+    facts
+        Indexed by account_id: ev, white_space.
+    label
+        account_id -> territory.
+    omega
+        territory -> weight of what could still be bought against what is expected, as for the goal
+        itself: an account's part of its territory's goal is that of both in it.
+    teams
+        Indexed by account_id: team, territory of that team.
+
+    Returns
+    -------
+    DataFrame
+        team, territory, quarter, amount: adds up to `table`, quarter by quarter; every territory of
+        a team has a row for every quarter, and so has every one of `table` for `FIELD`.
+
+    Examples
+    --------
+    Half of what could be sold in T1 is with b, a key account:
+
+    >>> table = pd.DataFrame({"territory": ["T1"], "quarter": ["2026Q4"], "amount": [101]})
+    >>> facts = pd.DataFrame({"ev": [1.0, 1.0], "white_space": [5.0, 5.0]}, index=["a", "b"])
+    >>> teams = pd.DataFrame({"team": ["field", "key"], "territory": ["T1", "K1"]}, index=["a", "b"])
+    >>> by_credit(table, facts, pd.Series({"a": "T1", "b": "T1"}), {"T1": 0.5}, teams)["amount"].tolist()
+    [51, 50]
+    """
+    rows = teams.reindex(facts.index).assign(place=label)
+    weight = pd.Series(0.0, index=facts.index)
+    for column, share in (("ev", 1 - label.map(omega)), ("white_space", label.map(omega))):
+        whole = facts[column].clip(lower=0.0).groupby(label).transform("sum")
+        weight += share * (facts[column].clip(lower=0.0) / whole.where(whole > 0)).fillna(0.0)
+    parts = weight.groupby([rows["place"], rows["team"], rows["territory"]]).sum()
+    found = [(FIELD, row.territory, row.quarter, 0) for row in table.itertuples(index=False)]
+    for place, quarter, amount in table[["territory", "quarter", "amount"]].itertuples(index=False):
+        keys, shares = [(FIELD, place)], [1.0]
+        if place in parts.index.get_level_values(0):
+            here = parts.loc[place]
+            keys, shares = list(here.index), here.tolist()
+        names = ["\t".join(key) for key in keys]
+        for (team, to), part in zip(keys, split_exact(amount, shares, names), strict=True):
+            found.append((team, to, quarter, part))
+    columns = ["team", "territory", "quarter"]
+    by = pd.DataFrame(found, columns=[*columns, "amount"])
+    return by.groupby(columns, as_index=False)["amount"].sum()
+
+
+def team_quotas(
+    market: Market, credited: pd.DataFrame, rep: pd.DataFrame | None, settings: Settings
+) -> pd.DataFrame:
+    """What the reps of one team are asked: see `quotas`.
+
+    Parameters
+    ----------
+    market
+        Its reps are the team's.
+    credited
+        territory, quarter, amount of that team, minor units.
+    rep
+        territory, rep_id.
+    settings
+        `goals`, `timeline.ramp`.
+    """
+    by = credited.groupby("territory")["amount"].sum()
+    quarters = next_quarters(market.quarter, settings.timeline.quarters)
+    ramps = _ramps(market, rep, settings, quarters)
+    return quotas(list(by.index), by.tolist(), rep, settings, ramps)
 
 
 def _parts(
@@ -275,11 +369,9 @@ def reconcile(
     high = np.where(base > 0, base * (1 + settings.goals.max_growth), np.inf)
     if not low.sum() <= total <= high.sum():
         short = low.sum() - total if total < low.sum() else total - high.sum()
-        raise InfeasibleError(
-            f"a goal of {total / 100:,.2f} does not fit the growth caps, which allow {low.sum() / 100:,.2f} "
-            f"to {high.sum() / 100:,.2f}: {short / 100:,.2f} are left over; change goals.min_growth, "
-            "goals.max_growth or the goal"
-        )
+        amounts = {"goal": total, "low": low.sum(), "high": high.sum(), "short": short}
+        money = {name: float(amount) / 100 for name, amount in amounts.items()}
+        raise InfeasibleError("refusal.goal_beyond_caps", **money)
     amount = parts / parts.sum() * total
     held = np.zeros(len(parts), dtype=bool)
     for _ in range(CLAMPS):
@@ -423,7 +515,8 @@ def stretch(
     -------
     DataFrame
         territory, rep_id, quota, expected (currency), stretch (quota over expected), chance (share
-        of draws in which the territory sells its quota).
+        of draws in which the territory sells its quota). Expected and drawn is that part of the
+        territory's sales which is credited to it, as of its goal.
     dict
         n: territories with a forecast; cv, gini of stretch; rho_size, rho_per_hour: Spearman's
         rank correlation of stretch with expected sales and with potential by hour of work, NaN
@@ -434,6 +527,11 @@ def stretch(
     draws = spread_out(expected.of_territories().sum(axis=2, dtype=float), expected.widened)
     names = sorted(set(expected.parts.places.get_level_values(0)))
     mean = expected.table.groupby("territory")["mean"].sum().reindex(names)
+    whole = found.table.groupby("territory")["amount"].sum().reindex(names)
+    field = found.credited[found.credited["team"] == FIELD]
+    own = field.groupby("territory")["amount"].sum().reindex(names)
+    part = (own / whole.where(whole > 0)).fillna(1.0)
+    mean, draws = mean * part, draws * part.to_numpy()
     quota = (asked["amount"] / 100).reindex(names).fillna(0.0)
     rows = pd.DataFrame(
         {

@@ -29,6 +29,7 @@ from terrlib.decisions.rules import (
     slots,
 )
 from terrlib.inputs.market import Market
+from terrlib.show.words import Told, either, some
 from terrlib.solve.milp import assign_units
 
 FEW_UNITS = 16
@@ -38,13 +39,13 @@ CENTS = 100  # amounts have two digits
 SUMS = 2_000_000  # subset sums that are listed at most
 TINY = 1e-9
 PAIRS = 7_000  # units times slots up to which a conflict is looked for
-NODES = 2_000
+NODES, STEPS = 2_000, 50_000  # of the proof that a set of rules cannot hold
 MOST_PERCENT = 100  # of a fair share: rules take no tolerance from there on
 
 
 def impossible(
     market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series | None = None
-) -> list[str]:
+) -> list[Told]:
     """Reasons of plain arithmetic why no such territories can exist; none is no promise.
 
     Parameters
@@ -60,30 +61,24 @@ def impossible(
 
     Returns
     -------
-    list of str
+    list of Told
         Sentences with numbers and what would help.
     """
     fixed = pd.Series(dtype=str) if fixed is None else fixed
     k, n = rules.n_territories, len(measures)
     if k > n:
-        return [
-            f"{k} territories cannot be made of {n} units: draw at most {n}, or use smaller units"
-        ]
+        return [Told("refusal.more_territories_than_units", k=k, n=n)]
     named = set(fixed) | {name for _, name in rules.protected}
     if len(named) > k:
-        what = "overrides" if not rules.protected else "overrides and protected accounts"
-        return [
-            f"the {what} name {len(named)} territories, but only {k} are asked for: ask for "
-            f"{len(named)}, or let {len(named) - k} of them go"
-        ]
+        what = Told(f"refusal.overrides{'_and_protected' if rules.protected else ''}")
+        several = {"named": len(named), "k": k, "spare": len(named) - k}
+        return [Told("refusal.more_names_than_territories", what=what, **several)]
     reasons = list(_misspelt(market, measures, rules, fixed))
     reasons += _contradictions(market, measures, rules, fixed)
     for measure, tolerance in rules.balance.items():
         total = float(measures[measure].sum())
         if total <= 0:
-            reasons.append(
-                f"{measure} is 0 everywhere, so it cannot be balanced: balance another measure"
-            )
+            reasons.append(Told("refusal.nothing_to_balance", measure=measure))
             continue
         share = measures[measure] / total
         found = _too_large(market, share, rules, measure, tolerance)
@@ -92,35 +87,30 @@ def impossible(
     return reasons + _islands(market, measures, rules) + _caps(market, measures, rules, fixed)
 
 
-def _help(needed: float, *ways: str) -> str:
+def _help(needed: float, *ways: Told) -> Told:
     """What would help: the least tolerance that does, in whole per cent below 100, and other ways."""
-    percent = np.ceil(round(needed * 100, 6))
-    allow = [f"allow a balance of {percent:.0f}% or more"] if percent < MOST_PERCENT else []
-    return ", or ".join([*allow, *ways])
+    percent = float(np.ceil(round(needed * 100, 6)))
+    allow = Told("refusal.allow_balance", balance=percent / 100)
+    return either("or_else", *([allow] if percent < MOST_PERCENT else []), *ways)
 
 
 def _misspelt(
     market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series
-) -> Iterator[str]:
+) -> Iterator[Told]:
     """Territories that a rule names and that nobody knows, but that look like one of today's."""
     today = sorted(set(market.assignments["territory"]))
     for unit, name in fixed.items():
         near = difflib.get_close_matches(name, today, n=1, cutoff=ALIKE)
         # T10 beside T1 is a new number, not a slip of the pen.
         if near and name not in today and _letters(name) != _letters(near[0]):
-            yield (
-                f"an override puts {market.units['name'][unit]} in {name}, which nobody holds today: "
-                f"did you mean {near[0]}?"
-            )
-    called = [*slots(market, measures, rules, fixed)["name"], *today]
+            called = {"unit": market.units["name"][unit], "territory": name, "near": near[0]}
+            yield Told("refusal.override_misspelt", **called)
+    known = [*slots(market, measures, rules, fixed)["name"], *today]
     for unit, name in rules.forbidden:
-        if name not in called:
-            near = difflib.get_close_matches(name, called, n=1)
-            meant = near[0] if near else ", ".join(sorted(set(called)))
-            yield (
-                f"{market.units['name'][unit]} is forbidden in {name}, but there is no such "
-                f"territory: did you mean {meant}?"
-            )
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1) or sorted(set(known))
+            called = {"unit": market.units["name"][unit], "territory": name, "near": near}
+            yield Told("refusal.forbidden_misspelt", **called)
 
 
 def _letters(name: str) -> str:
@@ -129,73 +119,69 @@ def _letters(name: str) -> str:
 
 def _contradictions(  # noqa: C901
     market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series
-) -> Iterator[str]:
+) -> Iterator[Told]:
     """Rules that say two things of one unit."""
     names, k = market.units["name"], rules.n_territories
     kept: dict[str, str] = dict(fixed)
     for unit, territory in rules.protected:
         if kept.setdefault(unit, territory) != territory:
-            why = "an override puts it" if unit in fixed else "another protected account keeps it"
-            yield (
-                f"{names[unit]} holds a protected account of {territory}, but {why} in {kept[unit]}: "
-                "take one of the two away, or split the unit"
-            )
+            why = "protected_overridden" if unit in fixed else "protected_elsewhere"
+            told = {"unit": names[unit], "territory": territory, "other": kept[unit]}
+            yield Told(f"refusal.{why}", **told)
     banned = set(rules.forbidden)
     for unit, territory in kept.items():
         if (unit, territory) in banned:
-            yield (
-                f"{names[unit]} has to be in {territory} and may not be there: take it out of the "
-                "table forbidden, or out of the overrides"
-            )
+            yield Told("refusal.kept_and_forbidden", unit=names[unit], territory=territory)
     called = set(slots(market, measures, rules, fixed)["name"])
     for unit in sorted({unit for unit, _ in banned}):
         if called <= {territory for who, territory in banned if who == unit}:
-            yield f"{names[unit]} is forbidden in all {k} territories: allow it in one of them"
+            yield Told("refusal.forbidden_everywhere", unit=names[unit], k=k)
     for group in rules.together:
         wanted = sorted({kept[unit] for unit in group if unit in kept})
         if len(wanted) > 1:
-            yield (
-                f"{names[group[0]]} and {len(group) - 1} more units have to be together, but are placed "
-                f"in {' and '.join(wanted)}: place them in one, or take one out of the group"
-            )
+            told = {"unit": names[group[0]], "n": len(group) - 1}
+            yield Told("refusal.together_torn", **told, places=either("and", *map(Told, wanted)))
     block = blocks({unit: i for i, unit in enumerate(measures.index)}, rules.together)
     of_unit = pd.Series(block, index=measures.index)
     for group in rules.apart:
         if len(group) > k:
-            yield (
-                f"{len(group)} units have to be apart ({names[group[0]]}, {names[group[1]]}, ...), but "
-                f"there are only {k} territories: draw {len(group)}, or take {len(group) - k} out of "
-                "the group"
-            )
+            many = {"n": len(group), "k": k, "spare": len(group) - k}
+            first, second = names[group[0]], names[group[1]]
+            yield Told("refusal.too_many_apart", first=first, second=second, **many)
         for a, b in combinations(group, 2):
             if of_unit[a] == of_unit[b] or (a in kept and kept.get(a) == kept.get(b)):
-                where = kept.get(a, "one territory by another rule")
-                yield (
-                    f"{names[a]} and {names[b]} have to be apart, but both are bound to {where}: take "
-                    "one of them out of the group"
-                )
+                key = "apart_but_bound" if a in kept else "apart_but_together"
+                where = {"territory": kept[a]} if a in kept else {}
+                yield Told(f"refusal.{key}", first=names[a], second=names[b], **where)
 
 
 def _too_large(
     market: Market, share: pd.Series, rules: Rules, measure: str, tolerance: float
-) -> list[str]:
+) -> list[Told]:
     """One unit, or the units that must share a territory, above the upper limit."""
     fair = float(rules.fair().max())
     most, names = (1 + tolerance) * fair, market.units["name"]
     big = share[share > most * (1 + TINY)].sort_values(ascending=False, kind="stable")
     if len(big):
         needed = float(big.iloc[0]) / fair - 1
-        others = f", and {len(big) - 1} more units are too large" if len(big) > 1 else ""
-        ways = ["draw fewer territories"]
+        more = len(big) - 1
+        ways = [Told("refusal.draw_fewer")]
         if len(set(rules.shares)) <= 1:
             at_most = max(int(np.floor((1 + tolerance) / float(big.iloc[0]))), 1)
-            few = f"draw at most {at_most} territories"
-            ways = [few if at_most > 1 else "balance another measure"]
+            few = Told("refusal.draw_at_most", k=at_most)
+            ways = [few if at_most > 1 else Told("refusal.balance_another")]
         if market.units.loc[big.index[0], "n_accounts"] > 1:
-            ways.append("split the unit (units: accounts)")
+            ways.append(Told("refusal.split_unit"))
         return [
-            f"{names[big.index[0]]} alone holds {big.iloc[0]:.1%} of {measure}, but a territory may "
-            f"hold at most {most:.1%}{others}: {_help(needed, *ways)}"
+            Told(
+                "refusal.unit_too_large",
+                unit=names[big.index[0]],
+                share=float(big.iloc[0]),
+                measure=measure,
+                most=most,
+                others=Told("refusal.others_too_large", n=more) if more else "",
+                help=_help(needed, *ways),
+            )
         ]
     ranked, k = share.sort_values(ascending=False, kind="stable"), rules.n_territories
     for j in range(1, (len(ranked) - 1) // k + 1):
@@ -203,9 +189,15 @@ def _too_large(
         if least > most * (1 + TINY):
             needed = least / fair - 1
             return [
-                f"of the {j * k + 1} largest units some territory holds {j + 1}, which is at least "
-                f"{least:.1%} of {measure}, but a territory may hold at most {most:.1%}: "
-                f"{_help(needed, 'draw fewer territories')}"
+                Told(
+                    "refusal.pigeonhole",
+                    n=j * k + 1,
+                    m=j + 1,
+                    share=least,
+                    measure=measure,
+                    most=most,
+                    help=_help(needed, Told("refusal.draw_fewer")),
+                )
             ]
     return []
 
@@ -218,7 +210,7 @@ def _sets_too_large(
     measure: str,
     tolerance: float,
     fixed: pd.Series,
-) -> list[str]:
+) -> list[Told]:
     """Units locked into one territory by hand, by protection or by a group, above its limit."""
     slot = slots(market, measures, rules, fixed)
     most = dict(zip(slot["name"], (1 + tolerance) * slot["share"], strict=True))
@@ -231,26 +223,37 @@ def _sets_too_large(
     for name, value in share.reindex(where.index).groupby(where).sum().items():
         if value > most[str(name)] * (1 + TINY) and (where == name).sum() > 1:
             fair = most[str(name)] / (1 + tolerance)
-            way = f"take at least {value - most[str(name)]:.1%} of it out of the overrides"
+            way = Told("refusal.take_out_of_overrides", share=value - most[str(name)])
             reasons.append(
-                f"the units placed by hand in {name} hold {value:.1%} of {measure}, but a territory "
-                f"may hold at most {most[str(name)]:.1%}: {_help(value / fair - 1, way)}"
+                Told(
+                    "refusal.overrides_too_large",
+                    territory=name,
+                    share=value,
+                    measure=measure,
+                    most=most[str(name)],
+                    help=_help(value / fair - 1, way),
+                )
             )
     for group in rules.together:
         value = float(share[of_unit == of_unit[group[0]]].sum())
         if value > largest * (1 + TINY):
-            way = f"take at least {value - largest:.1%} of it out of the group"
+            way = Told("refusal.take_out_of_group", share=value - largest)
             reasons.append(
-                f"{market.units['name'][group[0]]} and the units it has to be together with hold "
-                f"{value:.1%} of {measure}, but a territory may hold at most {largest:.1%}: "
-                f"{_help(value * (1 + tolerance) / largest - 1, way)}"
+                Told(
+                    "refusal.group_too_large",
+                    unit=market.units["name"][group[0]],
+                    share=value,
+                    measure=measure,
+                    most=largest,
+                    help=_help(value * (1 + tolerance) / largest - 1, way),
+                )
             )
     return reasons
 
 
 def _too_coarse(
     load: pd.Series, share: pd.Series, rules: Rules, measure: str, tolerance: float
-) -> list[str]:
+) -> list[Told]:
     """A tolerance finer than the units allow: no set of them adds up to a fair share."""
     reach, k = _sums(load.to_numpy(float)), rules.n_territories
     if reach is None or k == 1:
@@ -263,9 +266,15 @@ def _too_coarse(
     if off.min() > tolerance * (1 + TINY) + TINY:
         low, high = (1 - tolerance) * fair, (1 + tolerance) * fair
         return [
-            f"no set of units holds between {low:.1%} and {high:.1%} of {measure}, the nearest holds "
-            f"{reach[off.argmin()] / total:.1%}: the tolerance is finer than the {len(share)} units "
-            f"allow; {_help(off.min(), 'use smaller units')}"
+            Told(
+                "refusal.no_such_set",
+                low=low,
+                high=high,
+                measure=measure,
+                near=reach[off.argmin()] / total,
+                n=len(share),
+                help=_help(off.min(), Told("refusal.smaller_units")),
+            )
         ]
     if rules.shares and len(set(rules.shares)) > 1:
         return []
@@ -275,12 +284,15 @@ def _too_coarse(
     if low * k <= total * (1 + TINY) and high * k >= total * (1 - TINY):
         return []
     short = high * k < total
-    side, near = ("most", high) if short else ("least", low)
     next_ = reach[reach > high].min() if short else reach[reach < low].max()
     return [
-        f"{k} territories within the tolerance hold at {side} {near / total:.1%} of {measure} each, "
-        "which does not add up to all of it: the tolerance is finer than the units allow; "
-        f"{_help(abs(float(next_) * k / total - 1), 'use smaller units')}"
+        Told(
+            "refusal.sums_short" if short else "refusal.sums_over",
+            k=k,
+            near=(high if short else low) / total,
+            measure=measure,
+            help=_help(abs(float(next_) * k / total - 1), Told("refusal.smaller_units")),
+        )
     ]
 
 
@@ -302,7 +314,7 @@ def _sums(load: np.ndarray) -> np.ndarray | None:
     return np.sort(sums)[1:]
 
 
-def _islands(market: Market, measures: pd.DataFrame, rules: Rules) -> list[str]:
+def _islands(market: Market, measures: pd.DataFrame, rules: Rules) -> list[Told]:
     """A part of the map that touches nothing else must hold whole territories."""
     if not (rules.whole and market.places):
         return []
@@ -314,11 +326,7 @@ def _islands(market: Market, measures: pd.DataFrame, rules: Rules) -> list[str]:
     if count == 1:
         return []
     if count > rules.n_territories:
-        return [
-            f"the map falls into {count} parts that do not touch, but only {rules.n_territories} "
-            f"territories are asked for: draw at least {count}, or put ferries or bridges into the "
-            "table neighbors"
-        ]
+        return [Told("refusal.too_many_parts", n=count, k=rules.n_territories)]
     reasons = []
     fair = float(rules.fair().min())
     for measure, tolerance in rules.balance.items():
@@ -328,15 +336,20 @@ def _islands(market: Market, measures: pd.DataFrame, rules: Rules) -> list[str]:
         for c in np.flatnonzero(load < low * (1 - TINY)):
             inside = measures.index[part == c]
             reasons.append(
-                f"{market.units['name'][inside[0]]} and what it touches ({len(inside)} units) touch "
-                f"nothing else and hold {load[c]:.1%} of {measure}, but a territory must hold at least "
-                f"{low:.1%}: "
-                f"{_help(1 - load[c] / fair, 'put a ferry or bridge into the table neighbors')}"
+                Told(
+                    "refusal.island_too_small",
+                    unit=market.units["name"][inside[0]],
+                    n=len(inside),
+                    share=float(load[c]),
+                    measure=measure,
+                    low=low,
+                    help=_help(1 - load[c] / fair, Told("refusal.add_ferry")),
+                )
             )
     return reasons[:3]
 
 
-def _caps(market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series) -> list[str]:
+def _caps(market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series) -> list[Told]:
     """A limit on change that is below what the balance alone makes move."""
     if not rules.caps or not len(market.assignments):
         return []
@@ -349,7 +362,7 @@ def _caps(market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series
         best, ranked = moved_in.argmin(axis=1), np.sort(moved_in, axis=1)
         more_of = pd.Series(ranked[:, :2].max(axis=1) - ranked[:, 0], index=measures.index)
         sure = float(ranked[:, 0].sum())
-        needed, why = sure, "of territories that vanish, and of units that several hold"
+        needed, why = sure, Told("refusal.why_vanish")
         for measure, tolerance in rules.balance.items():
             total = float(measures[measure].sum())
             moved = sure + sum(
@@ -361,13 +374,10 @@ def _caps(market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series
                 for t, share in enumerate(slot["share"])
             )
             if moved > needed:
-                needed, why = moved, f"so that {measure} is in balance"
+                needed, why = moved, Told("refusal.why_balance", measure=measure)
         if needed > cap * (1 + TINY) + TINY:
             more = int(np.ceil(round(needed, 6)))
-            reasons.append(
-                f"at least {more:,} of {kind} have to change hands {why}, but at most {cap:,.0f} may: "
-                f"allow {more:,} or more (territories.change.max_{kind}), or wider balance"
-            )
+            reasons.append(Told(f"refusal.cap_of_{kind}", more=more, why=why, cap=round(cap)))
     return reasons
 
 
@@ -386,16 +396,14 @@ def _least_moved(load: pd.Series, amount: pd.Series, most: float) -> float:
 Named = tuple[str, str]
 
 
-def said_group(market: Market, rule: str, units: Sequence[str]) -> str:
+def said_group(market: Market, rule: str, units: Sequence[str]) -> Told:
     """Name a group of the table groups, with its first members."""
     rows = market.groups[market.groups["rule"] == rule]
     found = [
         str(name) for name, of_it in rows.groupby("group")["unit_id"] if set(of_it) == set(units)
     ]
-    names = market.units["name"].reindex(list(units)[:MEMBERS])
-    more = f" and {len(units) - MEMBERS} more" if len(units) > MEMBERS else ""
-    members = f"{', '.join(names)}{more}"
-    return f"the group {found[0]} ({members})" if found else members
+    members = some(market.units["name"].reindex(list(units)).tolist(), MEMBERS)
+    return Told("refusal.named_group", group=found[0], members=members) if found else members
 
 
 def named_rules(rules: Rules, fixed: pd.Series) -> list[Named]:
@@ -408,7 +416,7 @@ def named_rules(rules: Rules, fixed: pd.Series) -> list[Named]:
         ("forbidden", bool(rules.forbidden)),
         ("protected", bool(rules.protected)),
         ("overrides", bool(len(fixed))),
-        ("one piece", rules.whole),
+        ("pieces", rules.whole),
     ):
         found += [(kind, "")] if there else []
     return found
@@ -431,7 +439,7 @@ def without(  # noqa: PLR0911
         return changed(rules, f"max_{which}", None), fixed
     if kind == "overrides":
         return rules, fixed.iloc[:0]
-    if kind == "one piece":
+    if kind == "pieces":
         return replace(rules, whole=False), fixed
     return changed(rules, kind, ()), fixed
 
@@ -462,7 +470,7 @@ def conflict(
     def cannot(asked: Rules, held: pd.Series) -> bool:
         problem, _ = compile_problem(market, measures, asked, held)
         free = np.zeros((problem.n, problem.k))
-        return assign_units(problem, free, NODES).proven_none
+        return assign_units(problem, free, NODES, steps=STEPS).proven_none
 
     if len(measures) * rules.n_territories > PAIRS or not cannot(rules, fixed):
         return ()

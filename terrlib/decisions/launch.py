@@ -263,17 +263,14 @@ def in_order(tasks: tuple[Task, ...]) -> list[str]:
     for task in tasks:
         missing = [other for other in task.after if other not in keys]
         if missing or task.last_d < task.first_d:
-            what = (
-                f"waits for {missing[0]!r}, which is no task"
-                if missing
-                else "ends before it begins"
-            )
-            raise DataError(f"the task {task.key!r} {what}")
+            if missing:
+                raise DataError("refusal.task_waits_for_none", task=task.key, other=missing[0])
+            raise DataError("refusal.task_ends_early", task=task.key)
     try:
         return list(TopologicalSorter({task.key: task.after for task in tasks}).static_order())
     except CycleError as error:
         circle = " -> ".join(str(key) for key in error.args[1])
-        raise DataError(f"tasks wait for one another in a circle: {circle}") from None
+        raise DataError("refusal.task_circle", circle=circle) from None
 
 
 def working_days(quarters: list[str], country: str) -> pd.DatetimeIndex:

@@ -65,9 +65,7 @@ def keep_names(
     weight = weight.reindex(new.index)
     if weight.isna().any():
         lost = weight.index[weight.isna()]
-        raise DataError(
-            f"{len(lost)} units have no weight, such as {', '.join(map(str, lost[:3]))}"
-        )
+        raise DataError("refusal.no_weight", n=len(lost), names=list(lost[:3]))
     names: dict[object, str] = dict(forced or {})
     labels = sorted(set(new) - set(names))
     known = old.reindex(new.index)

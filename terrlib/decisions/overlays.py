@@ -18,24 +18,26 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from terrlib.decisions.staffing import away
 from terrlib.errors import DataError, InfeasibleError, SettingsError
 from terrlib.inputs import units as shaping
 from terrlib.inputs.load import MANAGER, overlay_reps
 from terrlib.inputs.market import VACANT, Market
-from terrlib.inputs.settings import FIELD, Change, Overlay, Regions, Settings
+from terrlib.inputs.settings import FIELD, PARTNER, Change, Overlay, Regions, Settings
 from terrlib.measures.facts import MEASURES
 from terrlib.measures.geometry import great_circle_km, road_km
 from terrlib.measures.scorecard import territory_shapes
+from terrlib.show.words import Told
 from terrlib.solve.assign import EMPTY, assign
 
 PRECEDENCE = ("named", "volume", "segment", "geography")
-PARTNER = "partner"
 NAMED_CLASS = "A"  # accounts that stay with our own reps beside a partner
 TRAITS = ("segment", "size_class", "abc", "tier", "class", "status", "industry", "area_id")
+PRODUCT = "product_line"  # bought in the last 12 months
 PLACES = ("town", "region", "postal_code", "language")
 # What belongs to each measure of an account.
 PARTS = {
-    "workload_h": ["visits", "visit_h", "call_h", "travel_h", "workload_h"],
+    "workload_h": ["visits", "travel_km", "visit_h", "call_h", "travel_h", "workload_h"],
     "potential": ["potential", "potential_low", "potential_high", "white_space", "ev", "pipeline"],
     "revenue": ["revenue"],
     "count": ["count"],
@@ -93,8 +95,9 @@ def scope(market: Market, facts: pd.DataFrame, name: str, asked: Overlay) -> pd.
     else:
         found = facts.index
     if not len(found):
-        hint = " in the table named_accounts" if asked.by == "named" and not asked.who else ""
-        raise SettingsError(f"overlays.{name}.who: no account is in its scope{hint}")
+        named = asked.by == "named" and not asked.who
+        key = "refusal.empty_scope_named" if named else "refusal.empty_scope"
+        raise SettingsError(key, overlay=name)
     return found.sort_values()
 
 
@@ -105,24 +108,36 @@ def _fitting(
     where = f"overlays.{name}.who"
     known = {c: facts[c] for c in TRAITS if c in facts}
     known |= {c: market.accounts[c].reindex(facts.index) for c in PLACES if c in market.accounts}
-    _known(where, list(who), list(known), "column")
-    fits = pd.Series(data=True, index=facts.index)
+    if PRODUCT in who:
+        known[PRODUCT] = _bought(market)
+    _known(where, list(who), [*known, PRODUCT], "column")
+    found = facts.index
     for column, values in who.items():
         texts = known[column].astype(str)
         _known(f"{where}.{column}", values, sorted(set(texts) - {""}), "value")
-        fits &= texts.isin(values)
-    return facts.index[fits]
+        found = found[found.isin(texts.index[texts.isin(values)])]
+    return found
+
+
+def _bought(market: Market) -> pd.Series:
+    """Product lines of the last 12 months: account_id, as often as it bought, -> product line."""
+    sales = market.sales
+    if len(sales) and market.as_of is not None:
+        sales = sales[sales["date"] > market.as_of - pd.DateOffset(years=1)]
+    return sales.set_index("account_id")["product_line"].fillna("")
 
 
 def _known(where: str, asked: list[str], there: list[str], what: str) -> None:
     unknown = [one for one in asked if one not in set(there)]
     if unknown:
         near = difflib.get_close_matches(unknown[0], there, n=1)
-        some = ", ".join(map(str, there[:8]))
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {some or 'none'}"
+        known = (
+            Told("refusal.there_are", names=there[:8]) if there else Told("refusal.there_is_none")
+        )
+        hint = Told("refusal.did_you_mean_quoted", name=near[0]) if near else known
+        many = {"n": len(unknown), "of": len(asked)}
         raise SettingsError(
-            f"{where}: {len(unknown)} of {len(asked)} do not exist, such as the {what} "
-            f"{unknown[0]!r}: {hint}"
+            f"refusal.unknown_{what}", where=where, **many, name=unknown[0], hint=hint
         )
 
 
@@ -258,10 +273,7 @@ def overlay_market(market: Market, facts: pd.DataFrame, settings: Settings, name
     overrides = pd.DataFrame({"unit_id": unit_id, "territory": held["territory"]}).drop_duplicates()
     if (torn := overrides["unit_id"].duplicated()).any():
         where = overrides.loc[torn, "unit_id"].iloc[0]
-        raise DataError(
-            f"named_accounts: accounts of {name} that lie on one point or in one unit, such as "
-            f"{where}, are placed in several territories: leave one"
-        )
+        raise DataError("refusal.named_torn", overlay=name, unit=where)
     locks = market.rep_locks
     return replace(
         market,
@@ -327,10 +339,10 @@ def overlay_settings(settings: Settings, name: str) -> Settings:
 # ---------------------------------------------------------------------------- regions
 
 
-def managers(market: Market) -> pd.DataFrame:
-    """Those who lead regions: reps with the role manager."""
+def managers(market: Market, role: str = MANAGER) -> pd.DataFrame:
+    """Those who lead regions, or partners (`CHANNEL_MANAGER`), in the quarter planned for."""
     reps = market.specialists
-    return reps[reps["role"] == MANAGER] if len(reps) else reps
+    return reps[(reps["role"] == role) & ~away(market, reps)] if len(reps) else reps
 
 
 def region_market(market: Market, territory: pd.Series, measures: pd.DataFrame) -> Market:
@@ -465,6 +477,4 @@ def refuse_few_territories(count: int, territories: int) -> None:
         With both numbers.
     """
     if count > territories:
-        raise InfeasibleError(
-            f"regions: {count} regions cannot be made of {territories} territories: ask for fewer"
-        )
+        raise InfeasibleError("refusal.too_few_for_regions", n=count, k=territories)

@@ -25,6 +25,7 @@ from terrlib.inputs.settings import Settings
 from terrlib.measures.facts import MEASURES, planning_year
 from terrlib.measures.geometry import great_circle_km
 from terrlib.measures.workload import capacity_h, field_days
+from terrlib.show.words import Told
 from terrlib.solve.partition import FREE, Problem, touch_graph
 
 Pairs = tuple[tuple[str, str], ...]
@@ -107,22 +108,18 @@ class Rules:
 
     def __post_init__(self) -> None:
         if self.n_territories < 1:
-            raise SettingsError(
-                f"the number of territories must be at least 1, not {self.n_territories}"
-            )
+            raise SettingsError("refusal.no_territories_asked", k=self.n_territories)
         for measure, tolerance in self.balance.items():
             if measure not in MEASURES:
                 near = difflib.get_close_matches(measure, MEASURES, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(MEASURES)}"
-                raise SettingsError(f"unknown measure {measure!r} to balance: {hint}")
+                known = Told("refusal.known_are", names=list(MEASURES))
+                hint = Told("refusal.did_you_mean_quoted", name=near[0]) if near else known
+                raise SettingsError("refusal.unknown_measure", measure=measure, hint=hint)
             if not 0 < tolerance < 1:
-                raise SettingsError(
-                    f"a tolerance must lie between 0 and 1, like 0.15, not {tolerance}"
-                )
+                raise SettingsError("refusal.tolerance_out_of_range", tolerance=tolerance)
         if self.shares and len(self.shares) != self.n_territories:
-            raise SettingsError(
-                f"{len(self.shares)} fair shares for {self.n_territories} territories"
-            )
+            several = {"n": len(self.shares), "k": self.n_territories}
+            raise SettingsError("refusal.shares_and_territories", **several)
 
     def fair(self) -> np.ndarray:
         """Fair share of each slot, adding up to 1."""
@@ -363,10 +360,8 @@ def _ways(
     if not rules.terms.homes:
         return (_table(market, units, units) if len(market.travel) else None), None
     if (slot["rep_id"] == "").any():
-        raise SettingsError(
-            f"centres: homes needs a rep for each territory: {len(market.reps)} reps for "
-            f"{rules.n_territories} territories; set count to {len(market.reps)}, or centres: free"
-        )
+        several = {"reps": len(market.reps), "k": rules.n_territories}
+        raise SettingsError("refusal.homes_need_reps", **several)
     if len(market.travel):
         return None, _table(market, units, pd.Index(slot["rep_id"]))
     reps, at = market.reps.loc[slot["rep_id"]], market.units.loc[units]
@@ -395,11 +390,9 @@ def _table(market: Market, units: pd.Index, to: pd.Index) -> np.ndarray:
     same = np.asarray(units)[:, None] == np.asarray(to)[None]
     away = np.where(same & np.isnan(away), 0.0, away)
     if (lost := np.argwhere(np.isnan(away))).size:
-        first = ", ".join(f"{units[i]} to {to[j]}" for i, j in lost[:3])
-        raise DataError(
-            f"travel: {len(lost)} of {away.size} pairs have no {column}, such as {first}: give every "
-            "pair, or leave the table out"
-        )
+        first = [Told("refusal.pair", one=units[i], other=to[j]) for i, j in lost[:3]]
+        many = {"n": len(lost), "of": away.size, "column": column}
+        raise DataError("refusal.travel_incomplete", **many, first=first)
     return away
 
 

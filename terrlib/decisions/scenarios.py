@@ -181,7 +181,7 @@ def _partner_lost(world: World, base: Parts) -> Scenario | None:
     kept = 1 - world.settings.staffing.vacancy_loss
     reps = np.where(names.isin(gone)[:, None], base.reps * kept, base.reps)
     support = world.market.distributors["support_cost_year"].get(partner, 0.0)
-    saved = 0.0 if pd.isna(support) else float(support)
+    saved = 0.0 if pd.isna(support) else float(support) * len(gone)
     return Scenario("partner_lost", replace(base, reps=reps), world.cost - saved * _years(world))
 
 

@@ -283,10 +283,8 @@ def _named(
     """Limits by name; `each` holds for every name that has none of its own."""
     unknown = [name for name in asked if name != EACH and name not in names]
     if unknown:
-        raise SettingsError(
-            f"budget.{by}_limits: there is no {by} {unknown[0]!r}: known are {', '.join(names)}, and "
-            f"{EACH} for all that are not named"
-        )
+        key = f"refusal.no_such_{by}_limits"
+        raise SettingsError(key, name=unknown[0], names=names, each=EACH)
     every = dict.fromkeys(names, asked[EACH]) if EACH in asked else {}
     return every | {name: limits for name, limits in asked.items() if name != EACH}
 
@@ -302,20 +300,15 @@ def _refuse_limits(cells: pd.DataFrame, offer: Offer, spend: float, settings: Se
     ):
         least = float(offer.row_low[rows].sum())
         if least > spend:
-            raise InfeasibleError(
-                f"the least amounts of the {kind} add up to {least:,.0f}, but {spend:,.0f} can be "
-                "spent: lower them, or raise budget.total"
-            )
+            raise InfeasibleError(f"refusal.least_beyond_budget_{kind}", least=least, spend=spend)
     most = np.where(offer.high > 0, offer.high + offer.fixed, 0.0)
     for i in np.flatnonzero(offer.row_low > 0):
         here = offer.share[i] > 0
         if most[here].sum() < offer.row_low[i]:
             by = "territory" if i < of_territory else "channel"
             name = cells.loc[here, by].iloc[0]
-            raise InfeasibleError(
-                f"{name} has to get {offer.row_low[i]:,.0f} at least, but at most "
-                f"{most[here].sum():,.0f} reach anybody there: lower budget.{by}_limits"
-            )
+            money = {"least": float(offer.row_low[i]), "most": float(most[here].sum())}
+            raise InfeasibleError("refusal.least_beyond_reach", name=name, **money, by=by)
 
 
 def _rounded(offer: Offer, best: Split, steps: int, step: int) -> NDArray[np.int64]:

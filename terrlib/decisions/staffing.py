@@ -14,13 +14,21 @@ from terrlib.inputs.settings import Settings
 from terrlib.measures.facts import planning_year
 from terrlib.measures.geometry import drive_h, great_circle_km, road_km
 from terrlib.measures.relations import new_hires, owners, share_lost
-from terrlib.measures.workload import capacity_h, field_days, local_hop_km, nights, tour_share
+from terrlib.measures.workload import (
+    as_stops,
+    capacity_h,
+    field_days,
+    local_hop_km,
+    nights,
+    tour_share,
+    yearly_cost,
+)
 from terrlib.solve.assign import EMPTY, assign, assign_many, regret
 
 COMPONENTS = [
     "travel", "relationship", "skill", "seniority", "ramp", "capacity", "relocation", "change",
 ]  # fmt: skip
-WHY = ["banned", "locked", "language", "away", "too_far", "channel", "over_capacity"]
+WHY = ["banned", "locked", "language", "away", "too_far", "over_capacity"]
 UNUSED_SHARE = 0.3
 PAIRS = ["territory", "rep_id", *COMPONENTS, "total", "forbidden", "why"]
 
@@ -36,7 +44,7 @@ class Staffing:
     costs
         territory, rep_id, travel, relationship, skill, seniority, ramp, capacity, relocation, change,
         total, forbidden, why ("" or the first rule that forbids it: banned, locked, language, away,
-        too_far, channel, over_capacity): every pair, currency a year.
+        too_far, over_capacity): every pair, currency a year.
     load
         territory, rep_id, workload_h (with this rep's travel), capacity_h, utilisation, regret: what
         the best plan without this pair would cost more; NaN where one more would be vacant.
@@ -94,16 +102,15 @@ def assign_reps(
     -----
     minimise the sum of the costs of pairs and of vacancies, each territory with one rep or vacant.
     Where each rep holds one territory at most this is the assignment problem; else a rep's hours
-    join the model, and HiGHS solves it to the proof. A territory is vacant only where no admissible
+    join the model, and HiGHS solves it to the proof; hours that do not fit are priced for each territory
+    by itself. A territory is vacant only where no admissible
     assignment fills more of them.
     """
     names = sorted(territory.unique())
     reps = market.reps
     unknown = sorted(set(market.rep_locks["territory"]) - set(names))
     if unknown:
-        raise SettingsError(
-            f"rep_locks: there is no territory {unknown[0]!r}; there are {', '.join(names[:8])}"
-        )
+        raise SettingsError("refusal.no_such_territory", name=unknown[0], names=names[:8])
     if not len(reps):
         return _unstaffed(facts, territory, names)
     pairs = _pairs(market, facts, territory, settings)
@@ -255,13 +262,15 @@ def _pairs(
     present = _holder(facts, label, owner)
     lost, fresh = share_lost(market, facts, settings), new_hires(market, settings)
     slow = 1 - float(np.mean(settings.timeline.ramp))
-    gone = away(market)
+    gone, yearly = away(market, market.reps), yearly_cost(market.reps, settings)
     rows = []
     for name in sorted(territory.unique()):
         mine = facts[label == name]
         place = market.accounts.loc[mine.index]
-        visits = mine["visits"].to_numpy(float)
-        hop = local_hop_km(place[["x_km", "y_km"]].to_numpy(float), visits, days)
+        stops = as_stops(place, mine["visits"])
+        stops["unit_id"] = place.groupby("site_id")["unit_id"].first()
+        visits = stops["visits"].to_numpy(float)
+        hop = local_hop_km(stops[["x_km", "y_km"]].to_numpy(float), visits, days)
         held = (
             mine["revenue"].clip(lower=0).groupby(owner[mine.index]).sum().drop("", errors="ignore")
         )
@@ -270,11 +279,10 @@ def _pairs(
         large = float(ev[mine["abc"] == "A"].sum() + ev[mine["tier"] == "A"].sum())
         middle = place[["lat", "lon"]].mean()
         for rep in market.reps.itertuples():
-            out, out_h = _way(market, mine, place, rep, settings)
+            out, out_h = _way(market, stops, rep, settings)
             km, hours = tour_share(out, out_h, hop, w)
-            cost_year = w.rep_cost_year if pd.isna(rep.cost_year) else rep.cost_year
             cap = full * rep.fte
-            rate = cost_year / cap
+            rate = yearly[rep.Index] / cap
             travel_h = float(visits @ hours)
             need = float(mine["visit_h"].sum() + mine["call_h"].sum()) + travel_h
             broken = float(held @ lost.loc[held.index, rep.Index]) if len(held) else 0.0
@@ -304,7 +312,6 @@ def _pairs(
                 "language": _unspoken(place, ev, rep.languages) > s.language_limit * own_sold,
                 "away": gone[rep.Index],
                 "too_far": far and not moves,
-                "channel": rep.role == "channel_manager",
                 "over_capacity": need > s.capacity_limit * cap,
             }
             rows.append(row | ruled_out)
@@ -327,18 +334,18 @@ def _left_alone(
 
 
 def _way(
-    market: Market, mine: pd.DataFrame, place: pd.DataFrame, rep: object, settings: Settings
+    market: Market, stops: pd.DataFrame, rep: object, settings: Settings
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Km and hours from a rep's home, one way: the user's own where the matrix knows the rep."""
     w, own = settings.workload, market.travel
-    home = great_circle_km(place["lat"], place["lon"], rep.home_lat, rep.home_lon)  # type: ignore[attr-defined]
+    home = great_circle_km(stops["lat"], stops["lon"], rep.home_lat, rep.home_lon)  # type: ignore[attr-defined]
     km = road_km(np.asarray(home, float), w)
     hours = drive_h(km, w)
     given = own[own["to"] == rep.Index].drop_duplicates("unit_id").set_index("unit_id")  # type: ignore[attr-defined]
     if not len(given):
         return km, hours
     own_km, own_min = (
-        mine["unit_id"].map(given[c].astype(float)).to_numpy(float) for c in ("km", "minutes")
+        stops["unit_id"].map(given[c].astype(float)).to_numpy(float) for c in ("km", "minutes")
     )
     km = np.where(np.isnan(own_km), km, own_km)
     hours = np.where(np.isnan(own_min), drive_h(km, w), own_min / 60)
@@ -368,9 +375,8 @@ def _most(market: Market) -> pd.Series:
     return market.reps["max_territories"].astype(float).fillna(1.0)
 
 
-def away(market: Market) -> pd.Series:
+def away(market: Market, reps: pd.DataFrame) -> pd.Series:
     """Who is not there in the quarter planned for: rep_id -> gone before it, or hired after it."""
-    reps = market.reps
     if not market.quarter[:4].isdigit() or not len(reps):
         return pd.Series(data=False, index=reps.index, dtype=bool)
     first = pd.Period(market.quarter, freq="Q").start_time

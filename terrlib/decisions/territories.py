@@ -11,6 +11,9 @@ import pandas as pd
 
 from terrlib.checks import Check
 from terrlib.decisions.impossible import (
+    NODES,
+    PAIRS,
+    STEPS,
     Named,
     changed,
     conflict,
@@ -23,6 +26,7 @@ from terrlib.decisions.naming import keep_names
 from terrlib.decisions.rules import (
     Rules,
     Terms,
+    amounts_moved,
     compile_problem,
     money,
     present_territory,
@@ -32,6 +36,8 @@ from terrlib.errors import InfeasibleError
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Territories
 from terrlib.measures.scorecard import pieces
+from terrlib.show.words import Told, either
+from terrlib.solve.milp import assign_units
 from terrlib.solve.partition import Problem, Solution, evaluate, excess
 from terrlib.solve.solver import NotFound, solve
 
@@ -153,8 +159,11 @@ def refuse_impossible(
     fixed = pd.Series(dtype=str) if fixed is None else fixed
     if reasons := impossible(market, measures, rules, fixed):
         tried = " balance of " in " ".join(reasons)
-        works = _wider(market, measures, rules, how, seed, fixed) if tried else ""
-        raise InfeasibleError("; ".join([*reasons, works] if works else reasons))
+        works = [_wider(market, measures, rules, how, seed, fixed)] if tried else []
+        free = replace(rules, max_accounts=None, max_revenue=None)
+        if rules.caps and not impossible(market, measures, free, fixed):
+            works = _fewest_moved(market, measures, rules, fixed)
+        raise InfeasibleError([*reasons, *works])
 
 
 def draw(
@@ -201,7 +210,7 @@ def draw(
     if explain:
         refuse_impossible(market, measures, rules, how, seed, fixed)
     elif reasons := impossible(market, measures, rules, fixed):
-        raise InfeasibleError("; ".join(reasons))
+        raise InfeasibleError(reasons)
     problem, slot = compile_problem(market, measures, rules, fixed)
     try:
         found = solve(problem, seed, how.effort, how.starts)
@@ -291,25 +300,22 @@ def _why_not(
     how: Territories,
     seed: int,
     fixed: pd.Series,
-    nearest: str,
-    reached: str,
+    nearest: list[Told],
+    reached: list[Told],
     work: int,
-) -> str:
+) -> list[Told]:
     """Say which rules cannot hold together, how near the nearest came, and what works."""
     # Where only balance is missed, and the proof would take long, how finely it can be kept is enough.
     long = bool(reached) and len(measures) * rules.n_territories > CLASH_PAIRS
     clash = () if long else conflict(market, measures, rules, fixed)
     if clash:
-        said = f"these rules cannot hold together: {', '.join(_called(market, rule) for rule in clash)}"
+        said = Told("refusal.clash", rules=[_called(market, rule) for rule in clash])
     else:
-        said = (
-            f"no {rules.n_territories} territories were found that keep every rule "
-            f"({work:,} moves tried)"
-        )
-    works = reached or _wider(market, measures, rules, how, seed, fixed)
-    fewer = _fewer(market, measures, rules, how, seed, fixed, clash)
-    near = "" if reached else nearest
-    return "; ".join(text for text in (said, near, works, fewer) if text)
+        said = Told("refusal.not_found", k=rules.n_territories, work=work)
+    works = reached or [*nearest, _wider(market, measures, rules, how, seed, fixed)]
+    if any(kind == "cap" for kind, _ in clash):
+        works = _fewest_moved(market, measures, rules, fixed) or works
+    return [said, *works, *_fewer(market, measures, rules, how, seed, fixed, clash)]
 
 
 def _fewer(
@@ -320,7 +326,7 @@ def _fewer(
     seed: int,
     fixed: pd.Series,
     clash: tuple[Named, ...],
-) -> str:
+) -> list[Told]:
     """Try without each of the rules that conflict, and say which of them it is enough to give up."""
     enough = []
     for rule in clash:
@@ -332,42 +338,43 @@ def _fewer(
         except InfeasibleError:
             continue
         enough.append(_called(market, rule))
-    return f"territories were found without {', or without '.join(enough)}" if enough else ""
+    if not enough:
+        return []
+    return [Told("refusal.found_without", rules=either("or_without", *enough))]
 
 
-def _called(market: Market, rule: Named) -> str:
+def _called(market: Market, rule: Named) -> Told:
     """Name a rule in a sentence."""
     kind, which = rule
     if kind in ("together", "apart"):
-        return f"{said_group(market, kind, which.split(', '))} {kind}"
-    return {
-        "balance": f"balance of {which}",
-        "cap": f"the limit on {which} that change hands",
-        "forbidden": "the table forbidden",
-        "protected": "the protected accounts",
-        "overrides": "the overrides",
-        "one piece": "territories in one piece",
-    }[kind]
+        group = said_group(market, kind, which.split(", "))
+        return Told(f"refusal.rule_{kind}", group=group)
+    if kind == "balance":
+        return Told("refusal.rule_balance", measure=which)
+    return Told(f"refusal.rule_{kind}{'_' if which else ''}{which}")
 
 
-def _nearest(rules: Rules, problem: Problem, none: NotFound) -> str:
+def _nearest(rules: Rules, problem: Problem, none: NotFound) -> list[Told]:
     """How near the nearest labels came."""
     if none.label is None or not rules.balance or "balance" not in none.broken:
-        return f"the nearest break {', '.join(none.broken)}" if none.broken else ""
+        broken = [Told(f"refusal.broken_{rule}") for rule in none.broken]
+        return [Told("refusal.nearest_breaks", rules=broken)] if broken else []
     off = excess(problem, none.label) / np.maximum(problem.low + problem.high, 1e-12) * 2
     measures = list(rules.balance)
     measure = measures[int(off.max(axis=0).argmax())]
-    return f"the nearest misses {measure} by {off.max():.1%} of a fair share"
+    return [Told("refusal.nearest_misses", measure=measure, off=float(off.max()))]
 
 
-def _reached(measures: pd.DataFrame, rules: Rules, slot: pd.DataFrame, none: NotFound) -> str:
-    """Say the finest balance that the search reached; "" where it reached nothing but for balance.
+def _reached(
+    measures: pd.DataFrame, rules: Rules, slot: pd.DataFrame, none: NotFound
+) -> list[Told]:
+    """Say the finest balance that the search reached; [] where it reached nothing but for balance.
 
     The labels that it ended with keep every other rule, so they are territories under it.
     """
     if not none.work or none.broken != ("balance",):
-        return ""
-    return _allow(rules, _needed(measures, rules, none.label, slot))
+        return []
+    return [_allow(rules, _needed(measures, rules, none.label, slot))]
 
 
 def _needed(
@@ -387,12 +394,12 @@ def _round_up(value: float) -> float:
     return float(round(np.ceil(round(value * 10**digits, 6)) / 10**digits, digits))
 
 
-def _allow(rules: Rules, needed: dict[str, float]) -> str:
+def _allow(rules: Rules, needed: dict[str, float]) -> Told:
     """Say the wider balance, as the command line takes it."""
     wide = {m: t for m, t in needed.items() if t > rules.balance[m]}
     found = ", ".join(f"{m}: {t:.10g}" for m, t in wide.items())
     ask = " ".join(f"--balance {m}:{t:.10g}" for m, t in needed.items())
-    return f"the finest balance found is {found}: allow {ask}, or use smaller units"
+    return Told("refusal.finest_balance", found=found, asked=ask)
 
 
 def _wider(
@@ -402,7 +409,7 @@ def _wider(
     how: Territories,
     seed: int,
     fixed: pd.Series,
-) -> str:
+) -> Told:
     """Find by trial the smallest wider balance with which territories exist, and say it.
 
     All tolerances are widened alike until territories are found; then the factor is halved in
@@ -429,13 +436,38 @@ def _wider(
             break
         low = factor
     if not best:
-        return "no wider balance was found with which the other rules hold"
+        return Told("refusal.no_wider")
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         closer = needed(middle)
         high, low, best = (middle, low, closer) if closer else (high, middle, best)
     wide = ", ".join(f"{m}: {t:.10g}" for m, t in best.items() if t > rules.balance[m])
-    return f"territories were found with {wide}"
+    return Told("refusal.found_with", balance=wide)
+
+
+def _fewest_moved(
+    market: Market, measures: pd.DataFrame, rules: Rules, fixed: pd.Series
+) -> list[Told]:
+    """Find how little has to change hands under all the other rules, and say the limits that work.
+
+    Of two limits the sum of what is moved over what may be is least.
+    """
+    free = replace(rules, max_accounts=None, max_revenue=None)
+    problem, slot = compile_problem(market, measures, free, fixed)
+    if problem.n * problem.k > PAIRS:
+        return []
+    caps = np.array(list(rules.caps.values()))
+    moved = amounts_moved(market, measures.index, slot["name"].tolist(), list(rules.caps))
+    cost = (moved / np.maximum(caps, 1.0)).sum(axis=2)
+    label = assign_units(problem, cost, NODES, steps=STEPS).label
+    if label is None:
+        return []
+    needed = np.maximum(moved[np.arange(problem.n), label].sum(axis=0), caps)
+    found = [
+        f"max_{kind}: {int(np.ceil(round(most, 6)))}"
+        for kind, most in zip(rules.caps, needed, strict=True)
+    ]
+    return [Told("refusal.found_with_limits", limits=found)]
 
 
 def _index(load: pd.DataFrame, label: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -485,7 +517,7 @@ def curve(
         try:
             found = ready.get(k) or draw(market, measures, rules, how, seed, fixed, explain=False)
         except InfeasibleError as reason:
-            rows.append({"n_territories": k, "status": "none", "refused": str(reason)})
+            rows.append({"n_territories": k, "status": "none", "refused": reason.said})
             continue
         designs[k] = found
         fte = sum(rules.shares) if rules.shares else float(k)
@@ -509,10 +541,8 @@ def curve(
         rows.append(row | {"fits": not used > terms.limit})
     table = pd.DataFrame(rows)
     if not designs:
-        raise InfeasibleError(
-            f"no number of territories from {asked[0].n_territories} to {asked[-1].n_territories} "
-            f"works; {asked[-1].n_territories}: {rows[-1]['refused']}"
-        )
+        ends = {"low": asked[0].n_territories, "high": asked[-1].n_territories}
+        raise InfeasibleError("refusal.no_number_works", **ends, why=rows[-1]["refused"])
     drawn = table[table["n_territories"].isin(designs)]
     fits = drawn[drawn["fits"].astype(bool)]
     if not len(fits):

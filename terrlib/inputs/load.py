@@ -19,10 +19,12 @@ from terrlib.inputs.quality import Ledger
 from terrlib.inputs.settings import Overlay, Settings, TableFile, make_settings
 from terrlib.inputs.tables import COLUMNS, CONSENTS
 from terrlib.inputs.values import fold
+from terrlib.show.words import Told, either
 
 UNDATED = "undated"
 PLACES = ("accounts", "areas", "grid")
 MANAGER = "manager"  # leads a region and holds no territory
+CHANNEL_MANAGER = "channel_manager"  # leads partners and holds none either
 SIZE_CLASSES = tuple(name for _, name in units.SIZES)
 
 
@@ -44,24 +46,22 @@ def load_market(settings: Settings, folder: Path) -> Market:
         If the tables cannot be trusted; all stops at once.
     """
     if "accounts" not in settings.tables:
-        raise SettingsError(
-            "the settings name no table of accounts: tables: {accounts: accounts.csv}"
-        )
+        raise SettingsError("refusal.no_accounts_named")
     ledger, raw, broken = Ledger(settings.quality), {}, []
     for table, spec in settings.tables.items():
         try:
             raw[table] = read.read_table(folder, table, spec)
         except DataError as fault:
-            broken.append(str(fault))
-    for text in broken:
-        ledger.stop("files", "missing_column", text)
+            broken.append(fault.said)
+    for told in broken:
+        ledger.stop("files", "missing_column", told)
     raw = {t: quality.closed_by_stage(ledger, t, rows) for t, rows in raw.items()}
-    good = [t for t in raw if quality.require_columns(ledger, t, raw[t])]
+    good = [t for t in raw if quality.require_columns(ledger, t, raw[t], settings.tables)]
     rows = {t: _trusted(settings, ledger, t, raw[t]) for t in good}
     if "accounts" in rows:
         rows["accounts"] = quality.in_country(ledger, rows["accounts"], settings.country)
     if "accounts" in rows and not len(rows["accounts"]):
-        ledger.stop("accounts", "no_rows", "no row can be used; see what was set aside above")
+        ledger.stop("accounts", "no_rows", Told("refusal.no_rows_left"))
     ledger.refuse()
     for table in COLUMNS:
         rows.setdefault(table, _empty(table))
@@ -129,7 +129,7 @@ def _assemble(
         areas = _areas(settings, folder, ledger, rows["areas"])
     except DataError as fault:
         # What else is wrong is told with it; without areas codes cannot be compared to any.
-        ledger.stop("areas", "missing_column", str(fault))
+        ledger.stop("areas", "missing_column", fault.said)
         _note_orphans(ledger, rows)
         ledger.refuse()
     for table in ("accounts", "distributor_areas", "market_structure", "responses"):
@@ -146,9 +146,7 @@ def _assemble(
         accounts = accounts.assign(revenue=_last_year(accounts, rows["sales"], as_of))
     accounts = places.locate(ledger, accounts, areas["area_id"], rows, settings)
     if not len(accounts):
-        ledger.stop(
-            "accounts", "no_rows", "no account has a place on the map: give lat and lon, or area_id"
-        )
+        ledger.stop("accounts", "no_rows", Told("refusal.no_places"))
         ledger.refuse()
     own = accounts[["lat", "lon"]].mask(accounts["_guessed"])
     crs = units.metric_crs(settings, accounts, areas)
@@ -252,18 +250,14 @@ def _areas(
         return empty
     shapes = read.read_shapes(folder, settings.tables["areas"])
     if shapes is None:
-        raise DataError(
-            "areas: no shapes; name their file, areas: {file: areas.csv, geometry: areas.geojson}"
-        )
+        raise DataError("refusal.no_shapes")
     joined = gpd.GeoDataFrame(
         rows.merge(shapes, on="area_id", how="left"), geometry="geometry", crs=4326
     )
     bare = joined[joined.geometry.isna() | joined.geometry.is_empty]
     if len(bare):
-        raise DataError(
-            f"areas: {len(bare)} of {len(joined)} areas have no shape, such as "
-            f"{', '.join(bare['area_id'].head(3))}: do the ids of both files agree, leading zeros too?"
-        )
+        many = {"n": len(bare), "of": len(joined), "examples": bare["area_id"].head(3).tolist()}
+        raise DataError("refusal.areas_without_shape", **many)
     joined = units.repair(ledger, units.join_parts(ledger, joined))
     units.measure_areas(ledger, joined)
     place = joined.geometry.representative_point()
@@ -308,10 +302,12 @@ def _opportunities(ledger: Ledger, deals: pd.DataFrame) -> pd.DataFrame:
     deals = ledger.set_aside(
         "opportunities", "not_a_date", deals, undated, "close_date", "closed_undated"
     )
+    deals = ledger.set_aside(
+        "opportunities", "blank_amount", deals, deals["amount"].isna(), "amount"
+    )
     return deals.assign(
         is_closed=deals["is_closed"].fillna(value=False).astype(bool),
         is_won=deals["is_won"].fillna(value=False).astype(bool),
-        amount=deals["amount"].fillna(0.0),
     )
 
 
@@ -354,9 +350,7 @@ def _units(
 ) -> tuple[gpd.GeoDataFrame, pd.DataFrame, pd.DataFrame]:
     if settings.units == "areas":
         if not len(areas):
-            raise SettingsError(
-                "units: areas needs a table of areas; without one use units: accounts"
-            )
+            raise SettingsError("refusal.areas_needed")
         unit, neighbors = units.area_units(areas, crs)
         accounts = accounts.assign(unit_id=accounts["area_id"])
     elif settings.units not in PLACES:
@@ -380,13 +374,10 @@ def _one_territory(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
     # Keyed by the account, so that the refusal names accounts and not lines.
     for one, names in rows[several].groupby("account_id")["territory"]:
         if ledger.severity["two_territories"] == quality.STOP:
-            both = " and ".join(sorted(set(names)))
-            ledger.stop(
-                "assignments",
-                "two_territories",
-                "accounts with several present territories; leave one of each",
-                f"{one}: {both}",
-            )
+            both = either("and", *map(Told, sorted(set(names))))
+            key = Told("refusal.both_territories", account=one, both=both)
+            told = Told("refusal.several_territories")
+            ledger.stop("assignments", "two_territories", told, key)
     return ledger.set_aside("assignments", "two_territories", rows, several, "territory")
 
 
@@ -403,18 +394,13 @@ def _structure(ledger: Ledger, rows: pd.DataFrame, areas: pd.Series) -> pd.DataF
     size = rows["size_class"].str.strip().str.lower()
     odd = sorted(set(size) - set(SIZE_CLASSES))
     if odd:
-        raise DataError(
-            f"market_structure: a size_class is {', '.join(SIZE_CLASSES)}, not {odd[0]!r}; words of "
-            "your own are translated in the settings: values: {size_class: {word: micro}}"
-        )
+        raise DataError("refusal.bad_size_class", known=list(SIZE_CLASSES), found=odd[0])
     rows = rows.assign(size_class=size, n_firms=rows["n_firms"].fillna(0.0))
     keys = ["area_id", "industry", "size_class"]
     twice = rows[rows.assign(industry=rows["industry"].map(fold)).duplicated(keys)]
     if len(twice):
-        raise DataError(
-            f"market_structure: {len(twice)} rows repeat an area, industry and size_class, such as "
-            f"{', '.join(twice.iloc[0][keys])}: each may stand on one row only"
-        )
+        first = twice.iloc[0][keys].tolist()
+        raise DataError("refusal.structure_twice", n=len(twice), examples=first)
     if len(areas):
         outside = ~rows["area_id"].isin(areas)
         rows = ledger.set_aside(
@@ -425,12 +411,13 @@ def _structure(ledger: Ledger, rows: pd.DataFrame, areas: pd.Series) -> pd.DataF
 
 def _overrides(rows: pd.DataFrame, unit: gpd.GeoDataFrame) -> pd.DataFrame:
     where = rows.drop_duplicates(["unit_id", "territory"]).groupby("unit_id")["territory"]
-    torn = [f"{one} in {' and in '.join(names)}" for one, names in where if len(names) > 1]
+    torn = [
+        Told("refusal.unit_in", unit=one, places=either("and_in", *map(Told, names)))
+        for one, names in where
+        if len(names) > 1
+    ]
     if torn:
-        raise DataError(
-            f"overrides: {len(torn)} units are placed in several territories, such as "
-            f"{', '.join(torn[:3])}: leave one row of each"
-        )
+        raise DataError("refusal.overrides_torn", n=len(torn), examples=torn[:3])
     return _known_units("overrides", rows, unit)
 
 
@@ -438,39 +425,36 @@ def _travel(rows: pd.DataFrame, unit: gpd.GeoDataFrame, reps: pd.Series) -> pd.D
     """The user's matrix: between units that exist, or to reps, and each pair once."""
     strange = rows.loc[~rows["to"].isin([*unit.index, *reps]), "to"].drop_duplicates()
     if len(strange):
-        raise DataError(
-            f"travel: {len(strange)} places under `to` are no unit and no rep, such as "
-            f"{', '.join(strange.head(3))}: {_meant(strange.iloc[0], [*unit.index, *reps])}"
-        )
+        hint = _meant(strange.iloc[0], [*unit.index, *reps])
+        several = {"n": len(strange), "examples": strange.head(3).tolist()}
+        raise DataError("refusal.travel_to_nowhere", **several, hint=hint)
     twice = rows.drop_duplicates()
     twice = twice[twice.duplicated(["unit_id", "to"])]
     if len(twice):
-        pairs = ", ".join(f"{a} to {b}" for a, b in twice[["unit_id", "to"]].head(3).to_numpy())
-        raise DataError(
-            f"travel: {len(twice)} pairs have two different ways, such as {pairs}: leave one of each"
-        )
+        first = twice[["unit_id", "to"]].head(3).to_numpy()
+        pairs = [Told("refusal.pair", one=a, other=b) for a, b in first]
+        raise DataError("refusal.travel_twice", n=len(twice), examples=pairs)
     return _known_units("travel", rows, unit)
 
 
-def _meant(name: str, known: Sequence[str]) -> str:
+def _meant(name: str, known: Sequence[str]) -> Told:
     near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else "correct the name, or take the row out"
+    return Told("refusal.did_you_mean", name=near[0]) if near else Told("refusal.correct_name")
 
 
 def _known_units(table: str, rows: pd.DataFrame, unit: gpd.GeoDataFrame) -> pd.DataFrame:
     unknown = rows.loc[~rows["unit_id"].isin(unit.index), "unit_id"]
     if len(unknown):
-        raise DataError(
-            f"{table}: {len(unknown)} units do not exist, such as {', '.join(unknown.head(3))}: "
-            f"{_meant(unknown.iloc[0], list(unit.index))}"
-        )
+        several = {"n": len(unknown), "examples": unknown.head(3).tolist()}
+        hint = _meant(unknown.iloc[0], list(unit.index))
+        raise DataError("refusal.unknown_units", table=table, **several, hint=hint)
     return rows.sort_values("unit_id", kind="stable").reset_index(drop=True)
 
 
 def _groups(rows: pd.DataFrame, unit: gpd.GeoDataFrame) -> pd.DataFrame:
     odd = rows.loc[~rows["rule"].isin(["together", "apart"]), "rule"]
     if len(odd):
-        raise DataError(f"groups: a rule is together or apart, not {odd.iloc[0]!r}")
+        raise DataError("refusal.bad_group_rule", found=odd.iloc[0])
     return _known_units("groups", rows.drop_duplicates(), unit)
 
 
@@ -478,9 +462,7 @@ def _activities(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(kind=rows["kind"].str.lower().where(rows["kind"] != "", "visit"))
     odd = rows.loc[~rows["kind"].isin(["visit", "call"]), "kind"]
     if len(odd):
-        raise DataError(
-            f"activities: {len(odd)} rows are neither a visit nor a call, such as {odd.iloc[0]!r}"
-        )
+        raise DataError("refusal.bad_activities", n=len(odd), found=odd.iloc[0])
     return rows.sort_values(["account_id", "date"], kind="stable").reset_index(drop=True)
 
 
@@ -488,18 +470,15 @@ def _rep_locks(rows: pd.DataFrame, reps: pd.Series) -> pd.DataFrame:
     rows = rows.assign(rule=rows["rule"].str.lower().where(rows["rule"] != "", "lock"))
     odd = rows.loc[~rows["rule"].isin(["lock", "ban"]), "rule"]
     if len(odd):
-        raise DataError(f"rep_locks: a rule is lock or ban, not {odd.iloc[0]!r}")
+        raise DataError("refusal.bad_lock_rule", found=odd.iloc[0])
     unknown = sorted(set(rows["rep_id"]) - set(reps))
     if unknown:
-        raise DataError(
-            f"rep_locks: {len(unknown)} of the reps are not in the table of reps, such as "
-            f"{unknown[0]!r}"
-        )
+        raise DataError("refusal.lock_of_unknown_reps", n=len(unknown), found=unknown[0])
     twice = rows[(rows["rule"] == "lock") & rows.duplicated(["territory", "rule"], keep=False)]
     several = twice.groupby("territory")["rep_id"].nunique()
     if (several > 1).any():
         name = several.index[several > 1][0]
-        raise DataError(f"rep_locks: {name!r} is locked to {several[name]} reps: keep one")
+        raise DataError("refusal.locked_to_several", territory=name, n=int(several[name]))
     return rows.drop_duplicates().sort_values(["territory", "rep_id"]).reset_index(drop=True)
 
 
@@ -510,24 +489,21 @@ def _reps(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_overlay(reps: pd.DataFrame, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Part the reps of the run's own territories from those of overlays and from managers."""
+    """Part the reps of the run's own territories from those of overlays and from who leads others."""
     taken: dict[str, str] = {}
     for name, asked in settings.overlays.items():
         for one in overlay_reps(reps, asked):
             if one not in reps.index:
-                raise SettingsError(
-                    f"overlays.{name}.reps: {one!r} is not in the table of reps: "
-                    f"{_meant(one, list(reps.index))}"
-                )
+                hint = _meant(one, list(reps.index))
+                raise SettingsError("refusal.overlay_rep_unknown", overlay=name, rep=one, hint=hint)
             if one in taken:
                 raise SettingsError(
-                    f"overlays.{name}.reps: {one!r} works for {taken[one]} already: "
-                    "a rep works for one overlay"
+                    "refusal.overlay_rep_taken", overlay=name, rep=one, other=taken[one]
                 )
             taken[one] = name
     # Somebody with that title and no region is a rep like others.
     leads = (reps["role"] == MANAGER) & ((reps["region"] != "") | bool(settings.regions.count))
-    apart = reps.index.isin(list(taken)) | leads
+    apart = reps.index.isin(list(taken)) | leads | (reps["role"] == CHANNEL_MANAGER)
     return reps[~apart], reps[apart]
 
 
@@ -553,10 +529,7 @@ def _distributor_areas(rows: pd.DataFrame) -> pd.DataFrame:
     several = rows[rows["exclusive"]].groupby("area_id")["distributor_id"].nunique()
     if (several > 1).any():
         area = several.index[several > 1][0]
-        raise DataError(
-            f"distributor_areas: {int((several > 1).sum())} areas are exclusive to several partners, "
-            f"such as {area}: leave one of each"
-        )
+        raise DataError("refusal.several_exclusive", n=int((several > 1).sum()), area=area)
     return rows
 
 
@@ -564,17 +537,13 @@ def _named_accounts(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Named accounts of overlays that there are, each once."""
     unknown = sorted(set(rows["overlay"]) - set(settings.overlays))
     if unknown:
-        raise DataError(
-            f"named_accounts: the settings know no overlay {unknown[0]!r}: "
-            f"{_meant(unknown[0], list(settings.overlays))}"
-        )
+        hint = _meant(unknown[0], list(settings.overlays))
+        raise DataError("refusal.unknown_overlay", overlay=unknown[0], hint=hint)
     rows = rows.drop_duplicates()
     twice = rows[rows.duplicated(["overlay", "account_id"])]
     if len(twice):
-        raise DataError(
-            f"named_accounts: {len(twice)} accounts stand in several territories of one overlay, "
-            f"such as {twice['account_id'].iloc[0]}: leave one row of each"
-        )
+        first = twice["account_id"].iloc[0]
+        raise DataError("refusal.named_twice", n=len(twice), account=first)
     return rows.sort_values(["overlay", "account_id"]).reset_index(drop=True)
 
 
@@ -587,22 +556,17 @@ def _channels(rows: pd.DataFrame) -> pd.DataFrame:
     table["consent_needed"] = asked.where(asked != "", "none")
     odd = sorted(set(table["consent_needed"]) - {"none", *CONSENTS})
     if odd:
-        raise DataError(
-            f"channels: consent_needed is none, {', '.join(CONSENTS)}, not {odd[0]!r}; words of your "
-            "own are translated in the settings: values: {consent_needed: {word: email}}"
-        )
+        raise DataError("refusal.bad_consent", known=list(CONSENTS), found=odd[0])
     table["named"] = table["named"].map(lambda v: v is None or pd.isna(v) or bool(v)).astype(bool)
     both = table.index[~table["named"] & (table["consent_needed"] != "none")]
     if len(both):
-        raise DataError(
-            f"channels: {both[0]} needs consent ({table.loc[both[0], 'consent_needed']}), which only a "
-            "firm known by name can give: leave named blank, or say consent_needed: none"
-        )
+        needed = table.loc[both[0], "consent_needed"]
+        raise DataError("refusal.unnamed_consent", channel=both[0], needed=needed)
     line = table["category"].str.strip().str.lower()
     table["category"] = line.where(line != "", "marketing")
     odd = sorted(set(table["category"]) - {"marketing", "events"})
     if odd:
-        raise DataError(f"channels: category is marketing or events, not {odd[0]!r}")
+        raise DataError("refusal.bad_category", found=odd[0])
     blanks = {"fixed_cost": 0.0, "max_contacts": 1.0, "lead_lag_m": 0.0, "rep_h": 0.0}
     return _filled(table, min_spend=0.0, **blanks)
 
@@ -624,16 +588,13 @@ def _judged(ledger: Ledger, rows: pd.DataFrame, channels: pd.DataFrame) -> pd.Da
     rows = ledger.set_aside("judged", "orphan", rows, gone, "channel", "orphan_channel")
     if rows["channel"].duplicated().any():
         twice = rows.loc[rows["channel"].duplicated(), "channel"].iloc[0]
-        raise DataError(f"judged: {twice} stands on more than one row: one answer for a channel")
+        raise DataError("refusal.judged_twice", channel=twice)
     for row in rows.itertuples():
         z, h, s = row.zero, row.plus50, row.saturation
         # The same answers as `measures.response.adbudg` needs: a curve that rises.
         if not (0 <= z < 1 < h < s and (s - 1) / (1 - z) * (h - z) > s - h):
-            raise DataError(
-                f"judged: the answers for {row.channel} make no curve: today is 1, so leads are below "
-                f"1 without spending, above 1 with half as much again and above that at most, not "
-                f"{z:g}, {h:g} and {s:g}"
-            )
+            answers = {"zero": z, "plus50": h, "saturation": s}
+            raise DataError("refusal.judged_no_curve", channel=row.channel, **answers)
     return rows.sort_values("channel").reset_index(drop=True)
 
 

@@ -27,6 +27,9 @@ from terrlib.inputs.names import (
 )
 from terrlib.inputs.tables import COLUMNS, KEYS, Column
 from terrlib.inputs.values import day, flag, fold, number
+from terrlib.show.words import Told, Words
+
+ENGLISH = Words("en", "")
 
 LEAST, CERTAIN = 0.3, 0.8
 NO_NAME = r"(unnamed|column|col|kolumna|kol|pole|field|var|[a-z])? ?\d*"
@@ -35,6 +38,7 @@ FEW, MANY_ROWS, SAMPLE, STAFF, SHORT = 60, 20, 1000, 1000, 4
 ALONE = {"industry": 0.35, "product_line": 0.35, "stage": 0.35, "territory": 0.35}
 POLAND = {"lat": (49.0, 54.9), "lon": (14.07, 24.2)}
 # Where most files come from: latitudes of Europe and North America; their longitudes.
+METRES = ((1e5, 9.1e5), (5.4e6, 8.7e6))  # of the projections in use in Poland
 ABROAD = {"lat": ((35.0, 72.0),), "lon": ((-180.0, -52.0), (-25.0, 24.2))}
 Evidence = tuple[float, str]
 
@@ -139,7 +143,13 @@ def status_values(texts: pd.Series) -> dict[str, str]:
     return {text: ours for text, ours in found.items() if ours and ours != text}
 
 
-def as_yaml(proposal: pd.DataFrame, file: str, table: str, rows: pd.DataFrame | None = None) -> str:
+def as_yaml(
+    proposal: pd.DataFrame,
+    file: str,
+    table: str,
+    rows: pd.DataFrame | None = None,
+    words: Words = ENGLISH,
+) -> str:
     """Write a proposal as YAML to paste into settings.yml.
 
     Parameters
@@ -152,6 +162,8 @@ def as_yaml(proposal: pd.DataFrame, file: str, table: str, rows: pd.DataFrame | 
         What it is.
     rows
         The file as text, to add the words of a status and say which columns are not used.
+    words
+        Language of what is remarked on it.
 
     Examples
     --------
@@ -167,7 +179,7 @@ def as_yaml(proposal: pd.DataFrame, file: str, table: str, rows: pd.DataFrame | 
     """
     lines = ["tables:", f"  {table}:", f"    file: {_scalar(file)}", "    columns:"]
     for found in proposal.itertuples():
-        why = "".join(c if c.isprintable() else " " for c in found.why)
+        why = "".join(c if c.isprintable() else " " for c in words.tell(found.why))
         lines.append(f"      {found.column}: {_scalar(found.theirs)}  # {found.sure:.0%}: {why}")
     if not len(proposal):
         lines[-1] += " {}"
@@ -175,40 +187,43 @@ def as_yaml(proposal: pd.DataFrame, file: str, table: str, rows: pd.DataFrame | 
     needed = [c.name for c in COLUMNS[table].values() if c.required and c.name not in taken]
     if table == "accounts" and not ({"lat", "lon"} <= set(taken) or "area_id" in taken):
         needed += [c for c in ("lat", "lon") if c not in taken]
-    lines += [f"      # {name}: needed, and not found" for name in needed]
+    lines += [f"      # {words.tell(Told('mapping.needed', column=name))}" for name in needed]
     if rows is None:
         return "\n".join(lines)
     if (
         table == "accounts"
         and "status" in taken
-        and (words := status_values(rows[taken["status"]]))
+        and (values := status_values(rows[taken["status"]]))
     ):
         lines += ["    values:", "      status:"]
-        lines += [f"        {_scalar(theirs)}: {ours}" for theirs, ours in words.items()]
+        lines += [f"        {_scalar(theirs)}: {ours}" for theirs, ours in values.items()]
     for name in _foreign(rows):
         if name not in set(taken.values()):
             reason = _liar(table, name)
-            told = f" ({reason})" if reason else ""
-            lines.append(f"    # not used: {_scalar(name[:80])}{told}")
+            told = f" ({words.tell(reason)})" if reason else ""
+            unused = words.tell(Told("mapping.unused"))
+            lines.append(f"    # {unused}: {_scalar(name[:80])}{told}")
     return "\n".join(lines)
 
 
-def say_taken(proposal: pd.DataFrame, file: str) -> str:
+def say_taken(proposal: pd.DataFrame, file: str, words: Words = ENGLISH) -> str:
     """Say in one sentence which columns of a lone file are taken, and which are left as doubtful."""
     taken = certain(proposal)
-    parts: dict[bool, list[str]] = {True: [], False: []}
+    parts: dict[bool, list[Told]] = {True: [], False: []}
     for found in proposal.itertuples():
         if found.theirs != found.column:
-            parts[found.column in taken].append(
-                f"{found.column} from {_scalar(found.theirs)} ({found.sure:.0%})"
-            )
-    text = f"{_scalar(file)} is read with {', '.join(parts[True]) or 'its own column names'}."
+            theirs = {"theirs": _scalar(found.theirs), "sure": found.sure}
+            told = Told("mapping.column", column=found.column, **theirs)
+            parts[found.column in taken].append(told)
+    read = [Told("mapping.taken", file=_scalar(file), columns=parts[True])]
+    if not parts[True]:
+        read = [Told("mapping.own_names", file=_scalar(file))]
     if parts[False]:
-        text += f" In doubt, so not taken: {', '.join(parts[False])}; a settings file can say so."
-    return text
+        read.append(Told("mapping.doubtful", columns=parts[False]))
+    return " ".join(words.tell(told) for told in read)
 
 
-def say_guess(table: str, sure: float, file: str) -> str:
+def say_guess(table: str, sure: float, file: str, words: Words = ENGLISH) -> str:
     """Say what a lone file seems to be, and what to do with the proposal.
 
     Examples
@@ -216,16 +231,11 @@ def say_guess(table: str, sure: float, file: str) -> str:
     >>> say_guess("accounts", 0.97, "a.csv").splitlines()[0]
     'a.csv looks like a table of accounts (97% sure).'
     """
-    text = f"{_scalar(file)} looks like a table of {table} ({sure:.0%} sure)."
-    if table == "accounts":
-        return (
-            f"{text}\nPaste the lines above into settings.yml to keep or change them. For the plan of "
-            f"a lone file, columns of {CERTAIN:.0%} or more and the id are taken, and no others."
-        )
-    return (
-        f"{text}\nIt is of use beside a table of accounts: paste the lines above into the settings.yml "
-        "that names the accounts, and check that file. Nothing else was checked."
-    )
+    guess = Told("mapping.guess", file=_scalar(file), table=table, sure=sure)
+    use = Told("mapping.accounts_use", certain=CERTAIN)
+    if table != "accounts":
+        use = Told("mapping.other_use")
+    return f"{words.tell(guess)}\n{words.tell(use)}"
 
 
 def _match(looks: dict[str, _Look], table: str) -> pd.DataFrame:
@@ -245,7 +255,8 @@ def _match(looks: dict[str, _Look], table: str) -> pd.DataFrame:
         for i, j in pairs
         if sure[i, j]
     ]
-    return pd.DataFrame(found, columns=["column", "theirs", "sure", "why"])
+    why = pd.Series([why for *_, why in found], dtype=object)  # sentences to be said again
+    return pd.DataFrame(found, columns=["column", "theirs", "sure", "why"]).assign(why=why)
 
 
 def _fit(table: str, found: pd.DataFrame) -> float:
@@ -267,7 +278,11 @@ def _foreign(rows: pd.DataFrame) -> list[str]:
 
 def _liar(table: str, name: str) -> str:
     return next(
-        (why for t, form, why in LIARS if t in {"", table} and re.search(form, column_key(name))),
+        (
+            Told(f"why.{why}")
+            for t, form, why in LIARS
+            if t in {"", table} and re.search(form, column_key(name))
+        ),
         "",
     )
 
@@ -288,41 +303,42 @@ def _judge(table: str, column: Column, name: str, look: _Look, poland: bool) -> 
             if content > 0
             else 0.92 * by_name * (1 + 0.6 * content)
         )
-        return sure, "; ".join(part for part in (why, seen) if part)
+        return sure, Told("refusal.several", several=[part for part in (why, seen) if part])
     if elsewhere:
         content *= 0.3
     elif content < TELLING and not re.fullmatch(NO_NAME, key):
         # Its name says something else, and what stands in it could be anything.
         content *= 0.5
-    return max(content, 0.0), f"by content alone: {seen}"
+    return (content, Told("why.content_alone", seen=seen)) if content > 0 else (0.0, "")
 
 
 def _named(known: dict[str, Evidence], column: Column, name: str) -> Evidence:
     if name == column.name:
-        return 1.0, OWN
+        return 1.0, Told(f"why.{OWN}")
     key = column_key(name)
     tokens = set(key.split())
     if not tokens:
         return 0.0, ""
     squashed = {k.replace(" ", ""): good for k, good in known.items()}
-    sure, why = squashed.get(key.replace(" ", ""), (0.0, ""))
+    sure, source = squashed.get(key.replace(" ", ""), (0.0, ""))
+    why: str = Told(f"why.{source}") if source else ""
     if not sure:
         near = difflib.get_close_matches(key.replace(" ", ""), list(squashed), 1, 0.86)
         held = [k for k in known if set(k.split()) <= tokens and len(k) > 1]
         if near and len(key) > SHORT:
-            sure, why = 0.75, f"nearly {near[0]!r}"
+            sure, why = 0.75, Told("why.nearly", name=near[0])
         elif held:
             longest = max(held, key=lambda k: (len(k.split()), len(k)))
             sure = 0.5 + 0.3 * len(longest.split()) / len(tokens)
-            why = f"holds the words {longest!r}"
+            why = Told("why.holds", name=longest)
     if sure and column.kind == "money":
         if key in REMARKS:
-            return 0.7 * sure, f"{why}; {REMARKS[key]}"
-        if re.search(r"\b(tys|k|thousands?|mln|m|millions?)\b", fold(name)):
-            return 0.7 * sure, f"{why}; in thousands or millions: multiply it first"
+            return 0.7 * sure, Told("why.remark", why=why, remark=Told(f"why.{REMARKS[key]}"))
+        if re.search(r"\b(tys|k|thousands?|mln|m(?! c)|millions?)\b", fold(name)):
+            return 0.7 * sure, Told("why.thousands", why=why)
         if year := max(map(year_of, fold(name).split()), default=0):
             # Of several years the last is meant.
-            return sure - 0.1 + (year - 1900) / 10_000, f"{why}; of {year}"
+            return sure - 0.1 + (year - 1900) / 10_000, Told("why.of_year", why=why, year=year)
     return sure, why
 
 
@@ -388,10 +404,12 @@ def _known(values: list[Any]) -> float:
 def _content(table: str, column: Column, look: _Look, poland: bool) -> Evidence:  # noqa: FBT001
     """What the cells say: above 0 they speak for it (how sure without a name), below 0 against."""
     if not look.n:
-        return -0.1, "no values in it"
+        return -0.1, Told("why.no_values")
     words = WORDS.get(column.name)
     if words is not None and look.folded.isin(words).mean() >= MOST:
-        return 0.85 if column.name == "region" else 0.7, f"known words, such as {look.example!r}"
+        return 0.85 if column.name == "region" else 0.7, Told(
+            "why.known_words", example=look.example
+        )
     if column.kind == "degrees":
         return _degrees(column, look, poland)
     if column.name in _SPECIAL:
@@ -403,47 +421,48 @@ def _content(table: str, column: Column, look: _Look, poland: bool) -> Evidence:
 
 def _degrees(column: Column, look: _Look, poland: bool) -> Evidence:  # noqa: FBT001
     side, other = ("lat", "lon") if column.name.endswith("lat") else ("lon", "lat")
-    word = {"lat": "latitudes", "lon": "longitudes"}
     limit = column.high or 0.0
     if look.number < HALF:
-        return -1.0, f"no degrees, such as {look.example!r}"
+        return -1.0, Told("why.no_degrees", example=look.example)
     if look.within((-limit, limit)) < MOST:
-        return -1.0, f"no degrees: outside -{limit:g} to {limit:g}"
+        outside = (-1.0, Told("why.outside_degrees", limit=limit))
+        metres = (0.05, Told("why.metres"))
+        return metres if look.within(*METRES) > MOST else outside
     low, high = POLAND[side]
     if poland and look.within(POLAND[side]) > MOST:
         return (
             0.6 if look.decimals + look.fine > HALF else 0.1,
-            f"{low:g} to {high:g}: {word[side]} of Poland",
+            Told(f"why.{side}_of_poland", low=low, high=high),
         )
     if poland and look.within(POLAND[other]) > MOST:
-        return -1.0, f"but these are {word[other]} of Poland: lat and lon look swapped"
+        return -1.0, Told(f"why.{other}_swapped")
     if look.fine > HALF and look.within(*ABROAD[side]) > MOST:
-        return 0.5, f"like {word[side]}"
+        return 0.5, Told(f"why.like_{side}")
     return 0.0, ""
 
 
 def _own_key(look: _Look) -> Evidence:
     if look.unique == 1:
-        return (0.5 if look.code > MOST else 0.05), "no value repeats"
-    repeat = f"{look.n - look.distinct:,} of {look.n:,} rows repeat a value"
+        return (0.5 if look.code > MOST else 0.05), Told("why.unique")
+    repeat = Told("why.repeated", n=look.n - look.distinct, of=look.n)
     return (-1.0 if look.unique < HALF else -0.1), repeat
 
 
 def _key_of_another(column: Column, look: _Look) -> Evidence:
     if max(look.day, look.fine) > MOST or look.decimals > HALF:
-        return -1.0, f"no ids, such as {look.example!r}"
+        return -1.0, Told("why.no_ids", example=look.example)
     if column.name in {"area_id", "postal_code", "tax_id"} or look.code < MOST:
         return _few(column, look) if column.name == "territory" else (0.0, "")
-    return (0.35, "codes that repeat") if look.unique < 1 else (0.2, "codes")
+    return (0.35, Told("why.repeated_codes")) if look.unique < 1 else (0.2, Told("why.codes"))
 
 
 def _postal(look: _Look) -> Evidence:
     if look.postal >= MOST:
-        return 0.85, "Polish postal codes"
+        return 0.85, Told("why.polish_codes")
     if look.zips >= MOST:
-        return 0.3, "five digits"
+        return 0.3, Told("why.five_digits")
     return (
-        (-1.0, f"no postal codes, such as {look.example!r}")
+        (-1.0, Told("why.no_postal_codes", example=look.example))
         if look.code < HALF and look.spaced < HALF
         else (0.0, "")
     )
@@ -451,94 +470,98 @@ def _postal(look: _Look) -> Evidence:
 
 def _tax(look: _Look) -> Evidence:
     if look.tax >= MOST:
-        return 0.9, "valid tax numbers"
+        return 0.9, Told("why.tax_numbers")
     return (
-        (-1.0, f"no tax numbers, such as {look.example!r}")
+        (-1.0, Told("why.no_tax_numbers", example=look.example))
         if look.code < HALF and look.spaced < HALF
-        else (-0.05, "not valid in Poland")
+        else (-0.05, Told("why.not_polish_tax"))
     )
 
 
 def _name(look: _Look) -> Evidence:
     if look.letters < HALF:
-        return -0.8, f"hardly a letter, such as {look.example!r}"
+        return -0.8, Told("why.no_letters", example=look.example)
     if look.unique < SOME and look.n > MANY_ROWS:
-        return -0.5, f"only {look.distinct} different texts"
-    return (0.4, "different texts") if look.unique > HALF and look.spaced > HALF else (0.05, "")
+        return -0.5, Told("why.few_texts", n=look.distinct)
+    return (
+        (0.4, Told("why.different_texts"))
+        if look.unique > HALF and look.spaced > HALF
+        else (0.05, "")
+    )
 
 
 def _town(look: _Look) -> Evidence:
     if look.letters < HALF:
-        return -0.8, f"hardly a letter, such as {look.example!r}"
+        return -0.8, Told("why.no_letters", example=look.example)
     if look.folded.isin(CITIES).mean() > SOME:
-        return 0.6, "Polish cities among them"
+        return 0.6, Told("why.cities")
     return 0.05, ""
 
 
 def _street(look: _Look) -> Evidence:
     if look.letters < HALF:
-        return -0.8, f"hardly a letter, such as {look.example!r}"
+        return -0.8, Told("why.no_letters", example=look.example)
     numbered = look.folded.str.contains(r"[a-z].*\d", regex=True).mean() > HALF
-    return (0.4, "streets with numbers") if numbered else (0.05, "")
+    return (0.4, Told("why.streets")) if numbered else (0.05, "")
 
 
 def _employees(look: _Look) -> Evidence:
     whole = float((look.numbers == np.floor(look.numbers)).mean()) if len(look.numbers) else 0.0
     if look.number < HALF or look.within((0, np.inf)) < HALF:
-        return -1.0, f"no numbers of people, such as {look.example!r}"
+        return -1.0, Told("why.no_people", example=look.example)
     if whole < NEARLY:
-        return -0.6, "not whole numbers"
+        return -0.6, Told("why.not_whole")
     if look.number < WHOLE:
         # A row is set aside for it: too much for a column that no plan needs.
-        return -0.2, f"{1 - look.number:.0%} are no numbers"
+        return -0.2, Told("why.some_no_numbers", share=1 - look.number)
     few = 2 / look.n < look.unique < 1 and float(np.median(look.numbers)) < STAFF
-    return (0.32, "small whole numbers") if few else (0.05, "")
+    return (0.32, Told("why.small_numbers")) if few else (0.05, "")
 
 
 def _number(column: Column, look: _Look) -> Evidence:
     if look.number < HALF:
-        return -1.0, f"no numbers, such as {look.example!r}"
+        return -1.0, Told("why.no_numbers", example=look.example)
     if look.number < MOST:
-        return -0.3, f"{1 - look.number:.0%} are no numbers"
+        return -0.3, Told("why.some_no_numbers", share=1 - look.number)
     low = -np.inf if column.low is None else column.low
     if look.within((low, column.high or np.inf)) < MOST and (look.numbers != 0).any():
-        return -0.6, "outside what it may be"
+        return -0.6, Told("why.outside")
     if column.kind == "money":
         if look.fine > MOST and look.unique > NEARLY and look.within((-180, 180)) == 1:
-            return -0.5, "like degrees, not money"
+            return -0.5, Told("why.like_degrees")
         content = 0.4 if look.signs > HALF else 0.35 if look.decimals > HALF else 0.1
         alone = column.name in {"revenue", "amount"}
-        return (content if alone else min(content, 0.2)), "amounts"
-    return (0.4 if column.name == "fte" else 0.1), "numbers"
+        return (content if alone else min(content, 0.2)), Told("why.amounts")
+    return (0.4 if column.name == "fte" else 0.1), Told("why.numbers")
 
 
 def _date(column: Column, look: _Look) -> Evidence:
     if MOST <= look.day < WHOLE:
-        return -0.2, f"{1 - look.day:.0%} are no days"
+        return -0.2, Told("why.some_no_days", share=1 - look.day)
     if look.day >= WHOLE:
         filled = (look.blanks == 0) == (column.name != "close_date")
-        return (0.4 if filled else 0.3), "days"
+        return (0.4 if filled else 0.3), Told("why.days")
     if look.daylike >= MOST:
-        return -0.3, f"days that can be read two ways, such as {look.example!r}"
-    return -1.0, f"no days, such as {look.example!r}"
+        return -0.3, Told("why.two_ways", example=look.example)
+    return -1.0, Told("why.no_days", example=look.example)
 
 
 def _flag(column: Column, look: _Look) -> Evidence:
     if look.flag < MOST or look.distinct > SHORT:
-        return -1.0, f"neither yes nor no, such as {look.example!r}"
+        return -1.0, Told("why.no_flag", example=look.example)
     # What is won is closed: of two such columns the one with more yes is is_closed.
     more = {"is_closed": 0.3 + look.yes / 10, "is_won": 0.4 - look.yes / 10}
-    return more.get(column.name, 0.1), "yes and no"
+    return more.get(column.name, 0.1), Told("why.flags")
 
 
 def _few(column: Column, look: _Look) -> Evidence:
     if look.n > MANY_ROWS and look.unique > NEARLY:
-        return -0.7, "nearly every text is another"
+        return -0.7, Told("why.all_different")
     worded = look.letters > HALF or column.name in {"status", "territory"}
     if not worded:
-        return -0.4, f"hardly a word, such as {look.example!r}"
+        return -0.4, Told("why.no_words", example=look.example)
     few = look.distinct <= FEW and look.unique <= HALF
-    return (ALONE.get(column.name, 0.1), f"{look.distinct} different texts") if few else (0.0, "")
+    return (ALONE.get(column.name, 0.1), Told("why.n_texts", n=look.distinct)) if few else (0.0, "")
 
 
 _SPECIAL: dict[str, Callable[[_Look], Evidence]] = {

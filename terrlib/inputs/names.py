@@ -9,8 +9,8 @@ from functools import lru_cache
 
 from terrlib.inputs.values import fold
 
-OWN = "terrlib's own name"
-SOURCES = ("Salesforce calls it so", "HubSpot calls it so", "a usual Polish name", "a usual name")
+OWN = "own_name"
+SOURCES = ("salesforce", "hubspot", "polish_name", "usual_name")
 CUSTOMER = (
     "Id klienta, Nr klienta, Numer klienta, Kod klienta, Symbol klienta, Id kontrahenta, "
     "Nr kontrahenta, Numer kontrahenta, Kod kontrahenta, Symbol kontrahenta, Akronim, Id odbiorcy, "
@@ -60,12 +60,12 @@ NAMES = {
         name | Name, Account Name | Company name, Name | Nazwa, Nazwa firmy, Nazwa klienta, Firma, Klient, Kontrahent, Nazwa kontrahenta, Odbiorca, Nazwa odbiorcy, Nazwa pełna, Podmiot | Customer Name, Company, Customer, Client, Client Name, Store Name, Shop Name, Business Name, Organization
         lat | BillingLatitude, Latitude, ShippingLatitude | Latitude | Szer. geogr., Szerokość geograficzna, Szerokość, Szer, Szer. geo., Szerokość geogr. | Lat, Latitude, GPS Latitude, GPS lat, y
         lon | BillingLongitude, Longitude, ShippingLongitude | Longitude | Dł. geogr., Długość geograficzna, Długość, Dług, Dług. geogr., Dł. geo., Długość geogr. | Lon, Lng, Long, Longitude, GPS Longitude, GPS lon, GPS lng, x
-        revenue | | Total Revenue | Obrót, Obroty, Sprzedaż, Sprzedaż netto, Obrót netto, Obroty netto, Wartość sprzedaży, Suma sprzedaży, Przychód ze sprzedaży, Wartość netto, Przychód | Sales, Revenue, Our Sales, Net Sales, Turnover, Sales 12m, Sales LTM, Revenue LTM, Last 12 months, Total Sales, Purchases
+        revenue | | Total Revenue | Obrót, Obroty, Sprzedaż, Sprzedaż netto, Obrót netto, Obroty netto, Wartość sprzedaży, Suma sprzedaży, Przychód ze sprzedaży, Wartość netto, Przychód, Sprzedaż 12 m-cy, Obrót 12 m-cy | Sales, Revenue, Our Sales, Net Sales, Turnover, Sales 12m, Sales LTM, Revenue LTM, Last 12 months, Total Sales, Purchases
         potential | | | Potencjał, Potencjał zakupowy, Potencjał zakupów, Potencjał roczny | Potential, Annual Potential, Sales Potential, Market Potential, Wallet, All Vendors Sales, All Suppliers Purchases
         status | Account Status, Type, Account Type | Lifecycle Stage | Status, Status klienta, Typ klienta, Rodzaj klienta | Status, Customer Status, Customer Type, Client Status
         industry | Industry | Industry | Branża, Sektor, Segment, Rodzaj działalności, Działalność | Sector, Vertical, Segment, Line of Business
         employees | NumberOfEmployees, Employees | Number of Employees | Liczba pracowników, Zatrudnienie, Liczba zatrudnionych, Ilość pracowników, Pracownicy | Employee Count, Headcount, Staff
-        area_id | | | Kod TERYT, TERYT, Kod powiatu, Kod gminy, Id obszaru, Obszar | Area, Area Code, FIPS, GEOID, NUTS, County Code
+        area_id | | | Kod TERYT, TERYT, TERYT powiatu, Kod powiatu, Kod gminy, Id obszaru, Obszar | Area, Area Code, FIPS, GEOID, NUTS, County Code
         country | BillingCountry, ShippingCountry | Country/Region | Kraj, Państwo | Country
         currency | CurrencyIsoCode, Account Currency | Currency | Waluta | Currency, Currency Code
         town | BillingCity, ShippingCity | City | Miasto, Miejscowość | City, Town, Locality
@@ -120,20 +120,20 @@ NAMES = {
 # Names that promise more than they hold. Money of the customer's own is the costliest to mistake.
 LIARS = (
     ("accounts", r"^annual revenue$|^(przychod\w*|obrot\w*) firmy$",
-     "the customer's own turnover, not what it buys from us"),
+     "own_turnover"),
     ("accounts", r"^created? date$|^data utworzenia$",
-     "the day its record was made, not its first day as a customer"),
+     "record_made"),
     ("accounts", r"\bopt(ed)? out\b|\bdo not (call|mail|email|contact)\b",
-     "yes means no consent here: turn it round first"),
-    ("accounts", r"\b(contact|kontakt\w*|owner|opiekun\w*)\b", "about a person, not the firm"),
-    ("", r"\b(parent|nadrzedn\w*|ultimate)\b", "about the parent firm"),
-    ("", r"\b(last|ostatni\w*|modyfikacj\w*|modified|modstamp)\b", "when something was last done"),
-    ("", r"\b(brutto|gross)\b", "with tax in it; amounts are net"),
+     "no_consent"),
+    ("accounts", r"\b(contact|kontakt\w*|owner|opiekun\w*)\b", "person"),
+    ("", r"\b(parent|nadrzedn\w*|ultimate)\b", "parent"),
+    ("", r"\b(last|ostatni\w*|modyfikacj\w*|modified|modstamp)\b", "last_done"),
+    ("", r"\b(brutto|gross)\b", "gross"),
     ("opportunities", r"^expected revenue$|\b(weighted|probability|forecast|prawdopodob\w*)\b",
-     "weighed by a probability, not the amount"),
+     "weighed"),
 )  # fmt: skip
 # Names that hold nearly what is meant: taken by nobody without being asked.
-REMARKS = {"total revenue": "of all time, not of 12 months"}
+REMARKS = {"total revenue": "all_time"}
 STATUS_WORDS = {
     "customer": "customer customers client klient klienci aktywny active staly odbiorca "
     "customer-direct customer-channel evangelist",

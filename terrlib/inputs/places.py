@@ -10,6 +10,7 @@ from terrlib.errors import DataError
 from terrlib.inputs.quality import PILE, Ledger
 from terrlib.inputs.settings import Settings
 from terrlib.inputs.values import fold
+from terrlib.show.words import Told, either
 
 # South, north, west, east in degrees, outlying islands left out.
 BOXES = {
@@ -39,6 +40,12 @@ WHOLE = 0.9
 POSTAL_KM = 15.0
 TOWN_KM = 5.0
 DEGREE_KM = 111.2
+# By what a table could place accounts that have no point; each has an id, if nothing else.
+_HINTS = {
+    "town": "no_coordinates_but_town",
+    "postal_code": "no_coordinates_but_code",
+    "account_id": "no_coordinates",
+}
 QUALITIES = ("exact", "postal", "town", "area")
 
 
@@ -83,14 +90,10 @@ def locate(
     rows = _settle_quality(ledger, rows)
     rows = _by_postal_code(ledger, rows, tables.get("postal_centroids"), settings)
     rows = _by_town(ledger, rows, tables.get("gazetteer"), area_ids)
-    stated = rows["area_id"].isin(area_ids)
-    return ledger.set_aside(
-        "accounts",
-        "no_coordinates",
-        rows,
-        rows["lat"].isna() & ~stated,
-        "town",
-    )
+    for column, message in _HINTS.items():
+        lost = rows["lat"].isna() & ~rows["area_id"].isin(area_ids) & (rows[column] != "")
+        rows = ledger.set_aside("accounts", "no_coordinates", rows, lost, column, message)
+    return rows
 
 
 def piles(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
@@ -183,10 +186,8 @@ def _to_degrees(ledger: Ledger, rows: pd.DataFrame, settings: Settings) -> pd.Da
     if not best:
         return rows
     if len(best) > 1:
-        raise DataError(
-            f"accounts: the coordinates are metres, and {int(metres.sum())} of them could be "
-            f"{' or '.join(f'EPSG:{code}' for code, _ in best)}: say which under crs in the settings"
-        )
+        either_of = either("or", *(Told(f"EPSG:{code}") for code, _ in best))
+        raise DataError("refusal.several_projections", n=int(metres.sum()), codes=either_of)
     code, order = best[0]
     fits, point = read[best[0]]
     ledger.find(
@@ -214,11 +215,8 @@ def _far_or_swapped(ledger: Ledger, rows: pd.DataFrame, settings: Settings) -> p
     boxed = int((inside | turned_in).sum()) > known.sum() / 2
     turn = settings.geography.swapped == "turn"
     if boxed and turned_in.sum() > known.sum() / 2 and known.sum() >= PILE and not turn:
-        raise DataError(
-            f"accounts: latitude and longitude look swapped on {int(turned_in.sum())} of "
-            f"{int(known.sum())} rows: exchange them under tables.accounts.columns, or ask for "
-            "geography: {swapped: turn}"
-        )
+        many = {"n": int(turned_in.sum()), "of": int(known.sum())}
+        raise DataError("refusal.most_swapped", **many)
     swapped = turned_in & boxed
     far = known & ~swapped & ~_inside(lat, lon, settings.country, MARGIN) & boxed
     if known.sum() >= PILE:

@@ -32,11 +32,8 @@ def address_of(database: str) -> str:
         return ""
     address = os.environ.get(found[1], "")
     if "://" not in address:
-        raise SettingsError(
-            f"the environment variable {found[1]} "
-            + ("holds no address" if address else "is not set")
-            + ": it should hold one such as postgresql://user:password@host/database"
-        )
+        key = "refusal.no_address" if address else "refusal.no_variable"
+        raise SettingsError(key, variable=found[1])
     return address
 
 
@@ -62,12 +59,9 @@ def asked(query: str, *, file: str = "", address: str = "") -> pa.Table:
         # extras: only a query needs them
         driver = importlib.import_module("duckdb" if file else "ibis")
     except ImportError:
-        raise DataError(
-            "a query needs ibis and DuckDB: pip install 'ibis-framework[duckdb,postgres]', or "
-            "export the table to a file"
-        ) from None
+        raise DataError("refusal.query_needs") from None
     if not re.match(r"\s*(select|with)\b", query, re.IGNORECASE):
-        raise DataError("a query is one SELECT: terrlib reads databases and never writes to them")
+        raise DataError("refusal.query_one_select")
     secrets = [address, *re.findall(r"://([^/@]*)@", address), *re.findall(r":([^:/@]+)@", address)]
     try:
         table = _from_file(driver, query, file) if file else _from(driver, query, address)
@@ -75,12 +69,10 @@ def asked(query: str, *, file: str = "", address: str = "") -> pa.Table:
         reason = " ".join(str(error).split())
         for secret in filter(None, secrets):
             reason = reason.replace(secret, "***")
-        raise DataError(f"the query cannot be answered: {reason[:300]}") from None
+        told = error.said if isinstance(error, DataError) else reason[:300]
+        raise DataError("refusal.query_failed", reason=told) from None
     if table.num_rows > MOST_ROWS:
-        raise DataError(
-            f"the query gives more than {MOST_ROWS:,} rows: sum them in the query, or export the "
-            "table and use terrlib rollup"
-        )
+        raise DataError("refusal.query_too_many", n=MOST_ROWS)
     return table
 
 
@@ -90,7 +82,7 @@ def _from_file(duckdb: Any, query: str, file: str) -> pa.Table:
     with duckdb.connect(file, read_only=True, config=shut) as link:
         statements = link.extract_statements(query)
         if len(statements) != 1:
-            raise DataError(f"it has {len(statements)} statements, and should be one SELECT")
+            raise DataError("refusal.query_statements", n=len(statements))
         # A row more than can be taken tells that there are too many.
         return link.sql(statements[0].query).limit(MOST_ROWS + 1).to_arrow_table()
 

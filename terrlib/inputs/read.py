@@ -10,9 +10,9 @@ import pandas as pd
 
 from terrlib.errors import DataError, SettingsError
 from terrlib.inputs import files, query
-from terrlib.inputs.files import some
 from terrlib.inputs.settings import TableFile
 from terrlib.inputs.values import repaired
+from terrlib.show.words import Told, some
 
 LARGEST_BYTES = 512 * 2**20
 
@@ -30,22 +30,19 @@ def inside(folder: Path, name: str, largest: int = LARGEST_BYTES) -> Path:
     """
     root = folder.resolve()
     if "\x00" in name or len(name.encode()) > LONGEST_NAME:
-        raise SettingsError(f"{name[:40]!r} is no name of a file")
+        raise SettingsError("refusal.no_file_name", name=name[:40])
     path = (root / name).resolve()
     if not path.is_relative_to(root):
-        raise SettingsError(
-            f"{name!r} lies outside the data folder: a settings file may only name files in it"
-        )
+        raise SettingsError("refusal.outside_folder", name=name)
     if not path.is_file():
         there = sorted(p.name for p in root.iterdir() if p.is_file())
         near = difflib.get_close_matches(name, there, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"the data folder holds {some(there)}"
-        raise SettingsError(f"there is no file {name!r} in the data folder: {hint}")
+        known = Told("refusal.folder_holds", names=some(there))
+        hint = Told("refusal.did_you_mean_quoted", name=near[0]) if near else known
+        raise SettingsError("refusal.no_file_in_folder", name=name, hint=hint)
     if path.stat().st_size > largest:
-        raise DataError(
-            f"{name} has {path.stat().st_size / 2**20:,.0f} MiB; at most {largest / 2**20:,.0f} are "
-            "read: sum it to units first with terrlib rollup"
-        )
+        mib = {"size": round(path.stat().st_size / 2**20), "most": round(largest / 2**20)}
+        raise DataError("refusal.too_large_file", file=name, **mib)
     return path
 
 
@@ -77,17 +74,20 @@ def read_table(folder: Path, table: str, spec: TableFile) -> pd.DataFrame:
         If it is no table, or lacks a mapped column.
     """
     rows = _rows(folder, spec)
-    name = spec.file or "the query"
+    name = spec.file or Told("refusal.the_query")
     rows.columns = [files.as_text(column) for column in rows.columns]
     _require_table(name, rows)
     epoch, formulas = rows.attrs.get("epoch", ""), rows.attrs.get("formulas", {})
     missing = [f"{ours}: {theirs}" for ours, theirs in spec.columns.items() if theirs not in rows]
     if missing:
         near = difflib.get_close_matches(missing[0].split(": ")[1], list(rows.columns), n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise DataError(
-            f"{name} ({table}) has no column {some(missing)}{hint}; its columns are "
-            f"{some(list(rows.columns), 12)}"
+            "refusal.no_mapped_column",
+            file=name,
+            table=table,
+            missing=some(missing),
+            hint=Told("refusal.hint_in_brackets", name=near[0]) if near else "",
+            columns=some(list(rows.columns), 12),
         )
     header = list(rows.columns)
     taken = {theirs: ours for ours, theirs in spec.columns.items()}
@@ -130,10 +130,8 @@ def read_shapes(folder: Path, spec: TableFile) -> gpd.GeoDataFrame | None:
     theirs = spec.columns.get("area_id", "area_id")
     key = next((c for c in (theirs, "area_id", "id") if c in shapes.columns), None)
     if key is None:
-        raise DataError(
-            f"{name}: no property 'area_id' on its shapes; they carry "
-            f"{some([c for c in shapes.columns if c != 'geometry'])}"
-        )
+        carried = some([c for c in shapes.columns if c != "geometry"])
+        raise DataError("refusal.no_area_id", file=name, names=carried)
     ids, _ = repaired(shapes[key].map(files.as_text).astype(str), "area_id")
     shapes = shapes.assign(area_id=ids)[["area_id", "geometry"]]
     parts = shapes.groupby("area_id")["area_id"].transform("size")
@@ -148,7 +146,7 @@ def _rows(folder: Path, spec: TableFile) -> pd.DataFrame:
         address = query.address_of(spec.database)
         file = "" if address else str(inside(folder, spec.database))
         answer = query.asked(spec.query, file=file, address=address)
-        return files.arrow_table("the query", answer)
+        return files.arrow_table(Told("refusal.the_query"), answer)
     path = inside(folder, spec.file)
     kind = path.suffix.lower()
     if kind in {".xlsx", ".xlsm"}:
@@ -163,12 +161,9 @@ def _rows(folder: Path, spec: TableFile) -> pd.DataFrame:
 def _require_table(name: str, rows: pd.DataFrame) -> None:
     named = [c for c in rows.columns if c and not c.startswith("(column ")]
     if len(named) < 2 or not len(rows):  # noqa: PLR2004
-        raise DataError(
-            f"{name} is no table: it should hold a line of column names and rows below; found "
-            f"{len(rows)} rows and the columns {some(named) or 'none'}"
-        )
+        columns = some(named) if named else Told("refusal.none")
+        raise DataError("refusal.no_table", file=name, n=len(rows), columns=columns)
     twice = [c for c in named if list(rows.columns).count(c) > 1]
     if twice:
-        raise DataError(
-            f"{name} has {len(twice)} columns of the same name: {some(sorted(set(twice)))}"
-        )
+        names = some(sorted(set(twice)))
+        raise DataError("refusal.same_names", file=name, n=len(twice), names=names)

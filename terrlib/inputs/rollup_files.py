@@ -35,6 +35,7 @@ from terrlib.inputs.rollup import (
     roll_up_tables,
 )
 from terrlib.inputs.settings import Settings, TableFile
+from terrlib.show.words import Told, Words, either
 
 LARGEST_BYTES = 256 * 2**30
 PARQUET = {".parquet", ".pq"}
@@ -68,41 +69,37 @@ def roll_up_files(
     SettingsError, DataError
         What to mend.
     """
-    began = time.monotonic()
+    began, words = time.monotonic(), Words(settings.locale, settings.currency)
     if "accounts" not in settings.tables:
-        raise SettingsError(
-            "the settings name no table of accounts: tables: {accounts: accounts.csv}"
-        )
+        raise SettingsError("refusal.no_accounts_named")
     if not 1 <= size_km <= 1000:  # noqa: PLR2004
-        raise SettingsError(f"--resolution {size_km:g}: a cell's side should be 1 to 1000 km")
+        raise SettingsError("refusal.bad_resolution", km=size_km)
     named: dict[str, TableFile] = {
         t: settings.tables[t] for t in ("accounts", "sales") if t in settings.tables
     }
     asked = [t for t, spec in named.items() if spec.query]
     if asked:
-        raise SettingsError(
-            f"{asked[0]} is a query, and files are rolled up here: sum it in its database "
-            "(terrlib.inputs.rollup.roll_up_tables), or export it as Parquet"
-        )
+        raise SettingsError("refusal.rollup_of_query", table=asked[0])
     paths = {t: inside(folder, spec.file, LARGEST_BYTES) for t, spec in named.items()}
     before = pd.Period(settings.quarter, freq="Q").start_time.date() if settings.quarter else None
     with tempfile.TemporaryDirectory() as spill:
         copies = {t: Path(spill) / f"{t}.csv" for t in paths}
         db = _duckdb([*paths.values(), *copies.values()], Path(spill))
         try:
-            with _progress(db.con, 6 if "sales" in named else 4) as follow:
-                follow("opening files")
+            with _progress(db.con, 6 if "sales" in named else 4, words) as follow:
+                follow("rollup.opening")
                 rows = {t: _opened(db, t, paths[t], copies[t], spec) for t, spec in named.items()}
                 rolled = roll_up_tables(
                     rows["accounts"], rows.get("sales"), before, size_km, follow, settings
                 )
-                rolled = _with_rejects(db, rolled, paths)
+                rolled = _with_rejects(db, rolled, paths, words)
         except ibis.common.exceptions.IbisError as error:
-            raise DataError(f"the roll-up failed: {_short(error)}") from error
+            raise DataError("refusal.rollup_failed", reason=_short(error)) from error
         except Exception as error:  # DuckDB says all sorts of things of a damaged file
             if type(error).__module__.split(".")[0] not in {"duckdb", "_duckdb"}:
                 raise
-            raise DataError(f"{_files(paths)} cannot be rolled up: {_short(error)}") from error
+            names = either("or", *(Told(path.name) for path in paths.values()))
+            raise DataError("refusal.no_rollup_of", files=names, reason=_short(error)) from error
         finally:
             db.disconnect()
     facts = {
@@ -149,9 +146,7 @@ def _opened(db: Any, table: str, path: Path, copy: Path, spec: TableFile) -> ir.
     DuckDB reads no encoding but UTF-8: another one is turned into it, as `copy`.
     """
     if set("*?[") & set(str(path)):
-        raise SettingsError(
-            f"{spec.file}: DuckDB takes * ? [ for patterns: rename the file or folder"
-        )
+        raise SettingsError("refusal.pattern_in_name", file=spec.file)
     kind = path.suffix.lower()
     if kind in PARQUET:
         rows = db.read_parquet(str(path), table_name=f"file_{table}")
@@ -174,18 +169,16 @@ def _opened(db: Any, table: str, path: Path, copy: Path, spec: TableFile) -> ir.
             rejects_limit=0,
         )
     else:
-        raise SettingsError(f"{spec.file} ({table}): only CSV and Parquet files are rolled up")
+        raise SettingsError("refusal.rollup_kinds", file=spec.file, table=table)
     missing = [f"{ours}: {theirs}" for ours, theirs in spec.columns.items() if theirs not in rows]
     if missing:
-        raise DataError(
-            f"{spec.file} ({table}) has no column {', '.join(missing)}; its columns are "
-            f"{', '.join(rows.columns[:12])}"
-        )
-    used = (*TEXTS, *NUMBERS[table])
+        found = {"file": spec.file, "table": table, "columns": list(rows.columns[:12])}
+        raise DataError("refusal.no_such_column", **found, missing=missing)
+    used = (*TEXTS[table], *NUMBERS[table])
     own = {c: c for c in rows.columns if c not in spec.columns and c not in spec.columns.values()}
     names = {ours: theirs for ours, theirs in (own | spec.columns).items() if ours in used}
     if not names:
-        raise DataError(f"{spec.file} ({table}): none of its columns is {', '.join(used)}")
+        raise DataError("refusal.no_useful_column", file=spec.file, table=table, names=used)
     rows = rows.select(**{ours: rows[theirs] for ours, theirs in names.items()})
     known = {c: values for c, values in spec.values.items() if c in names}  # noqa: PD011
     return rows.mutate(
@@ -208,12 +201,11 @@ def _in_utf8(path: Path, copy: Path, encoding: str) -> Path:
             while text := source.read(HEAD):
                 target.write(text.replace("\0", "").replace("\ufeff", ""))
     except UnicodeError as error:
-        raise DataError(f"{path.name} is not in {found}: {error}") from error
+        told = {"file": path.name, "encoding": found}
+        raise DataError("refusal.not_in_encoding", **told, reason=str(error)) from error
     except OSError as error:
-        raise DataError(
-            f"{path.name} is in {found}, and its copy in UTF-8 cannot be written "
-            f"({error.strerror}): make room, or save it as UTF-8 or Parquet"
-        ) from error
+        told = {"file": path.name, "encoding": found}
+        raise DataError("refusal.no_copy", **told, reason=error.strerror) from error
     return copy
 
 
@@ -229,14 +221,11 @@ def _header(name: str, path: Path, asked: int | None) -> tuple[list[str], str, i
     ]
     if len(names) < 2 or len({name.lower() for name in names}) < len(names) or "" in names:  # noqa: PLR2004
         line = lines[above] if above < len(lines) else ""
-        raise DataError(
-            f"{name} is no table: its first line should hold names of columns, each once, "
-            f"not {line[:60]!r}; where they stand lower, say which line, such as header: 5"
-        )
+        raise DataError("refusal.bad_header", file=name, found=line[:60])
     return names, separator, above
 
 
-def _with_rejects(db: Any, rolled: Rolled, paths: dict[str, Path]) -> Rolled:
+def _with_rejects(db: Any, rolled: Rolled, paths: dict[str, Path], words: Words) -> Rolled:
     """Add the lines of CSV files that are no rows."""
     found, counts = rolled.quality, dict(rolled.counts)
     for table in paths:
@@ -248,8 +237,11 @@ def _with_rejects(db: Any, rolled: Rolled, paths: dict[str, Path]) -> Rolled:
         if not n:
             continue
         low = db.con.execute(f"SELECT line, text FROM {bad} ORDER BY line LIMIT {SHOWN}").fetchall()
-        first = [f"line {line}: {str(text).strip()[:60]}" for line, text in low]
-        found = pd.concat([found, findings_table([(table, "bad_line", n, 0, first)])])
+        first = [
+            words.tell(Told("rollup.line", line=line, text=str(text).strip()[:60]))
+            for line, text in low
+        ]
+        found = pd.concat([found, findings_table([(table, "bad_line", n, 0, first)], words)])
         seen = counts[table]
         more = ("read", "set_aside", "money_unknown")
         counts[table] = seen | {key: seen[key] + n for key in more}
@@ -258,14 +250,14 @@ def _with_rejects(db: Any, rolled: Rolled, paths: dict[str, Path]) -> Rolled:
 
 
 @contextmanager
-def _progress(con: Any, steps: int) -> Iterator[Follow]:
+def _progress(con: Any, steps: int, words: Words) -> Iterator[Follow]:
     """Show a bar that moves with the steps, and within one as far as DuckDB knows."""
     done, stop = [-1], threading.Event()
     bar = tqdm(total=100 * steps, bar_format="{percentage:3.0f}% |{bar:24}| {desc} [{elapsed}]")
 
     def follow(what: str) -> None:
         done[0] += 1
-        bar.set_description_str(what)
+        bar.set_description_str(words.say(what))
         bar.update(max(0, 100 * done[0] - bar.n))
 
     def watch() -> None:
@@ -291,10 +283,6 @@ def _peak_mb() -> int | None:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10))
-
-
-def _files(paths: dict[str, Path]) -> str:
-    return " or ".join(path.name for path in paths.values())
 
 
 def _short(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -15,6 +16,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from terrlib.errors import SettingsError
+from terrlib.show.words import LOCALES, Told, either
 
 TABLES = (
     "accounts",
@@ -42,12 +44,14 @@ TABLES = (
     "postal_centroids",
     "gazetteer",
 )
+SUFFIXES = {".yml", ".yaml"}
 EXAMPLES = {"quarter": "2026Q4", "currency": "PLN", "country": "PL", "plan": "NORTH-1"}
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Tolerance = Annotated[float, Field(gt=0, lt=1)]
 Measure = Literal["workload_h", "potential", "revenue", "count"]
 FIELD = "field"  # the run's own territories, beside its overlays
+PARTNER = "partner"  # what a contract leaves to a partner
 Limits = tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]]
 
 
@@ -84,12 +88,9 @@ class TableFile(_Strict):
     @model_validator(mode="after")
     def _file_or_query(self) -> Self:
         if bool(self.file) == bool(self.query) or bool(self.query) != bool(self.database):
-            raise ValueError("a table is a file, or a query with its database")
+            raise SettingsError("refusal.file_or_query")
         if "://" in self.database:
-            raise ValueError(
-                "database: an address stands in an environment variable, named here as ${NAME}: "
-                "settings are copied into every run"
-            )
+            raise SettingsError("refusal.address_in_settings")
         return self
 
 
@@ -247,10 +248,7 @@ class Territories(_Strict):
         low, high, *more = [*count, *count] if isinstance(count, list | tuple) else [count] * 4
         fits = len(more) == 2 and all(type(end) is int for end in (low, high))  # noqa: PLR2004
         if count is not None and not (fits and 1 <= low <= high):
-            raise ValueError(
-                "territories.count: a number from 1 up, or the ends of a range like [12, 18], "
-                f"not {count!r}"
-            )
+            raise SettingsError("refusal.count_or_range", found=repr(count))
         return count
 
 
@@ -272,7 +270,8 @@ class Overlay(_Strict):
         What is drawn: the run's own units (geography), industry and size (segment), steps down the
         accounts by revenue (volume), or each account by itself, wherever it is (named).
     who
-        Whom it serves: ids of accounts, or column -> value or values, all of which have to fit.
+        Whom it serves: ids of accounts, or column -> value or values, all of which have to fit;
+        product_line is what was bought in the last 12 months.
         Empty: the table named_accounts where `by` is named, else everybody.
     count, balance
         As of `territories`.
@@ -298,10 +297,7 @@ class Overlay(_Strict):
             lists = {c: v if isinstance(v, list) else [v] for c, v in who.items()}
             if all(_plain(values) for values in lists.values()):
                 return {str(c): [str(one) for one in values] for c, values in lists.items()}
-        raise ValueError(
-            "overlays: who is a list of accounts like [A1, A2], or columns with what they hold like "
-            f"{{industry: [food, drink]}}, not {who!r}"
-        )
+        raise SettingsError("refusal.who_is", found=repr(who))
 
     @field_validator("reps", mode="before")
     @classmethod
@@ -310,9 +306,7 @@ class Overlay(_Strict):
             return reps
         if isinstance(reps, list) and _plain(reps):
             return [str(one) for one in reps]
-        raise ValueError(
-            f"overlays: reps is a role like kam, or a list of reps like [R1, R2], not {reps!r}"
-        )
+        raise SettingsError("refusal.reps_are", found=repr(reps))
 
 
 class Staffing(_Strict):
@@ -392,16 +386,14 @@ class Budget(_Strict):
     def _low_first(cls, limits: dict[str, Limits]) -> dict[str, Limits]:
         turned = [name for name, (low, high) in limits.items() if low > high]
         if turned:
-            raise ValueError(
-                f"budget limits of {', '.join(turned)}: the least comes first, then the most"
-            )
+            raise SettingsError("refusal.least_first", names=turned)
         return limits
 
     @field_validator("doubt")
     @classmethod
     def _around_one(cls, doubt: tuple[float, float]) -> tuple[float, float]:
         if not doubt[0] <= 1 <= doubt[1]:
-            raise ValueError("budget.doubt: a factor up to 1 and one from 1 up, such as [0.5, 1.5]")
+            raise SettingsError("refusal.around_one")
         return doubt
 
 
@@ -469,10 +461,9 @@ class Settings(_Strict):
     @classmethod
     def _own_name(cls, asked: dict[str, Overlay]) -> dict[str, Overlay]:
         if FIELD in asked:
-            raise ValueError(
-                f"overlays.{FIELD}: that is what the run's own territories are called; "
-                "put what you ask of them under territories"
-            )
+            raise SettingsError("refusal.own_overlay_name", name=FIELD)
+        if PARTNER in asked:
+            raise SettingsError("refusal.partner_overlay_name", name=PARTNER)
         return asked
 
     @field_validator("crs")
@@ -483,9 +474,9 @@ class Settings(_Strict):
         try:
             crs = CRS.from_epsg(code)
         except CRSError:
-            raise ValueError(f"crs: {code} is no EPSG code: Poland's is 2180") from None
+            raise SettingsError("refusal.no_epsg", code=code) from None
         if not crs.is_projected or crs.axis_info[0].unit_name != "metre":
-            raise ValueError(f"crs: {code} is no projection in metres: Poland's is 2180")
+            raise SettingsError("refusal.no_metres", code=code)
         return code
 
     @field_validator("tables", mode="before")
@@ -495,7 +486,8 @@ class Settings(_Strict):
             return tables
         unknown = [name for name in tables if name not in TABLES]
         if unknown:
-            raise ValueError(_unknown("table", str(unknown[0]), TABLES))
+            name = str(unknown[0])
+            raise SettingsError("refusal.unknown_table", name=name, hint=_near(name, TABLES))
         return {k: {"file": v} if isinstance(v, str) else v for k, v in tables.items()}
 
 
@@ -525,16 +517,40 @@ def load_settings(path: Path) -> Settings:
         asked = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
-        raise SettingsError(f"{path.name} cannot be read as settings: {reason}") from error
+        told = {"file": path.name, "reason": reason}
+        raise SettingsError("refusal.unreadable_settings", **told) from error
     if not isinstance(asked, dict):
-        raise SettingsError(
-            f"{path.name} holds no settings: it should be lines like 'plan: NAME' and "
-            "'tables: {accounts: accounts.csv}'"
-        )
+        raise SettingsError("refusal.no_settings", file=path.name)
     return make_settings(asked, path.name)
 
 
-def make_settings(asked: Mapping[str, Any], where: str = "the settings") -> Settings:
+def language(path: Path) -> tuple[str, str]:
+    """Locale and currency that a settings file asks for, even if the rest cannot be used.
+
+    Returns
+    -------
+    tuple
+        Those of the file where they can be read, else the defaults.
+
+    Examples
+    --------
+    >>> language(Path("no_such_file.yml"))
+    ('en', 'PLN')
+    """
+    found: dict[str, Any] = {}
+    if path.suffix.lower() in SUFFIXES:
+        with suppress(OSError, UnicodeDecodeError, yaml.YAMLError):
+            found = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    usual = Settings()
+    asked = found if isinstance(found, dict) else {}
+    locale, currency = asked.get("locale"), asked.get("currency")
+    return (
+        locale if locale in LOCALES else usual.locale,
+        currency if isinstance(currency, str) and currency.isupper() else usual.currency,
+    )
+
+
+def make_settings(asked: Mapping[str, Any], where: str = "") -> Settings:
     """Check settings that were given as a mapping.
 
     Raises
@@ -553,8 +569,9 @@ def make_settings(asked: Mapping[str, Any], where: str = "the settings") -> Sett
     try:
         return Settings.model_validate(dict(asked))
     except ValidationError as error:
-        faults = "; ".join(_say(fault) for fault in error.errors())
-        raise SettingsError(f"{where}: {faults}") from error
+        faults = [_say(fault) for fault in error.errors()]
+        place = where or Told("refusal.the_settings")
+        raise SettingsError("refusal.settings_faults", where=place, faults=faults) from error
 
 
 def change_settings(settings: Settings, changes: Mapping[str, Any]) -> Settings:
@@ -645,25 +662,68 @@ def _walk(model: BaseModel, depth: int = 0) -> Iterator[tuple[int, str, Any, boo
             yield depth, name, model.model_dump(mode="json")[name], given, field
 
 
-def _unknown(what: str, name: str, known: tuple[str, ...] | list[str]) -> str:
+def _near(name: str, known: tuple[str, ...] | list[str]) -> Told:
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
-    return f"unknown {what} '{name}': {hint}"
+    if near:
+        return Told("refusal.did_you_mean_rule", name=near[0])
+    return Told("refusal.known_are", names=list(known))
 
 
-def _say(fault: Any) -> str:
-    path = [str(part) for part in fault["loc"]]
-    if fault["type"] == "extra_forbidden":
-        fields = list(_model_at(path[:-1]).model_fields)
-        inside = f" in {'.'.join(path[:-1])}" if path[:-1] else ""
-        return _unknown("key", path[-1], fields) + (inside and f" ({inside.strip()})")
-    if fault["type"] == "string_pattern_mismatch":
-        example = EXAMPLES.get(path[-1], "letters, digits, - and _")
-        return f"{'.'.join(path)}: {fault['input']!r} should look like {example}"
-    message = fault["msg"].removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
-    shown = f", not {fault['input']!r}" if fault["type"] != "value_error" else ""
-    return f"{'.'.join(path)}: {message}{shown}" if fault["type"] != "value_error" else message
+# What pydantic finds, and the sentence that says it.
+FAULTS = {
+    "int_type": "whole",
+    "int_parsing": "whole",
+    "int_from_float": "whole",
+    "float_type": "number",
+    "float_parsing": "number",
+    "finite_number": "number",
+    "string_type": "text",
+    "bool_type": "flag",
+    "bool_parsing": "flag",
+    "list_type": "list",
+    "tuple_type": "list",
+    "dict_type": "mapping",
+    "model_type": "mapping",
+    "model_attributes_type": "mapping",
+    "missing": "missing",
+    "too_long": "length",
+    "too_short": "length",
+}
+LIMITS = {
+    "greater_than": "gt",
+    "greater_than_equal": "ge",
+    "less_than": "lt",
+    "less_than_equal": "le",
+    "literal_error": "expected",
+}
+
+
+def _say(fault: Any) -> Told:
+    path, kind = [str(part) for part in fault["loc"]], fault["type"]
+    where, found = ".".join(path), repr(fault["input"])
+    if kind == "extra_forbidden":
+        hint = _near(path[-1], list(_model_at(path[:-1]).model_fields))
+        if not path[:-1]:
+            return Told("refusal.unknown_key", name=path[-1], hint=hint)
+        section = ".".join(path[:-1])
+        return Told("refusal.unknown_key_in", name=path[-1], hint=hint, where=section)
+    if kind == "string_pattern_mismatch":
+        example = EXAMPLES.get(path[-1], Told("refusal.plain_letters"))
+        return Told("refusal.should_look_like", where=where, found=found, example=example)
+    if kind == "value_error":
+        told = fault["ctx"]["error"]
+        return told.said if isinstance(told, SettingsError) else Told(str(told))
+    if kind in LIMITS:
+        limit = fault["ctx"][LIMITS[kind]]
+        if kind == "literal_error":
+            limit = either("or", *map(Told, limit.replace(" or ", ", ").split(", ")))
+        what = Told(f"refusal.fault_{kind}", limit=limit)
+    elif kind in FAULTS:
+        what = Told(f"refusal.fault_{FAULTS[kind]}")
+    else:
+        message = fault["msg"]
+        what = Told(f"{message[:1].lower()}{message[1:]}")
+    return Told("refusal.fault", where=where, what=what, found=found)
 
 
 def _model_at(path: list[str]) -> type[BaseModel]:

@@ -178,7 +178,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
         name | text | name | nazwa
         discount_rate! | share 0..0.8 | discount the partner gets | rabat partnera
         push_factor | number 0..1.5 | share of own sales the partner would reach | jaką część naszej sprzedaży osiągnie
-        support_cost_year | money 0.. | cost of supporting the partner in a year | roczny koszt wsparcia partnera
+        support_cost_year | money 0.. | cost a year of supporting the partner in each territory where it sells | roczny koszt wsparcia partnera w każdym terytorium, w którym sprzedaje
         annual_capacity | money 0.. | sales the partner can carry in a year | roczna zdolność sprzedaży
         contract_end | date | last day of the contract; without end where blank | ostatni dzień umowy; puste znaczy bez końca
     """),

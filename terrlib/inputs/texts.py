@@ -25,6 +25,7 @@ from terrlib.inputs.quality import all_foreign, asked_of, currency_code, currenc
 from terrlib.inputs.settings import Settings, TableFile
 from terrlib.inputs.tables import COLUMNS, Column
 from terrlib.inputs.values import CLOCK, Reading
+from terrlib.show.words import Told
 
 MONEY = dt.Decimal(17, 4)  # as many digits as `LARGEST` has, and the smallest part
 WHOLE = dt.Decimal(18, 2)  # a cast rounds alike in both databases
@@ -72,6 +73,15 @@ def identifier(column: ir.Value) -> ir.StringValue:
     return text.re_search("[^ -~]").ifelse(clean, text).strip()
 
 
+def unclean(rows: ir.Table, column: str) -> bool:
+    """Tell whether `identifier` would change any text of a column: looking costs less than cleaning."""
+    if column not in rows.columns:
+        return False
+    text = rows[column].cast(str)
+    odd = rows.filter(text.isnull() | text.re_search("[^!-~]"))
+    return bool(fetched(odd.select(column).limit(1)))
+
+
 def typed(
     tables: Mapping[str, ir.Table], names: Mapping[str, Sequence[str]], asked: Settings
 ) -> dict[str, ir.Table]:
@@ -103,19 +113,19 @@ def typed(
     for table, rows in tables.items():
         spec = asked.tables.get(table) or TableFile(file=table)
         values, questions = _values(rows, table, names[table], spec, asked.currency)
-        said += [f"{table}: {question}" for question in questions]
+        said += [Told("refusal.stop", table=table, what=question) for question in questions]
         try:
             found[table] = _in_currency(values, table, names[table], asked)
         except DataError as fault:
-            said.append(str(fault))
+            said.append(fault.said)
     if said:
-        raise DataError("; ".join(said))
+        raise DataError(said)
     return found
 
 
 def _values(
     rows: ir.Table, table: str, names: Sequence[str], spec: TableFile, currency: str
-) -> tuple[ir.Table, list[str]]:
+) -> tuple[ir.Table, list[Told]]:
     columns = [COLUMNS[table][name] for name in names]
     there = [c for c in columns if c.name in rows.columns]
     texts = [c for c in there if not _fits(rows[c.name], c)]
@@ -158,6 +168,8 @@ def _first(held: ir.Value, column: Column, *, text: bool) -> dict[str, ir.Value]
     if not text:
         if held.type().is_timestamp() or held.type().is_date():
             return _named(column, held.cast(kind), NO, ibis.null(str))
+        if _is_small(held.type()):
+            return _named(column, held.cast(kind), NO, ibis.null(str))
         small = held.abs() < LARGEST
         value = small.ifelse(held, None).cast(kind)
         return _named(column, value, (~small).fill_null(NO), ibis.null(str))
@@ -165,6 +177,13 @@ def _first(held: ir.Value, column: Column, *, text: bool) -> dict[str, ir.Value]
     value = _plain(held, column)
     rest = value.isnull().ifelse(held.nullif(""), None)
     return _named(column, value, NO, rest)
+
+
+def _is_small(kind: dt.DataType) -> bool:
+    """Tell whether a type holds nothing above `LARGEST`."""
+    if isinstance(kind, dt.Decimal) and kind.precision and kind.scale is not None:
+        return 10 ** (kind.precision - kind.scale) <= LARGEST
+    return isinstance(kind, dt.Int8 | dt.Int16 | dt.Int32 | dt.UInt8 | dt.UInt16 | dt.UInt32)
 
 
 def _with_point(raw: ir.Table, column: Column) -> bool:
@@ -196,7 +215,7 @@ def _plain(held: ir.StringValue, column: Column) -> ir.Value:
 
 def _by_the_reader(
     rows: ir.Table, table: str, column: Column, spec: TableFile, more: list[str], currency: str
-) -> tuple[ir.Table, str]:
+) -> tuple[ir.Table, Told | None]:
     """Let the plain reader read every distinct text that is left; return its question, if any."""
     file: dict[str, str] = {"dates": spec.dates, "decimal": spec.decimal}
     text = f"{column.name}_text"
@@ -218,7 +237,7 @@ def _by_the_reader(
         reading = read_column(clean, column, file)
         return _as_arrow(clean, reading, column, currency, len(texts))
 
-    return _joined(rows, column.name, read), ""
+    return _joined(rows, column.name, read), None
 
 
 def _shape(text: ir.StringValue, column: Column) -> ir.StringValue:
@@ -288,7 +307,7 @@ def _in_currency(rows: ir.Table, table: str, names: Sequence[str], asked: Settin
     rates = {c: Decimal(repr(rate)) for c, rate in asked.quality.rates.items() if c in foreign}
     unknown = [c for c in foreign if c not in rates]
     if not codes - set(unknown):
-        raise DataError(f"{table}: {all_foreign(unknown, asked.currency)}")
+        raise DataError("refusal.stop", table=table, what=all_foreign(unknown, asked.currency))
     news = {
         "foreign": code.isin(unknown).ifelse(code, None) if unknown else ibis.null(str),
         "converted": code.isin(list(rates)) if rates else NO,

@@ -135,7 +135,7 @@ def _weights(table: str, rows: pd.DataFrame, revenue: pd.Series) -> np.ndarray:
     if table in {"accounts", "sales"}:
         money = np.abs(amounts(rows[MONEY[table]]))
     elif "account_id" in rows:
-        money = rows["account_id"].map(revenue).abs().to_numpy(float)
+        money = rows["account_id"].map(revenue).astype(float).abs().to_numpy()
     else:
         return np.ones(len(rows))
     bad = rows["reason"].isin({"not_a_number", "orphan"}).to_numpy() & ~(money > 0)

@@ -154,10 +154,8 @@ def repair(ledger: Ledger, areas: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     mended = gpd.GeoSeries(areas.geometry.where(~bad, fixed), crs=areas.crs)
     flat = areas["area_id"][~(shapely.area(mended.to_numpy()) > 0)]
     if len(flat):
-        raise DataError(
-            f"areas: {len(flat)} of {len(areas)} shapes are no polygons, such as "
-            f"{', '.join(flat.head(3))}: an area needs a border that encloses it"
-        )
+        many = {"n": len(flat), "of": len(areas)}
+        raise DataError("refusal.no_polygons", **many, examples=flat.head(3).tolist())
     plane = _equal_area(mended)
     before = areas.geometry.to_crs(plane).area / 1e6
     after = mended.to_crs(plane).area / 1e6
@@ -202,11 +200,7 @@ def join_parts(ledger: Ledger, areas: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
         if _widest_gap(shape) > APART_KM * 1000
     ]
     if twice:
-        raise DataError(
-            f"areas: {len(twice)} names stand for shapes that lie more than {APART_KM:g} km apart, "
-            f"such as {', '.join(twice[:3])}: a name that is not unique is no key; "
-            "join by a code such as TERYT"
-        )
+        raise DataError("refusal.name_no_key", n=len(twice), km=APART_KM, examples=twice[:3])
     for i in many.index:
         parts = int(areas.loc[i, "parts"])
         ledger.find("areas", "area_in_parts", areas.loc[[i]], "name", n=parts)
@@ -478,12 +472,10 @@ def join_islands(
     """
     odd = given.loc[~given["kind"].fillna("").isin(["", "touch", "bridge", "cut"]), "kind"]
     if len(odd):
-        raise DataError(f"neighbors: a kind is touch, bridge or cut, not {odd.iloc[0]!r}")
+        raise DataError("refusal.bad_neighbor_kind", found=odd.iloc[0])
     unknown = sorted(set(given["unit_a"]).union(given["unit_b"]) - set(units.index))
     if unknown:
-        raise DataError(
-            f"neighbors: {len(unknown)} units do not exist, such as {', '.join(unknown[:3])}"
-        )
+        raise DataError("refusal.unknown_neighbors", n=len(unknown), examples=unknown[:3])
     cut = (given["kind"] == "cut").to_numpy()
     joined, parted = (
         _pairs(*given.loc[rows, ["unit_a", "unit_b"]].to_numpy().T) for rows in (~cut, cut)

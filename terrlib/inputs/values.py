@@ -12,6 +12,8 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
+from terrlib.show.words import Told
+
 T = TypeVar("T")
 YES = {"1", "true", "t", "yes", "y", "tak", "prawda", "x"}
 NO = {"0", "false", "f", "no", "n", "nie", "fałsz", "falsz", ""}
@@ -126,10 +128,14 @@ def numbers(
     question = ""
     if open_ and not signs:
         bare = parts[min(open_)][1]
-        question = (
-            f"{_rows(texts.isin(open_), rows)} values such as {min(open_)} could mean "
-            f"{bare.replace(',', '.')} or {re.sub('[.,]', '', bare)}: say decimal: comma or "
-            "decimal: point"
+        whole, decimals = re.split("[.,]", bare, maxsplit=1)
+        question = Told(
+            "refusal.two_numbers",
+            n=_rows(texts.isin(open_), rows),
+            example=min(open_),
+            whole=whole,
+            part=decimals,
+            other=re.sub("[.,]", "", bare),
         )
     columns = pd.DataFrame({"found": value.mask(bad), "bad": bad, "blank": blank})
     columns = columns.astype({"bad": bool, "blank": bool}).iloc[places].set_axis(texts.index)
@@ -215,10 +221,8 @@ def days(
     question = _turned_by_a_spreadsheet(known)
     if open_:
         one, other = (found for found in both[min(open_)] if found is not None)
-        question = (
-            f"{_rows(texts.isin(open_), rows)} values such as {min(open_)} could be {one.day} {one:%B} or "
-            f"{other.day} {other:%B}: say dates: dmy or dates: mdy"
-        )
+        n = _rows(texts.isin(open_), rows)
+        question = Told("refusal.two_days", n=n, example=min(open_), one=one, other=other)
     return Reading(read, texts.isin(bad), texts.isin(blank), question)
 
 
@@ -485,7 +489,4 @@ def _turned_by_a_spreadsheet(known: list[str]) -> str:
     years = {int(t[:4]) for t in turned}
     if not years & {1930, 1931} or not years <= {1930, 1931, *range(2001, 2030)}:
         return ""
-    return (
-        f"days such as {min(turned)} look turned by a spreadsheet: was it day "
-        f"{min(turned)[2:4]} of a month? Export them again as 2026-12-31"
-    )
+    return Told("refusal.turned_days", example=min(turned), day=min(turned)[2:4])

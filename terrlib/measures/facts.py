@@ -14,7 +14,7 @@ from terrlib.measures.customers import abc, size_class, tiers
 from terrlib.measures.ideal import Ideal, ideal_customers
 from terrlib.measures.potential import Potential, account_potential
 from terrlib.measures.winning import DAYS_PER_MONTH, assumed_chance, deals_a_year
-from terrlib.measures.workload import account_workload, as_recorded, field_days
+from terrlib.measures.workload import account_workload, as_recorded, field_days, own_ways
 
 PLACE = ["site_id", "lat", "lon", "x_km", "y_km"]
 MEASURES = ["workload_h", "potential", "revenue", "count"]
@@ -102,10 +102,11 @@ def account_facts(
         p_opp           deals an account of its status starts in a year           count
         p_win, p_win_low, p_win_high   chance that a deal is won; the assumption of the settings
                      where losses are not recorded                                 share
-        value        mean sales of the first year if a deal is won, not above white space  currency
+        value        mean sales of the first year if a deal is won, not above white space; where no
+                     won deal tells it, `share_bought` of the white space           currency
         ev           expected contribution of new sales within a year, `wins_a_year` times
                      value times margin: its sales are never above white space     currency
-        visits, visit_h, call_h, travel_h, workload_h                              a year, hours
+        visits, travel_km; visit_h, call_h, travel_h, workload_h             a year, km; hours
         count        1
     """
     a = market.accounts
@@ -135,7 +136,9 @@ def account_facts(
     )
     days = field_days(settings, planning_year(market), market.country)
     done = as_recorded(market, facts["class"], settings)
-    hours = account_workload(facts, market.reps[["home_lat", "home_lon"]], done, days)
+    ways = own_ways(market.travel, market.reps.index, settings.workload)
+    homes = market.reps[["home_lat", "home_lon"]]
+    hours = account_workload(facts, homes, done, days, ways=ways)
     facts[hours.columns] = hours
     facts["count"] = 1.0
     return facts.drop(columns=["employees", *PLACE])
@@ -147,7 +150,8 @@ def _chances(market: Market, facts: pd.DataFrame, settings: Settings, ideal: Ide
     chances = ["p_win", "p_win_low", "p_win_high"]
     assumed = dict(zip(chances, assumed_chance(settings), strict=True))
     facts[chances] = score[chances].fillna(assumed)
-    facts["value"] = np.fmin(score["value"], facts["white_space"]).clip(lower=0.0)
+    value = score["value"].fillna(facts["white_space"] * share_bought(facts))
+    facts["value"] = np.minimum(value, facts["white_space"]).clip(lower=0.0)
     deals = market.opportunities
     still = deals[~deals["is_closed"].astype(bool)]
     facts["pipeline"] = still.groupby("account_id")["amount"].sum().reindex(facts.index).fillna(0.0)
@@ -155,6 +159,23 @@ def _chances(market: Market, facts: pd.DataFrame, settings: Settings, ideal: Ide
     wins = wins_a_year(facts["p_opp"], facts["p_win"], facts["value"], facts["white_space"])
     facts["ev"] = wins * facts["value"] * settings.workload.margin
     return facts
+
+
+def share_bought(facts: pd.DataFrame) -> float:
+    """Share of what they could buy that customers buy from us; 1 where there are none to tell.
+
+    Parameters
+    ----------
+    facts
+        revenue and potential of every account, currency a year, >= 0.
+
+    Examples
+    --------
+    >>> share_bought(pd.DataFrame({"revenue": [30.0, 10.0, 0.0], "potential": [60.0, 100.0, 500.0]}))
+    0.25
+    """
+    buying = facts[facts["revenue"] > 0]
+    return float(buying["revenue"].sum() / buying["potential"].sum()) if len(buying) else 1.0
 
 
 def wins_a_year(deals: Any, p_win: Any, value: Any, white_space: Any) -> NDArray[np.float64]:

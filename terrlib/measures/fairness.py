@@ -7,6 +7,7 @@ import pandas as pd
 
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings
+from terrlib.measures.customers import gini
 from terrlib.measures.facts import planning_year
 from terrlib.measures.relations import new_hires
 from terrlib.measures.workload import capacity_h
@@ -71,20 +72,21 @@ def rep_fairness(
 
 
 def spread(values: pd.Series) -> dict[str, float]:
-    """How unequal values are: ratio, the largest over the least (inf where that is 0), and near.
+    """How unequal values are: ratio, the largest over the least (inf where that is 0), gini, near.
 
-    `near` counts the values that are within 15% of the mean, the band of sales practice.
+    `gini` is 0 where all are alike and nears 1 where one has everything; `near` counts the values
+    within 15% of the mean, the band of sales practice.
 
     Examples
     --------
     >>> found = spread(pd.Series([90.0, 100.0, 110.0, 130.0, 70.0]))
-    >>> round(found["ratio"], 2), found["near"]
-    (1.86, 3.0)
+    >>> round(found["ratio"], 2), round(found["gini"], 3), found["near"]
+    (1.86, 0.112, 3.0)
     """
     least = float(values.min()) if len(values) else 0.0
     ratio = float(values.max()) / least if least > 0 else float("inf")
     near = float(((values / values.mean() - 1).abs() <= BAND).sum()) if values.sum() > 0 else 0.0
-    return {"ratio": ratio, "near": near}
+    return {"ratio": ratio, "gini": gini(values), "near": near}
 
 
 def envy(costs: pd.DataFrame, rep: pd.DataFrame, opportunity: pd.Series) -> pd.DataFrame:

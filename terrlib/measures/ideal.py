@@ -64,6 +64,7 @@ ISOTONIC_FROM = 1000  # scikit-learn: isotonic calibration overfits well below t
 MATURE = 0.80
 SLICES = (0.60, 0.80)
 RARE = 20
+ALIKE = 1e-6  # logits nearer than this are one score
 FOLDS = 5
 REFITS = 40
 BINS = 10
@@ -176,6 +177,7 @@ def ideal_customers(market: Market, settings: Settings, segment: pd.Series | Non
     >>> found.kind, found.reason, float(found.score["p_win"].iloc[0])
     ('unknown', 'no_deals', 0.2)
     """
+    import sklearn.ensemble  # noqa: F401  # only what is imported by now is held to one thread
     from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
     # One thread: sums come out the same everywhere.
@@ -542,11 +544,12 @@ def _tested(p: Array, y: Array) -> tuple[dict[str, float], pd.DataFrame]:
     rate = float(y.mean())
     brier = float(brier_score_loss(y, p))
     slope = slope_se = np.nan
-    if p.std() > 0:
+    said = _logit(p)
+    if np.ptp(said) > ALIKE:
         with warnings.catch_warnings():
             # Outcomes that the scores tell apart without a fault have no slope: it comes out huge.
             warnings.simplefilter("ignore")
-            fitted = sm.Logit(y, sm.add_constant(_logit(p))).fit(disp=0)
+            fitted = sm.Logit(y, sm.add_constant(said)).fit(disp=0)
         slope, slope_se = float(fitted.params[1]), float(fitted.bse[1])
     order = np.argsort(-p, kind="stable")
     best = order[: max(1, len(p) // 10)]

@@ -244,10 +244,7 @@ def _factor(
 
     least = beyond(0.0)
     if least > 0:
-        raise DataError(
-            f"customers.market_size times served_share is {size:,.0f}, but accounts buy, or are said "
-            f"to buy, {least + size:,.0f} already: raise the market size or the served share"
-        )
+        raise DataError("refusal.market_too_small", size=size, bought=least + size)
     top = 1.0
     while beyond(top) < 0:
         top *= 2
@@ -256,6 +253,7 @@ def _factor(
 
 def _estimates(rows: pd.DataFrame, settings: Settings) -> list[tuple[str, _Estimate]]:
     """Every way of estimating that can speak, the best first."""
+    import sklearn.ensemble  # noqa: F401  # only what is imported by now is held to one thread
     from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
     revenue = rows["revenue"].clip(lower=0)

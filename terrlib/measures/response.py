@@ -135,18 +135,12 @@ def adbudg(zero: float, half_more: float, saturation: float) -> tuple[float, flo
     """
     a, s150, b = zero, half_more, saturation
     if not 0 <= a < 1 < s150 < b:
-        raise DataError(
-            f"answers of {a:g} without spending, {s150:g} with half as much again and {b:g} at most "
-            "make no curve: today is 1, so they have to rise from below 1 to above it"
-        )
+        raise DataError("refusal.no_curve_of_answers", a=a, s150=s150, b=b)
     d = (b - 1) / (1 - a)
     q = (s150 - a) / (b - a)
     c = np.log(d * q / (1 - q)) / np.log(HALF_MORE)
     if not c > 0:
-        raise DataError(
-            f"answers of {a:g}, {s150:g} and {b:g} make no curve that rises: half as much money "
-            "again cannot bring less than the same"
-        )
+        raise DataError("refusal.no_rise", a=a, s150=s150, b=b)
     return float(c), float(d)
 
 
@@ -187,9 +181,7 @@ def two_points(spend: float, once: float, twice: float) -> tuple[float, float]:
     (50.0, '5.108256e-05')
     """
     if not 0 < once < twice < 2 * once or spend <= 0:
-        raise DataError(
-            f"{once:g} leads for {spend:g} and {twice:g} for twice that make no curve that flattens"
-        )
+        raise DataError("refusal.no_flattening", once=once, spend=spend, twice=twice)
     k = -np.log(twice / once - 1) / spend
     return float(once / -np.expm1(-k * spend)), float(k)
 

@@ -10,7 +10,14 @@ import pandas as pd
 from terrlib.inputs.market import Market
 from terrlib.inputs.settings import Settings, change_settings
 from terrlib.measures.facts import planning_year
-from terrlib.measures.workload import account_workload, as_recorded, capacity_h, field_days
+from terrlib.measures.workload import (
+    account_workload,
+    as_recorded,
+    capacity_h,
+    field_days,
+    own_ways,
+    yearly_cost,
+)
 
 ROUNDS = 3
 FLAT = 0.01  # of the best profit: less is no reason to choose one number over another
@@ -182,12 +189,13 @@ def _reps_for_hours(
     """Reps whose hours are as many as the market needs when so many travel."""
     homes = market.reps[["home_lat", "home_lon"]]
     days = field_days(settings, planning_year(market), market.country)
-    table = facts[["class"]].join(market.accounts[PLACE])
+    table = facts[["class", "unit_id"]].join(market.accounts[PLACE])
+    ways = own_ways(market.travel, market.reps.index, settings.workload)
     settings = as_recorded(market, facts["class"], settings)
     n = reps or 1.0
     for _ in range(ROUNDS if reps else 1):
         closer = float(np.sqrt(reps / n)) if reps else 1.0
-        hours_of = account_workload(table, homes, settings, days, closer)["workload_h"]
+        hours_of = account_workload(table, homes, settings, days, closer, ways)["workload_h"]
         need = hours_of[facts["workload_h"] > 0].sum()  # the others' work is done by somebody else
         n = max(float(need) / hours, 1e-9)
     return n
@@ -234,9 +242,7 @@ def _by_pipeline(
 
 def _cost(market: Market, settings: Settings) -> float:
     """Cost a year of a full-time rep, the mean of those there are."""
-    fte = market.reps["fte"].astype(float)
-    year = market.reps["cost_year"].astype(float).fillna(settings.workload.rep_cost_year * fte)
-    return float(year.sum() / fte.sum())
+    return float(yearly_cost(market.reps, settings).sum() / market.reps["fte"].astype(float).sum())
 
 
 def _curve(

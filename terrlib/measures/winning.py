@@ -17,7 +17,8 @@ DAYS_PER_MONTH = 30.4375
 OPEN, WON, LOST = 0, 1, 2
 DRAWS = 200
 LOOKS = 4
-AGES = {"0-3": 0.0, "3-6": 3.0, "6-12": 6.0, "12+": 12.0}
+STALE_M = 12.0
+AGES = {"0-3": 0.0, "3-6": 3.0, "6-12": 6.0, "12+": STALE_M}
 
 
 def deals(market: Market) -> pd.DataFrame:
@@ -504,48 +505,101 @@ def open_deals(market: Market, settings: Settings) -> pd.DataFrame:
         account_id
         amount     value                                              currency
         age_m      age                                                months
-        p_win      (CIF_w(inf) - CIF_w(age)) / S(age)                 share
+        p_win      chance of a win, given the age                     share
         by_month   36 chances of being won in each coming month; they add up to p_win
 
     Notes
     -----
+    (CIF_w(end) - CIF_w(age) + tail * p) / S(age): what is still won by deals of this age, and of what
+    outlives the record the win rate p of all. Few deals tell of great ages, and who never closes a
+    lost deal leaves it to grow old: n deals that ended at this age or later stand beside
+    `customers.kappa` of the rate p. Where no win has come yet, p and the months are those of the
+    settings.
+
     Each stage has a clock of its own: the curve of a stage is that of every deal that ever entered
     it, from that day on. A stage of n closed deals counts n / (n + kappa), the curve of all deals by
     their age the rest.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> deal = pd.DataFrame({"account_id": ["a"], "amount": 1.0, "is_closed": False, "is_won": False,
+    ...     "created_date": pd.to_datetime(["2026-01-01"]), "close_date": pd.to_datetime(["2026-12-01"])})
+    >>> market = SimpleNamespace(opportunities=deal, as_of=pd.Timestamp("2026-09-30"), stages=[])
+    >>> open_deals(market, Settings())["p_win"].round(3).tolist()
+    [0.2]
     """
     table = deals(market)
     still = table[table["outcome"] == OPEN]
-    curve = incidence(table["months"].to_numpy(), table["outcome"].to_numpy())
-    if not curve[-1].sum():
-        lag = lag_pmf(settings.timeline.cycle_months, 0.6, HORIZON_M - 1)
-        by_age = np.tile(lag * settings.customers.win_rate, (HORIZON_M + 1, 1))
-    else:
-        by_age = _by_age(curve)
+    months, outcome = table["months"].to_numpy(), table["outcome"].to_numpy()
+    curve = incidence(months, outcome)
+    steps, p = np.diff(curve[:, 0]), float(ends_won(curve))
+    if not curve[-1, 0]:
+        steps = lag_pmf(settings.timeline.cycle_months, 0.6, HORIZON_M - 1)
+        p = settings.customers.win_rate
+    by_age = _by_age(curve, months[outcome != OPEN], steps, p, settings.customers.kappa)
     by_month = by_age[_whole_months(still["months"])]
-    by_month = _by_stage(market, table, still, by_month, settings.customers.kappa)
+    by_month = _by_stage(market, table, still, by_month, steps, settings.customers.kappa)
     return pd.DataFrame(
         {
             "account_id": still["account_id"],
-            "amount": still["amount"],
+            "amount": still["amount"].fillna(0.0),
             "age_m": still["months"],
-            "p_win": np.clip(by_month.sum(axis=1), 0, 1),
+            "p_win": by_month.sum(axis=1),
             "by_month": list(by_month),
         },
         index=still.index,
     )
 
 
-def _by_age(curve: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(HORIZON_M + 1, HORIZON_M) chance to be won in each coming month, by months of age.
+def stale_deals(market: Market, settings: Settings) -> dict[str, float]:
+    """Count the deals open for a year or more, and what is known of deals that ended so late.
 
-    Deals that outlive the record end as those before them: the curve is scaled to end at one.
+    Returns
+    -------
+    dict
+        n, amount       open deals of that age: count, currency
+        ended, won      deals of the past that ended at that age or later; those of them won   count
+        p_win           mean chance of the open ones, as of `open_deals`; NaN without any      share
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> deal = pd.DataFrame({"account_id": ["a"], "amount": 9.0, "is_closed": False, "is_won": False,
+    ...     "created_date": pd.to_datetime(["2025-01-01"]), "close_date": pd.to_datetime(["2026-12-01"])})
+    >>> market = SimpleNamespace(opportunities=deal, as_of=pd.Timestamp("2026-09-30"), stages=[])
+    >>> stale_deals(market, Settings())
+    {'n': 1, 'amount': 9.0, 'ended': 0, 'won': 0, 'p_win': 0.2}
     """
-    curve = curve / curve[-1].sum()
-    steps = np.diff(curve[:, 0])
-    alive = np.clip(1 - curve.sum(axis=1), 1e-9, None)
+    table = deals(market)
+    late = table.loc[table["months"] >= STALE_M, "outcome"]
+    still = open_deals(market, settings)
+    still = still[still["age_m"] >= STALE_M]
+    return {
+        "n": len(still),
+        "amount": float(still["amount"].sum()),
+        "ended": int((late != OPEN).sum()),
+        "won": int((late == WON).sum()),
+        "p_win": float(still["p_win"].mean()),
+    }
+
+
+def _by_age(
+    curve: NDArray[np.float64],
+    ended: NDArray[np.float64],
+    steps: NDArray[np.float64],
+    p: float,
+    kappa: float,
+) -> NDArray[np.float64]:
+    """(HORIZON_M + 1, HORIZON_M) chance to be won in each coming month, by months of age."""
+    won, alive = curve[:, 0], np.clip(1 - curve.sum(axis=1), 0, 1)
+    left = won[-1] - won + alive[-1] * p
+    own = np.divide(left, alive, out=np.full(HORIZON_M + 1, p), where=alive > 1e-9)  # noqa: PLR2004
+    told = (ended[None] >= np.arange(HORIZON_M + 1)[:, None]).sum(axis=1)
     found = np.zeros((HORIZON_M + 1, HORIZON_M))
-    for age in range(HORIZON_M):
-        found[age, : HORIZON_M - age] = steps[age:] / alive[age]
+    for age, chance in enumerate((told * own + kappa * p) / (told + kappa)):
+        coming = steps[age:] if steps[age:].sum() > 0 else steps
+        found[age, : len(coming)] = chance * coming / coming.sum()
     return found
 
 
@@ -558,6 +612,7 @@ def _by_stage(
     table: pd.DataFrame,
     still: pd.DataFrame,
     by_month: NDArray[np.float64],
+    steps: NDArray[np.float64],
     kappa: float,
 ) -> NDArray[np.float64]:
     """Move chances by age towards those of the stage that each open deal is in."""
@@ -574,13 +629,15 @@ def _by_stage(
     found = by_month.copy()
     for stage, mine in first.groupby("stage"):
         here = (last["stage"] == stage).to_numpy()
-        closed = int((mine["outcome"] != OPEN).sum())
-        if not here.any() or not closed:
+        ended = mine.loc[mine["outcome"] != OPEN, "months"].to_numpy()
+        if not here.any() or not len(ended):
             continue
         curve = incidence(mine["months"].to_numpy(), mine["outcome"].to_numpy())
+        won = np.diff(curve[:, 0])
+        by_age = _by_age(curve, ended, won if won.any() else steps, float(ends_won(curve)), kappa)
         keys = pd.MultiIndex.from_product([still.index[here], [stage]])
-        own = _by_age(curve)[_whole_months(clock.loc[keys])]
-        found[here] = (closed * own + kappa * by_month[here]) / (closed + kappa)
+        own = by_age[_whole_months(clock.loc[keys])]
+        found[here] = (len(ended) * own + kappa * by_month[here]) / (len(ended) + kappa)
     return found
 
 

@@ -36,11 +36,19 @@ def workdays(year: int, country: str) -> int:
     days = [first + datetime.timedelta(n) for n in range(366)]
     weekdays = sum(d.year == year and d.weekday() < SATURDAY for d in days)
     last = SATURDAY if country == "PL" else SATURDAY - 1
-    try:
-        free = holidays.country_holidays(country, years=year)
-    except NotImplementedError:
-        free = {}
+    free = holidays.country_holidays(country, years=year) if has_calendar(country) else {}
     return weekdays - sum(d.weekday() <= last for d in free)
+
+
+def has_calendar(country: str) -> bool:
+    """Tell whether the holidays of a country are known; where not, none are counted.
+
+    Examples
+    --------
+    >>> has_calendar("PL"), has_calendar("XX")
+    (True, False)
+    """
+    return country in holidays.list_supported_countries()
 
 
 def field_days(settings: Settings, year: int, country: str) -> float:
@@ -65,6 +73,26 @@ def capacity_h(settings: Settings, year: int, country: str) -> float:
     """
     w = settings.workload
     return field_days(settings, year, country) * w.hours_per_day * (1 - w.admin_share)
+
+
+def yearly_cost(reps: pd.DataFrame, settings: Settings) -> pd.Series:
+    """Full cost a year of every rep, currency: as given, else that of full time by the time worked.
+
+    Parameters
+    ----------
+    reps
+        cost_year (currency), fte (1 is full time).
+    settings
+        `workload.rep_cost_year`.
+
+    Examples
+    --------
+    >>> reps = pd.DataFrame({"cost_year": [100_000.0, None], "fte": [0.5, 0.5]}, index=["R1", "R2"])
+    >>> yearly_cost(reps, Settings()).to_dict()
+    {'R1': 100000.0, 'R2': 90000.0}
+    """
+    full = settings.workload.rep_cost_year * reps["fte"].astype(float)
+    return reps["cost_year"].astype(float).fillna(full)
 
 
 def as_recorded(market: Market, kinds: pd.Series, settings: Settings) -> Settings:
@@ -117,6 +145,7 @@ def account_workload(
     settings: Settings,
     days: float,
     closer: float = 1.0,
+    ways: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Build up the hours a year of every account from visits, calls and travel.
 
@@ -136,17 +165,19 @@ def account_workload(
         Field days of a rep, see `field_days`.
     closer
         What ways from home are multiplied by: below 1 with more reps than today.
+    ways
+        unit_id -> km, hours from the nearest home as the user gives them, see `own_ways`: taken
+        instead where known; `accounts` then has unit_id.
 
     Returns
     -------
     DataFrame, same index
-        visits                               a year
+        visits, travel_km                       a year; km by road
         visit_h, call_h, travel_h, workload_h   hours a year; the last is the sum
 
     Notes
     -----
-    Visits, minutes and calls by class are the build-up of Talley (1961). Travel is the additive
-    form
+    Visits, minutes and calls by class are the build-up of Talley (1961). Travel is the additive form
     of Figliozzi's tour length (2008): the way from home shared by the stops of a day, and the hop
     to the next stop, which shrinks as more accounts are due in a week.
     """
@@ -154,25 +185,90 @@ def account_workload(
     kind = pd.DataFrame({k: v.model_dump() for k, v in w.classes.items()}).T
     mine = kind.reindex(accounts["class"]).fillna(0.0).set_axis(accounts.index)
     visits = mine["visits"]
-    here = accounts.assign(visits=visits).groupby("site_id", sort=True)
-    stops = here[["lat", "lon", "x_km", "y_km"]].mean().assign(visits=here["visits"].max())
+    stops = as_stops(accounts, visits)
     from_home = np.zeros(len(stops))
     if len(homes):
         from_home = closer * nearest_km(stops[["lat", "lon"]], homes)
     hop = local_hop_km(stops[["x_km", "y_km"]].to_numpy(float), stops["visits"].to_numpy(), days)
-    hours = stops["visits"] * visit_travel(from_home, hop, w)[1] / here["visits"].sum().clip(1e-9)
-    travel = visits * accounts["site_id"].map(hours)
+    out = road_km(from_home, w)
+    out_h = drive_h(out, w)
+    if ways is not None and len(ways):
+        unit = accounts.groupby("site_id")["unit_id"].first().reindex(stops.index)
+        km, given_h = closer * ways.reindex(unit).to_numpy(float).T
+        out = np.where(np.isnan(km), out, km)
+        out_h = np.where(np.isnan(given_h), drive_h(out, w), given_h)
+    shared = stops["visits"] / visits.groupby(accounts["site_id"]).sum().clip(1e-9)
+    km, travel = (
+        visits * accounts["site_id"].map(shared * each) for each in tour_share(out, out_h, hop, w)
+    )
     visit_h = visits * (mine["visit_min"] + mine["prep_min"]) / 60
     call_h = mine["calls"] * mine["call_min"] / 60
     return pd.DataFrame(
         {
             "visits": visits,
+            "travel_km": km,
             "visit_h": visit_h,
             "call_h": call_h,
             "travel_h": travel,
             "workload_h": visit_h + call_h + travel,
         }
     )
+
+
+def own_ways(travel: pd.DataFrame, reps: pd.Index, w: Workload) -> pd.DataFrame:
+    """Take from the user's matrix the way to every unit from the rep who is there soonest.
+
+    Parameters
+    ----------
+    travel
+        unit_id, to (rows to a rep count), km, minutes: one way by road; one of the two may be blank.
+    reps
+        rep_id.
+    w
+        Speeds, for hours where only km are given.
+
+    Returns
+    -------
+    DataFrame, indexed by unit_id
+        km (NaN where only minutes are given), hours
+
+    Examples
+    --------
+    >>> rows = {"unit_id": "u", "to": ["R1", "R2"], "km": [35.0, 10.0], "minutes": [20.0, 30.0]}
+    >>> own_ways(pd.DataFrame(rows), pd.Index(["R1", "R2"]), Workload()).round(2).loc["u"].tolist()
+    [35.0, 0.33]
+    """
+    rows = travel[travel["to"].isin(reps)]
+    km, minutes = rows["km"].astype(float), rows["minutes"].astype(float)
+    hours = (minutes / 60).fillna(pd.Series(drive_h(km.to_numpy(), w), km.index))
+    found = pd.DataFrame({"unit_id": rows["unit_id"], "km": km, "hours": hours})
+    found = found.sort_values(["unit_id", "hours", "km"], kind="stable")
+    return found.drop_duplicates("unit_id").set_index("unit_id")
+
+
+def as_stops(accounts: pd.DataFrame, visits: pd.Series) -> pd.DataFrame:
+    """Make accounts of one site one stop, with the visits that its most visited account asks for.
+
+    Parameters
+    ----------
+    accounts
+        site_id, lat, lon, x_km, y_km.
+    visits
+        Visits a year, same index.
+
+    Returns
+    -------
+    DataFrame, indexed by site_id
+        lat, lon, x_km, y_km, visits
+
+    Examples
+    --------
+    >>> one = {"site_id": "s", "lat": 52.0, "lon": 19.0, "x_km": 0.0, "y_km": 0.0}
+    >>> as_stops(pd.DataFrame([one, one]), pd.Series([12.0, 4.0]))["visits"].to_dict()
+    {'s': 12.0}
+    """
+    here = accounts.assign(visits=visits).groupby("site_id", sort=True)
+    return here[["lat", "lon", "x_km", "y_km"]].mean().assign(visits=here["visits"].max())
 
 
 def local_hop_km(

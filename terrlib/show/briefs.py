@@ -21,6 +21,7 @@ PARAGRAPH = {
     "growth_more": ("growth_more",),
     "growth_less": ("growth_less",),
     "abc": ("abc_a_share",),
+    "elsewhere": ("elsewhere",),
     "space": ("potential", "white_space"),
     "industries": ("top3_industries",),
     "win": ("p_win", "p_win_low", "p_win_high"),
@@ -132,7 +133,7 @@ def _told(row: Mapping[Any, Any] | pd.Series) -> dict[str, Any]:
     growth = told.pop("growth_rate", 0.0)
     if growth:
         told["growth_more" if growth > 0 else "growth_less"] = abs(growth)
-    for column in ("revenue", "potential", "white_space", "distributor_coverage"):
+    for column in ("revenue", "elsewhere", "potential", "white_space", "distributor_coverage"):
         if not told.get(column, 0.0) > 0:
             told.pop(column, None)
     for column in ("top3_industries", "top_lost_reasons"):

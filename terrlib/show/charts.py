@@ -35,6 +35,7 @@ PROFIT = {
     "now": BLUE,
     "new": GREEN,
     "sales_people": ORANGE,
+    "management": "#edc948",
     "travel": "#9c755f",
     "marketing": RED,
     "events": "#ff9da7",
@@ -381,7 +382,8 @@ def attractiveness(rows: pd.DataFrame, words: Words) -> go.Figure:
 def white_space_bars(where: pd.DataFrame, words: Words) -> go.Figure:
     """Revenue and white space of the places with most of it, the latter with its range."""
     rows = where.head(15)
-    figure = _figure(words, x="space_x", height=460)
+    figure = _figure(words, height=460)
+    figure.update_xaxes(title=words.say("chart.space_x", currency=words.currency))
     figure.add_bar(
         y=rows["name"].map(_text),
         x=rows["revenue"],
@@ -467,14 +469,18 @@ def sizing(curve: pd.DataFrame, methods: pd.DataFrame, present: float, words: Wo
 def balance(
     card: pd.DataFrame, present: pd.DataFrame, words: Words, tolerance: dict[str, float]
 ) -> go.Figure:
-    """Index of each balanced measure by territory, today's beside the plan's, with the band allowed."""
+    """Index of each balanced measure by territory, today's beside the plan's, in the bands allowed."""
     figure = _figure(words, y="index_x", height=420, percent=True)
     for i, (measure, allowed) in enumerate(tolerance.items()):
         column, name = f"{measure}_index", words.label(measure)
-        if i == 0:
-            figure.add_hrect(
-                y0=1 - allowed, y1=1 + allowed, fillcolor=BLUE, opacity=0.08, line_width=0
-            )
+        figure.add_hrect(
+            y0=1 - allowed,
+            y1=1 + allowed,
+            fillcolor=COLORS[i],
+            opacity=0.1,
+            line={"color": COLORS[i], "dash": "dot"},
+            layer="below",
+        )
         if len(present):
             figure.add_scatter(
                 x=present.index.map(_text),
@@ -1136,7 +1142,7 @@ def scenarios(rows: pd.DataFrame, words: Words) -> go.Figure:
 
 def budget_categories(rows: pd.DataFrame, words: Words) -> go.Figure:
     """Cost of the plan by category and quarter: category, quarter, amount."""
-    figure = _figure(words, y="money_y")
+    figure = _figure(words, y="quarter_y")
     for i, (category, part) in enumerate(rows.groupby("category")):
         figure.add_bar(
             x=part["quarter"],

@@ -78,7 +78,8 @@ class TerritoryPanel(w.VBox):
         try:
             self._show(self._draw(*self._asked()))
         except TerrlibError as refusal:
-            self.said.value = f"<b style='color:#b3261e'>{escape(str(refusal))}</b>"
+            told = self._words.tell(refusal.said)
+            self.said.value = f"<b style='color:#b3261e'>{escape(told)}</b>"
 
     def _show(self, found: tuple[gpd.GeoDataFrame, Shown, str]) -> None:
         territories, table, sentence = found

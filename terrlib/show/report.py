@@ -11,7 +11,7 @@ import folium
 import pandas as pd
 
 from terrlib.show.tables import Shown
-from terrlib.show.words import Words
+from terrlib.show.words import Words, unmarked
 
 CSS = """
 :root{--ink:#1d2733;--soft:#5b6875;--line:#dfe4ea;--blue:#2f5f8f;--paper:#fff;--back:#f4f6f8}
@@ -114,26 +114,7 @@ def bullets(lines: Sequence[str]) -> str:
     >>> bullets(["**3** of 4"])
     '<ul><li>3 of 4</li></ul>'
     """
-    return "<ul>" + "".join(f"<li>{_plain(line)}</li>" for line in lines) + "</ul>"
-
-
-def plain(sentence: str) -> str:
-    """A sentence of Markdown as plain text.
-
-    Examples
-    --------
-    >>> plain("**T1** &lt; 3")
-    'T1 < 3'
-    """
-    from html import unescape
-
-    return unescape(_plain(sentence))
-
-
-def _plain(sentence: str) -> str:
-    import re
-
-    return re.sub(r"\\([\\`*_\[\]|~$])", r"\1", sentence.replace("**", ""))
+    return "<ul>" + "".join(f"<li>{unmarked(line)}</li>" for line in lines) + "</ul>"
 
 
 def fan_svg(rows: pd.DataFrame, words: Words) -> str:

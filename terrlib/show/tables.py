@@ -40,7 +40,7 @@ def table(rows: pd.DataFrame, words: Words, kinds: Mapping[str, str], limit: int
     Returns
     -------
     Shown
-        An HTML table; every text from data is escaped.
+        An HTML table, or a word where there are no rows; every text from data is escaped.
 
     Examples
     --------
@@ -48,6 +48,8 @@ def table(rows: pd.DataFrame, words: Words, kinds: Mapping[str, str], limit: int
     >>> print(table(rows, Words("en", "PLN"), {"name": "text", "share": "percent"})[:23])
     <table class="terrlib">
     """
+    if rows.empty:
+        return Shown(f"<p class='more'>{escape(words.say('table.none'))}</p>")
     head = "".join(
         f'<th class="{_side(kind)}">{escape(words.label(column))}</th>'
         for column, kind in kinds.items()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, reduce
+from html import unescape
 from importlib import resources
 from string import Formatter
 from typing import Any
@@ -18,6 +19,7 @@ from babel.numbers import format_currency, format_decimal, format_percent
 
 LOCALES = ("pl", "en")
 MARKDOWN = re.compile(r"([\\`*_\[\]|~$])")
+ESCAPED = re.compile(r"\\([\\`*_\[\]|~$])")
 BIG = 1_000_000
 THOUSAND = 10_000
 
@@ -31,6 +33,82 @@ class Sentence(str):
         return str(self)
 
 
+class Told(str):
+    """A sentence in English that its reader's `Words` can say again: what a refusal is made of.
+
+    Parameters
+    ----------
+    said
+        `<group>.<sentence>` of the locale files; any other text is data and stays as it is.
+    **values
+        As for `Words.say`, or other such sentences, or lists of them, joined by commas, or by
+        semicolons where the sentence asks for `each`.
+
+    Attributes
+    ----------
+    said, filled
+        As given, lists as tuples.
+
+    Examples
+    --------
+    >>> more = Told("table.more", n=3)
+    >>> more, Words("pl", "PLN").tell(more)
+    ('and 3 more', 'i jeszcze 3')
+    """
+
+    said: str
+    filled: tuple[tuple[str, Any], ...]
+
+    def __new__(cls, said: str, /, **values: Any) -> Told:
+        """Say it in English, and keep what it was made of."""
+        english = Words("en", "")
+        held = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        known = said in texts("en")
+        told = super().__new__(cls, plain(english.say(said, **held)) if known else said)
+        told.said, told.filled = said, tuple(held.items())
+        return told
+
+
+def some(names: Sequence[object], most: int = 5) -> Told:
+    """List the first of some names, and say how many more there are.
+
+    Examples
+    --------
+    >>> some(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    shown = ", ".join(str(name)[:60] for name in names[:most])
+    more = len(names) - most
+    return Told("refusal.and_more", names=shown, n=more) if more > 0 else Told(shown)
+
+
+def either(joint: str, *ways: Told) -> Told:
+    """Join what may be one or the other, by a sentence of `first` and `second`.
+
+    Examples
+    --------
+    >>> either("or", Told("a"), Told("b"), Told("c"))
+    'a or b or c'
+    """
+    return reduce(lambda one, other: Told(f"refusal.{joint}", first=one, second=other), ways)
+
+
+def plain(sentence: str) -> str:
+    """A sentence of Markdown as plain text.
+
+    Examples
+    --------
+    >>> plain("**T1** &lt; 3")
+    'T1 < 3'
+    """
+    return unescape(unmarked(sentence))
+
+
+def unmarked(sentence: str) -> str:
+    """A sentence of Markdown as HTML without any emphasis."""
+    return ESCAPED.sub(r"\1", sentence.replace("**", ""))
+
+
 class Words(Formatter):
     """The language and currency of a reader.
 
@@ -39,7 +117,7 @@ class Words(Formatter):
     locale
         pl or en.
     currency
-        ISO code, such as PLN.
+        ISO code, such as PLN; "" where it is not known: amounts are then bare.
     """
 
     def __init__(self, locale: str, currency: str) -> None:
@@ -76,6 +154,20 @@ class Words(Formatter):
             )
         return Sentence(self.vformat(str(self._texts[key]), (), values))
 
+    def tell(self, text: str) -> str:
+        """Say a refusal, or a part of one, in this language as plain text; other text as it is.
+
+        Examples
+        --------
+        >>> Words("en", "PLN").tell("T1 < 3")
+        'T1 < 3'
+        """
+        return plain(self._again(text)) if isinstance(text, Told) else text
+
+    def _again(self, told: Told) -> str:
+        known = told.said in self._texts
+        return self.say(told.said, **dict(told.filled)) if known else self._escaped(told.said)
+
     def label(self, name: str) -> str:
         """Name of a column, measure, decision or rule; the name itself where it has none.
 
@@ -107,17 +199,6 @@ class Words(Formatter):
         key = f"help.{rule}"
         return self.say(key) if key in self._texts else Sentence("")
 
-    def finding(self, message: str, values: Iterable[tuple[str, Any]]) -> Sentence:
-        """Say what was found in the data, as `Market.quality` holds it.
-
-        Examples
-        --------
-        >>> said = {"word": "Aktywny", "status": "customer", "n": 1}
-        >>> Words("en", "PLN").finding("status_mapped", said.items())
-        'status Aktywny read as customer (1 account)'
-        """
-        return self.say(f"finding.{message}", **dict(values))
-
     def table_label(self, name: str) -> str:
         """Name of an input table; `sales` the table is not `sales` the forecast.
 
@@ -137,7 +218,9 @@ class Words(Formatter):
             A number, day or text.
         kind
             money, money0 (no pennies), short (thousands, millions), thousands (to compare amounts),
-            percent, number, hours, km, date, month_of,
+            percent, number, check_name, exact (every digit), hours, km, date, day_month, month_of,
+            label, table (their
+            names),
             or a noun to count, such as account.
 
         Examples
@@ -159,8 +242,14 @@ class Words(Formatter):
 
     def format_field(self, value: Any, format_spec: str) -> str:
         """Write a value of a sentence; text from data is escaped for Markdown and HTML."""
-        if format_spec:
-            return self.write(value, format_spec)
+        if isinstance(value, Told) and not format_spec:
+            return self._again(value)
+        if isinstance(value, list | tuple):
+            between, kind = ("; ", "") if format_spec == "each" else (", ", format_spec)
+            return between.join(self.format_field(one, kind) for one in value)
+        return self.write(value, format_spec) if format_spec else self._escaped(value)
+
+    def _escaped(self, value: Any) -> str:
         text = str(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         return MARKDOWN.sub(r"\\\1", " ".join(text.split()))
 
@@ -168,6 +257,8 @@ class Words(Formatter):
         return str(format_decimal(value, format=pattern, locale=self._babel))
 
     def _money(self, value: Any, digits: str) -> str:
+        if not self.currency:
+            return self._decimal(value, f"#,##0{digits}")
         if self.locale == "pl":
             return str(
                 format_currency(
@@ -203,9 +294,14 @@ _WRITERS = {
     "number": lambda w, v: w._decimal(
         v, "#,##0" if abs(float(v)) >= 100 or float(v).is_integer() else "#,##0.0"
     ),
+    "exact": lambda w, v: w._decimal(v, "#,##0.######"),
+    "label": lambda w, v: w.label(v),
+    "check_name": lambda w, v: w.label(f"check.{v}").removeprefix("check."),
+    "table": lambda w, v: w.table_label(v),
     "hours": lambda w, v: f"{w._decimal(v, '#,##0')}\u00a0h",
     "km": lambda w, v: f"{w._decimal(v, '#,##0')}\u00a0km",
     "date": lambda w, v: format_date(v, "long", locale=w._babel),
+    "day_month": lambda w, v: format_date(v, "d MMMM", locale=w._babel),
     "month_of": lambda w, v: format_date(v, "LLLL y", locale=w._babel),
 }
 

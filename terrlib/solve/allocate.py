@@ -137,10 +137,8 @@ def waterfill(
     ([134.66, 65.34], 0.52)
     """
     if not low.sum() - 1e-6 <= budget <= high.sum() + 1e-6:
-        raise InfeasibleError(
-            f"a budget of {budget:,.0f} cannot be split: the limits allow {low.sum():,.0f} to "
-            f"{high.sum():,.0f}"
-        )
+        limits = {"low": float(low.sum()), "high": float(high.sum())}
+        raise InfeasibleError("refusal.budget_beyond_limits", budget=budget, **limits)
 
     at_low, at_high = slope(low[:, None]), slope(high[:, None])
 
@@ -354,10 +352,7 @@ def _choose(offer: Offer, start: Floats, budget: float, segments: int) -> Mask:
     highs.run()
     found = np.asarray(highs.getSolution().col_value)
     if highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible or len(found) < len(whole):
-        raise InfeasibleError(
-            f"no split of {budget:,.0f} keeps every limit of the budget: lower the least amounts, or "
-            "raise the most"
-        )
+        raise InfeasibleError("refusal.no_split", budget=budget)
     return np.where(once > 0, found[pieces:] > 0.5, usable)  # noqa: PLR2004
 
 
@@ -371,10 +366,7 @@ def _refine(
         highs, width = _program(offer, points, used, left)
         highs.run()
         if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-            raise InfeasibleError(
-                f"no split of {left:,.0f} keeps every limit of the budget: lower the least amounts, "
-                "or raise the most"
-            )
+            raise InfeasibleError("refusal.no_split", budget=left)
         found = highs.getSolution()
         x = points[:, 0] + np.asarray(found.col_value).reshape(width.shape).sum(axis=1)
         price = offer.hurdle + max(-float(found.row_dual[0]), 0.0)
@@ -524,8 +516,5 @@ def round_within(
         ),
     )
     if found.x is None:
-        raise InfeasibleError(
-            "the amounts cannot be rounded within the limits of the budget: make `budget.round_to` "
-            "smaller, or the limits multiples of it"
-        )
+        raise InfeasibleError("refusal.not_rounded")
     return (down + np.round(found.x)).astype(np.int64)

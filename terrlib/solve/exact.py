@@ -22,7 +22,7 @@ from terrlib.solve.partition import FREE, Floats, Ints, Problem, Solution, evalu
 GAP = 1e-6
 CALLS_ROOT, CALLS_PART = 1500, 150  # looks at rewards
 LOOKS = 1_000_000  # pairs of a unit and a slot looked at in the boxes of one part
-MILP_NODES = 20_000  # of the one assignment to given centres
+MILP_NODES, STEPS = 20_000, 150_000  # of the one assignment to given centres: see `assign_units`
 LEAF_NODES = 800  # of all the assignments of a proof: easy ones take one or two
 PARTS, PAIRS = 100, 1e8
 LARGE = 4.0  # times the known cost: what may not be
@@ -70,7 +70,7 @@ def prove(
     """
     if problem.centre_kind == "given":
         cost = slot_costs(problem, np.zeros(problem.n, dtype=np.int64), problem.seed)
-        found = assign_units(problem, cost, MILP_NODES, start=label)
+        found = assign_units(problem, cost, MILP_NODES, start=label, steps=STEPS)
         label = found.label if found.label is not None else label
         bound = found.bound
     elif label is not None:

@@ -83,6 +83,7 @@ def assign_units(
     gap: float = 1e-6,
     centre: Ints | None = None,
     upper: float = np.inf,
+    steps: float = np.inf,
 ) -> Assignment:
     """Find the cheapest assignment that keeps every rule of a problem.
 
@@ -104,6 +105,9 @@ def assign_units(
         (k,) unit at the centre of each slot; pieces grow from it where it must be in its slot.
     upper
         Only cheaper answers are of interest: no bound above it, no label dearer.
+    steps
+        Steps of the simplex method after which no round with new cuts is begun: where bounds are tight,
+        each takes as long as the first.
 
     Returns
     -------
@@ -138,10 +142,10 @@ def assign_units(
         upper = np.inf
     shared = np.zeros((size, problem.k))
     np.add.at(shared, group, cost)
-    found = _solve(problem, shared, together, group, root, nodes, gap, 0.0, limit)
+    found = _solve(problem, shared, together, group, root, nodes, gap, 0.0, limit, steps)
     if found.label is not None and broken(problem, found.label):
         # An answer within the tolerance of HiGHS but not within ours: ask again, a little narrower.
-        narrow = _solve(problem, shared, together, group, root, nodes, gap, 1e-7, limit)
+        narrow = _solve(problem, shared, together, group, root, nodes, gap, 1e-7, limit, steps)
         used = found.nodes + narrow.nodes
         found = replace(narrow, bound=found.bound, proven_none=False, nodes=used)
         if found.label is not None and broken(problem, found.label):
@@ -457,6 +461,7 @@ def _solve(
     gap: float,
     narrower: float,
     upper: float,
+    steps: float,
 ) -> Assignment:
     """Solve the model over blocks, adding cuts until the answer is in one piece."""
     column = np.full(may.shape, -1)
@@ -481,12 +486,14 @@ def _solve(
         end[gone] = 0.0
         highs.changeColsBounds(len(g), every, np.zeros(len(g)), end)
     highs.changeColsIntegrality(len(g), every, np.full(len(g), highspy.HighsVarType.kInteger))
-    used = 0
-    for _ in range(MILP_ROUNDS):
+    used, rounds = 0, MILP_ROUNDS
+    while rounds and steps > 0:
+        rounds -= 1
         highs.setOptionValue("mip_max_nodes", max(nodes - used, 1))
         highs.run()
         info = highs.getInfo()
         used += max(int(info.mip_node_count), 0)
+        steps -= info.simplex_iteration_count
         if highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
             none = not np.isfinite(upper)
             return Assignment(None, np.inf, np.inf if none else upper, none, used)

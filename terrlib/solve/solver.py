@@ -23,7 +23,7 @@ SOLVED_PAIRS = 4_500  # shared by the sets of centres that are solved exactly
 GIVEN_PAIRS = 1_500  # and up to which given centres are solved to the proof
 MANY_SLOTS, MANY_UNITS = 50, 5_000  # from where one pass of the regions does
 SLOW_UNITS = 1_000  # from where the layout of few slots is worth cooling slowly
-NODES = 50
+NODES, STEPS, QUICK_STEPS = 50, 50_000, 10_000  # of one such MILP: see `assign_units`
 PROOF_UNITS = 150  # units up to which the least cost is sought with a proof, centres being units
 PROOF_SLOTS = 5  # slots, all alike, up to which that is tried for more units
 FEW_PARTS, FEW_PAIRS = 6, 3e7  # and how much of that, see `prove`
@@ -116,7 +116,7 @@ def solve(problem: Problem, seed: int = 1, effort: int = 1, starts: int = 0) -> 
     if problem.centre_kind == "unit" and settling:
         near = [found.label for found in pool] + _more(problem, seed, MORE // problem.n * effort)
         sets = max(1, SOLVED_PAIRS // _pairs(problem)) * effort
-        label = _polish(problem, label, near, sets)
+        label = _polish(problem, label, near, sets, QUICK_STEPS if quick else STEPS)
     cost, _ = evaluate(problem, label)
     if exact:
         small = given or problem.n <= PROOF_UNITS
@@ -162,7 +162,7 @@ def _more(problem: Problem, seed: int, count: int) -> list[Ints]:
     return [first_labels(problem, rng) for rng in each]
 
 
-def _polish(problem: Problem, label: Ints, pool: list[Ints], most: int) -> Ints:
+def _polish(problem: Problem, label: Ints, pool: list[Ints], most: int, steps: int) -> Ints:
     """Solve exactly for the most promising centres; those of the pool are settled and compared."""
     with ThreadPoolExecutor(WORKERS) as workers:
         settled = list(workers.map(lambda each: settle(problem, each), pool))
@@ -179,7 +179,7 @@ def _polish(problem: Problem, label: Ints, pool: list[Ints], most: int) -> Ints:
         may = np.ones((problem.n, problem.k), dtype=bool)
         may[centre] = np.eye(problem.k, dtype=bool)
         costs = slot_costs(problem, near, centre)
-        found = assign_units(problem, costs, NODES, may, label, 1e-6, centre)
+        found = assign_units(problem, costs, NODES, may, label, 1e-6, centre, steps=steps)
         if found.label is not None:
             cost, _ = evaluate(problem, found.label)
             if cost < worth:
@@ -190,7 +190,7 @@ def _polish(problem: Problem, label: Ints, pool: list[Ints], most: int) -> Ints:
 def _repair(problem: Problem, label: Ints, work: int) -> Ints:
     """Ask the MILP for any labels that keep every rule, near those that do not."""
     _, centre = evaluate(problem, label)
-    asked = assign_units(problem, slot_costs(problem, label, centre), NODES)
+    asked = assign_units(problem, slot_costs(problem, label, centre), NODES, steps=STEPS)
     if asked.label is None:
         raise NotFound(label, broken(problem, label), work, proven=asked.proven_none)
     return asked.label
