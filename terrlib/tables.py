@@ -642,7 +642,7 @@ REACH = {
 def reach_by_channel(run: Run) -> pd.DataFrame:
     """Reach, spend and expected result of every channel; amounts in currency."""
     cells = steps.split_budget(run).cells
-    columns = ["reachable", "no_consent", "amount", "leads", "wins", "sales"]
+    columns = ["reachable", "outside", "no_consent", "amount", "leads", "wins", "sales"]
     by = cells.groupby("channel", as_index=False)
     rows = by[columns].sum().merge(by["evidence"].first(), on="channel")
     rows["amount"] = rows["amount"] / 100
