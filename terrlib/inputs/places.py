@@ -278,7 +278,9 @@ def _without_foreign(ledger: Ledger, rows: pd.DataFrame, country: str) -> pd.Dat
         return rows
     border = np.array([point.split() for point in OUTLINES[country].split(", ")], dtype=float)
     km = DEGREE_KM * np.array([1.0, np.cos(np.radians(border[:, 0].mean()))])
-    known = rows[["lat", "lon"]].dropna()
+    # What lies far from all others was told already.
+    near = _inside(rows["lat"], rows["lon"], country, MARGIN)
+    known = rows.loc[near, ["lat", "lon"]]
     points = shapely.points(known.to_numpy(float) * km)
     away = known.index[shapely.distance(points, shapely.Polygon(border * km)) > BORDER_KM]
     # A country left at its default is no reason to throw everybody out.
