@@ -545,7 +545,7 @@ def _states(owned: ir.Table, totals: dict[str, Any]) -> dict[str, dict[str, Any]
             revenue=owned["revenue"].sum(),
         )
     )
-    none = {"ids": 0, "n": 0, "money": Decimal(0), "gross": Decimal(0), "n_year": 0}
+    none: dict[str, Any] = {"ids": 0, "n": 0, "money": Decimal(0), "gross": Decimal(0), "n_year": 0}
     names = ("used", "orphan", "account_set_aside", "total_row")
     states = {name: none | {"revenue": Decimal(0)} for name in names}
     states |= {row["state"]: row for row in rows}
