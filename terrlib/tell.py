@@ -114,7 +114,10 @@ def findings(
                 examples=[row_name(k) for k in rows["key"].astype(str).head(3) if k] or "–",
                 **share,
             )
-            helps = [words.help(m) or words.help(str(rule)) for m in rows["message"].unique()]
+            helps = [
+                words.help(str(m).removeprefix("finding.")) or words.help(str(rule))
+                for m in rows["message"].unique()
+            ]
             said.append(_join("-", line, *dict.fromkeys(helps)))
     return said or [words.say("quality.clean")]
 

@@ -612,7 +612,7 @@ def test_the_plan_takes_what_was_rolled_up(tmp_path, capsys):
     market = load_market(simplest_settings(path), path.parent)
     assert market.accounts["potential"].sum() == sum(range(500))
     assert 20 < len(market.units) < 100
-    assert not len(market.quality)
+    assert market.quality["rule"].tolist() == ["no_revenue"]
     assert main([*words, "--resolution", "0"]) == 2
 
 

@@ -624,7 +624,9 @@ def _refuse_orphans(states: dict[str, dict[str, Any]], owned: ir.Table, limit: f
     if gross and orphan["gross"] > Decimal(repr(limit)) * gross:
         first = _examples(owned.filter(owned["state"] == "orphan"), "account_id")
         share = float(orphan["gross"] / gross)
-        raise DataError(many_orphans(share, limit, orphan["ids"], first))
+        raise DataError(
+            "refusal.stop", table="sales", what=many_orphans(share, limit, orphan["ids"], first)
+        )
 
 
 def _by_currency(lines: ir.Table) -> list[str]:
