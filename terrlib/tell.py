@@ -114,7 +114,8 @@ def findings(
                 examples=[row_name(k) for k in rows["key"].astype(str).head(3) if k] or "–",
                 **share,
             )
-            helps = [words.help(m) or words.help(str(rule)) for m in rows["message"].unique()]
+            kinds = rows["message"].astype(str).str.removeprefix("finding.").unique()
+            helps = [words.help(kind) or words.help(str(rule)) for kind in kinds]
             said.append(_join("-", line, *dict.fromkeys(helps)))
     return said or [words.say("quality.clean")]
 

@@ -17,7 +17,7 @@ from terrlib.inputs import duplicates, mapping, places, quality, read, trust, un
 from terrlib.inputs.market import VACANT, Market
 from terrlib.inputs.quality import Ledger
 from terrlib.inputs.settings import Overlay, Settings, TableFile, make_settings
-from terrlib.inputs.tables import COLUMNS, CONSENTS
+from terrlib.inputs.tables import COLUMNS, CONSENTS, KEYS
 from terrlib.inputs.values import fold
 from terrlib.show.words import Told, either
 
@@ -125,12 +125,15 @@ def _assemble(
     rows: dict[str, pd.DataFrame],
     given: frozenset[str],
 ) -> Market:
+    accounts = rows["accounts"]
+    listed = _listed(accounts, ledger)
+    _match_ids(ledger, rows, listed)
     try:
         areas = _areas(settings, folder, ledger, rows["areas"])
     except DataError as fault:
         # What else is wrong is told with it; without areas codes cannot be compared to any.
         ledger.stop("areas", "missing_column", fault.said)
-        _note_orphans(ledger, rows)
+        _note_orphans(ledger, rows, listed)
         ledger.refuse()
     for table in ("accounts", "distributor_areas", "market_structure", "responses"):
         rows[table] = quality.repair_codes(ledger, table, rows[table], areas["area_id"])
@@ -138,7 +141,6 @@ def _assemble(
         rows[table] = quality.in_reach(ledger, table, rows[table], column)
     as_of, quarter = _when(settings, rows["sales"], rows["opportunities"])
     accounts = rows["accounts"]
-    listed = _listed(accounts, ledger)
     if ledger.severity["negative_amount"] == quality.ASIDE:
         rows["sales"] = quality.credit_notes(ledger, rows["sales"])
     if "sales" in given:
@@ -178,6 +180,8 @@ def _assemble(
     trusted = trust.trust({**rows, "accounts": accounts}, ledger, given, alike, as_of, quarter)
     accounts = units.project(_settled(accounts), crs)
     unit, neighbors, accounts = _units(settings, ledger, accounts, areas, crs, rows["neighbors"])
+    for table in ("overrides", "groups", "forbidden", "travel"):
+        rows[table] = quality.match_ids(ledger, table, rows[table], "unit_id", set(unit.index))
     _note_owners(ledger, rows)
     rows["named_accounts"] = quality.drop_orphans(
         ledger, "named_accounts", rows["named_accounts"], known, listed
@@ -229,11 +233,24 @@ def _assemble(
     )
 
 
-def _note_orphans(ledger: Ledger, rows: dict[str, pd.DataFrame]) -> None:
+def _match_ids(ledger: Ledger, rows: dict[str, pd.DataFrame], listed: set[str]) -> None:
+    """Match the ids by which tables refer to one another, whichever has lost its zeros."""
+    known = {
+        "account_id": listed,
+        "rep_id": set(rows["reps"]["rep_id"]),
+        "opp_id": set(rows["opportunities"]["opp_id"]),
+    }
+    for table in rows:
+        for column, ids in known.items():
+            if column in rows[table] and column != KEYS.get(table):
+                rows[table] = quality.match_ids(ledger, table, rows[table], column, ids)
+
+
+def _note_orphans(ledger: Ledger, rows: dict[str, pd.DataFrame], listed: set[str]) -> None:
     """Look for orphans among all rows of accounts, where they cannot be placed."""
     known = set(rows["accounts"]["account_id"])
     for table in ("sales", "opportunities", "assignments"):
-        quality.drop_orphans(ledger, table, rows[table], known, set())
+        quality.drop_orphans(ledger, table, rows[table], known, listed)
 
 
 def _listed(accounts: pd.DataFrame, ledger: Ledger) -> set[str]:

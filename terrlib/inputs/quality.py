@@ -57,6 +57,7 @@ RULES = {
     "far_away": ASIDE,
     "outside_areas": ASIDE,
     "orphan": ASIDE,
+    "account_set_aside": ASIDE,
     "closed_before_created": ASIDE,
     "after_as_of": ASIDE,
     "far_future": ASIDE,
@@ -115,6 +116,7 @@ NO_NOTE = {
     "no_coordinates",
     "outside_areas",
     "orphan",
+    "account_set_aside",
     "closed_before_created",
     "after_as_of",
     "foreign_currency",
@@ -729,6 +731,49 @@ def repair_codes(
     return rows
 
 
+def match_ids(
+    ledger: Ledger, table: str, rows: pd.DataFrame, column: str, known: Collection[str]
+) -> pd.DataFrame:
+    """Give ids that match none of another table the zeros that table has, and say so.
+
+    Parameters
+    ----------
+    ledger
+        Where findings go.
+    table, rows, column
+        A typed table and its column of ids.
+    known
+        The ids of the other table; an id is taken for the only one it equals but for leading
+        zeros, and stays as it is where there are several.
+
+    Examples
+    --------
+    >>> ledger, rows = Ledger(), pd.DataFrame({"account_id": ["1", "007", "9", "2"]})
+    >>> match_ids(ledger, "sales", rows, "account_id", ["001", "7", "2", "02"])
+    ... # doctest: +NORMALIZE_WHITESPACE
+      account_id
+    0        001
+    1          7
+    2          9
+    3          2
+    >>> ledger.table()["value"].tolist()
+    ['1', '007']
+    """
+    ids = rows[column]
+    strange = ~ids.isin(known) & ids.str.fullmatch(_DIGITS)
+    if not strange.any():
+        return rows
+    theirs = pd.Series(sorted(known), dtype=str)
+    bare = theirs.str.replace(_DIGITS, r"\1", regex=True)
+    meant = theirs.set_axis(bare)[~bare.duplicated(keep=False).to_numpy()]
+    found = ids[strange].str.replace(_DIGITS, r"\1", regex=True).map(meant).dropna()
+    ledger.find(table, "code_repaired", rows.loc[found.index], column, column=column)
+    return rows.assign(**{column: ids.mask(ids.index.isin(found.index), found)})
+
+
+_DIGITS = r"^0*([0-9]+?)(?:\.0+)?$"  # without the zeros before it and the .0 of a spreadsheet
+
+
 def written_currency(table: str, rows: pd.DataFrame, currency: str) -> pd.DataFrame:
     """Fill the column `currency` from the signs and words beside amounts, where it says nothing.
 
@@ -956,7 +1001,7 @@ def credit_notes(ledger: Ledger, sales: pd.DataFrame) -> pd.DataFrame:
 def drop_orphans(
     ledger: Ledger, table: str, rows: pd.DataFrame, known: set[str], listed: set[str]
 ) -> pd.DataFrame:
-    """Set aside rows whose account is not used; too much money without an account is a stop.
+    """Set aside rows whose account is not used; too much money of accounts not listed is a stop.
 
     Parameters
     ----------
@@ -983,16 +1028,17 @@ def drop_orphans(
             many_orphans(share, limit, len(ids), ids[:SHOWN]),
             money=float(money[strange].sum()),  # type: ignore[index]
         )
-    gone = ~rows["account_id"].isin(known)
-    return ledger.set_aside(
+    rows = ledger.set_aside(
         table,
         "orphan",
         rows,
-        gone,
+        strange,
         "account_id",
         "orphan_share" if share else "orphan",
         **({"share": share} if share else {}),
     )
+    gone = ~rows["account_id"].isin(known)
+    return ledger.set_aside(table, "account_set_aside", rows, gone, "account_id")
 
 
 def many_orphans(share: float, limit: float, n: int, first: list[str]) -> Told:
