@@ -125,9 +125,7 @@ def _assemble(
     rows: dict[str, pd.DataFrame],
     given: frozenset[str],
 ) -> Market:
-    accounts = rows["accounts"]
-    listed = _listed(accounts, ledger)
-    _match_ids(ledger, rows, listed)
+    listed = _match_ids(ledger, rows)
     try:
         areas = _areas(settings, folder, ledger, rows["areas"])
     except DataError as fault:
@@ -233,10 +231,10 @@ def _assemble(
     )
 
 
-def _match_ids(ledger: Ledger, rows: dict[str, pd.DataFrame], listed: set[str]) -> None:
-    """Match the ids by which tables refer to one another, whichever has lost its zeros."""
+def _match_ids(ledger: Ledger, rows: dict[str, pd.DataFrame]) -> set[str]:
+    """Match the ids by which tables refer to one another; return those of all accounts listed."""
     known = {
-        "account_id": listed,
+        "account_id": _listed(rows["accounts"], ledger),
         "rep_id": set(rows["reps"]["rep_id"]),
         "opp_id": set(rows["opportunities"]["opp_id"]),
     }
@@ -244,6 +242,7 @@ def _match_ids(ledger: Ledger, rows: dict[str, pd.DataFrame], listed: set[str]) 
         for column, ids in known.items():
             if column in rows[table] and column != KEYS.get(table):
                 rows[table] = quality.match_ids(ledger, table, rows[table], column, ids)
+    return known["account_id"]
 
 
 def _note_orphans(ledger: Ledger, rows: dict[str, pd.DataFrame], listed: set[str]) -> None:
