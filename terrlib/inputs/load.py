@@ -144,10 +144,7 @@ def _assemble(
     if "sales" in given:
         # Before any account is set aside, so that the money it holds is stated.
         accounts = accounts.assign(revenue=_last_year(accounts, rows["sales"], as_of))
-    accounts = places.locate(ledger, accounts, areas["area_id"], rows, settings)
-    if not len(accounts):
-        ledger.stop("accounts", "no_rows", Told("refusal.no_places"))
-        ledger.refuse()
+    accounts = _located(settings, ledger, rows, accounts, areas["area_id"])
     own = accounts[["lat", "lon"]].mask(accounts["_guessed"])
     crs = units.metric_crs(settings, accounts, areas)
     if len(areas):
@@ -229,6 +226,22 @@ def _assemble(
         trust=trusted,
         duplicates=alike,
     )
+
+
+def _located(
+    settings: Settings,
+    ledger: Ledger,
+    rows: dict[str, pd.DataFrame],
+    accounts: pd.DataFrame,
+    area_ids: pd.Series,
+) -> pd.DataFrame:
+    """Put accounts on the map, and with them the homes of the reps among `rows`."""
+    accounts = places.locate(ledger, accounts, area_ids, rows, settings)
+    if not len(accounts):
+        ledger.stop("accounts", "no_rows", Told("refusal.no_places"))
+        ledger.refuse()
+    rows["reps"] = places.find_homes(ledger, rows["reps"], accounts, rows, settings.country)
+    return accounts
 
 
 def _match_ids(ledger: Ledger, rows: dict[str, pd.DataFrame]) -> set[str]:
@@ -499,7 +512,8 @@ def _rep_locks(rows: pd.DataFrame, reps: pd.Series) -> pd.DataFrame:
 
 
 def _reps(rows: pd.DataFrame) -> pd.DataFrame:
-    reps = rows.assign(name=rows["name"].where(rows["name"] != "", rows["rep_id"]))
+    name, role = rows["name"].where(rows["name"] != "", rows["rep_id"]), rows["role"].str.lower()
+    reps = rows.assign(name=name, role=role)
     reps = reps.set_index("rep_id").sort_index()
     return _filled(reps, fte=1.0, max_territories=1.0)
 

@@ -96,6 +96,10 @@ RULES = {
     "placed_by_postal_code": NOTE,
     "placed_by_town": NOTE,
     "other_region_than_stated": NOTE,
+    "no_home": STOP,
+    "home_far_away": STOP,
+    "home_by_postal_code": NOTE,
+    "home_by_town": NOTE,
     "area_in_parts": NOTE,
     "area_overlap": NOTE,
     "area_gap": NOTE,
@@ -123,6 +127,7 @@ NO_NOTE = {
     "repeated_header",
     "projected_coordinates",
     "which_town",
+    "no_home",
 }
 MAY_GO_ASIDE = {
     "unknown_country",
@@ -136,6 +141,7 @@ MAY_GO_ASIDE = {
     "same_tax_number",
     "same_name_and_place",
     "many_on_one_point",
+    "home_far_away",
 } | {rule for rule, severity in RULES.items() if severity == ASIDE or rule in NO_NOTE}
 # Stages of CRMs, folded and without blanks.
 WON_STAGES = {
@@ -398,8 +404,10 @@ def amounts(column: pd.Series) -> np.ndarray:
     return pd.to_numeric(column, errors="coerce").fillna(0.0).to_numpy(float)
 
 
-# What puts an account without a point on the map: its column, and the table that knows the place.
+# What puts a row without a point on the map: its column, and the table that knows the place.
 PLACED_BY = {"town": "gazetteer", "postal_code": "postal_centroids"}
+# Tables whose rows stand on the map, and what the names of the columns begin with that place them.
+ON_THE_MAP = {"accounts": "", "reps": "home_"}
 
 
 def require_columns(
@@ -414,21 +422,21 @@ def require_columns(
     table, rows
         As `read.read_table` returned it.
     given
-        Names of all tables: some place accounts that have no coordinates.
+        Names of all tables: some place accounts and reps that have no coordinates.
     """
     needed = [c.name for c in COLUMNS[table].values() if c.required]
-    missing = [name for name in needed if name not in rows]
-    by = {column: other for column, other in PLACED_BY.items() if column in rows}
-    nowhere = not (
-        {"lat", "lon"} <= set(rows) or "area_id" in rows or set(by.values()) & set(given)
-    )
-    if table == "accounts" and nowhere:
-        missing += [name for name in ("lat", "lon") if name not in rows]
+    start = ON_THE_MAP.get(table, "")
+    point = [f"{start}{side}" for side in ("lat", "lon")] if table in ON_THE_MAP else []
+    missing = [name for name in needed if name not in {*rows, *point}]
+    ways = {f"{start}{column}": other for column, other in PLACED_BY.items()} if point else {}
+    by = {column: other for column, other in ways.items() if column in rows}
+    if not (set(point) <= set(rows) or "area_id" in rows or set(by.values()) & set(given)):
+        missing += [name for name in point if name not in rows]
     if missing:
         columns, found = (", ".join(map(str, names)) for names in (missing, rows.columns[:12]))
         named = {"columns": columns, "found": found, "name": table}
         told = [Told("finding.missing_column", **named)]
-        for column, other in by.items() if table == "accounts" else ():
+        for column, other in by.items():
             needs = [c.name for c in COLUMNS[other].values() if c.required]
             told.append(Told("refusal.placed_by", other=other, needs=needs, column=column))
         if table != "accounts" and ledger.severity["missing_column"] == ASIDE:
