@@ -891,6 +891,8 @@ def reach(run: Run) -> Sentence:
     """Say how many accounts may not be contacted for want of consent."""
     if not run.market.has("channels"):
         return run.words.say("missing.channels")
+    if not run.market.accounts["consents_known"].any():
+        return run.words.say("reach.consents_unknown", accounts=len(run.market.accounts))
     consent = run.market.accounts[["consent_email", "consent_phone", "consent_sms"]]
     without = int((~consent.any(axis=1)).sum())
     return run.words.say("reach.consent", without=without, accounts=len(consent))

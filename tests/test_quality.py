@@ -248,6 +248,17 @@ def test_ids_that_lost_their_zeros_find_their_account_in_every_table(tmp_path, k
     }
 
 
+def test_a_consent_that_is_not_known_is_none_and_known_to_be_unknown(tmp_path):
+    rows = [
+        firm("A", consent_email="nie"),
+        firm("B", lat=52.2),
+        firm("C", lat=52.3, consent_sms="tak"),
+    ]
+    accounts = market_of(tmp_path, rows).accounts.loc[["A", "B", "C"]]
+    assert accounts["consents_known"].tolist() == [True, False, True]
+    assert not accounts["consent_email"].any()
+
+
 def test_an_id_that_two_accounts_fit_stays_unknown(tmp_path):
     sales = [{"account_id": "07", "date": "2026-09-01", "amount": 5}]
     market = market_of(

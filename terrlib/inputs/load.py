@@ -358,6 +358,7 @@ def _settled(accounts: pd.DataFrame) -> pd.DataFrame:
         "consent_sms": False,
         "consent_post": True,
     }
+    asked = accounts[["consent_email", "consent_phone", "consent_sms"]]
     settled = {
         column: accounts[column]
         .map(lambda v, b=blank: b if v is None or pd.isna(v) else bool(v))
@@ -365,7 +366,12 @@ def _settled(accounts: pd.DataFrame) -> pd.DataFrame:
         for column, blank in flags.items()
     }
     name = accounts["name"].where(accounts["name"] != "", accounts["account_id"])
-    accounts = accounts.assign(**settled, name=name, revenue=accounts["revenue"].fillna(0.0))
+    accounts = accounts.assign(
+        **settled,
+        consents_known=asked.notna().any(axis=1),
+        name=name,
+        revenue=accounts["revenue"].fillna(0.0),
+    )
     return accounts.set_index("account_id").sort_index()
 
 
