@@ -248,6 +248,22 @@ def test_ids_that_lost_their_zeros_find_their_account_in_every_table(tmp_path, k
     }
 
 
+def test_one_industry_in_two_spellings_is_one(tmp_path):
+    kinds = ["hotele", "Hotele", "hotele", "HOTELE ", "handel", "Handel"]
+    rows = [firm(f"H{i}", lat=52.2 + i / 20, industry=kind) for i, kind in enumerate(kinds)]
+    market = market_of(tmp_path, rows)
+    told = market.accounts["industry"].loc[[f"H{i}" for i in range(6)]]
+    assert told.tolist() == ["hotele"] * 4 + ["Handel"] * 2
+    assert found(market, "spelling_merged") == {"H1": "note", "H3": "note", "H4": "note"}
+
+
+@pytest.mark.parametrize("name", ["TEST nie używać", "Firma testowa - do usunięcia"])
+def test_a_test_account_gets_no_territory(tmp_path, name):
+    market = market_of(tmp_path, [firm("Z", name=name)])
+    assert found(market, "internal_account") == {"Z": "set_aside"}
+    assert "Z" not in market.accounts.index
+
+
 def test_a_consent_that_is_not_known_is_none_and_known_to_be_unknown(tmp_path):
     rows = [
         firm("A", consent_email="nie"),

@@ -70,9 +70,8 @@ def load_market(settings: Settings, folder: Path) -> Market:
 
 def _trusted(settings: Settings, ledger: Ledger, table: str, raw: pd.DataFrame) -> pd.DataFrame:
     signed = quality.written_currency(table, raw, settings.currency)
-    return quality.in_currency(
-        ledger, table, quality.typed(ledger, table, signed), settings.currency
-    )
+    typed = quality.merge_spellings(ledger, table, quality.typed(ledger, table, signed))
+    return quality.in_currency(ledger, table, typed, settings.currency)
 
 
 def read_lone(path: Path) -> pd.DataFrame:

@@ -49,6 +49,7 @@ RULES = {
     "formula_without_value": NOTE,
     "closed_by_stage": NOTE,
     "code_repaired": NOTE,
+    "spelling_merged": NOTE,
     "out_of_range": ASIDE,
     "total_row": ASIDE,
     "footer": ASIDE,
@@ -172,7 +173,7 @@ CURRENCY_OF = {"zl": "PLN", "zloty": "PLN", "euro": "EUR", "usd": "USD", "dolar"
 TESTS = re.compile(
     r"(konto |firma |klient |account |company |customer )?"
     r"(test|testowy|testowa|testowe|tester|demo|dummy|asdf|xxx+|do usuniecia|nie uzywac)"
-    r"( konto| firma| klient| account| company| customer| test| \d+)*"
+    r"( konto| firma| klient| account| company| customer| test| do usuniecia| nie uzywac| \d+)*"
 )
 # What a name of a test account or of a total holds at least, for a database to look for.
 LIKE_TEST = r"(?i)(test|demo|dummy|asdf|xxx|do usuni|nie u[zż]ywa)"
@@ -780,6 +781,42 @@ def match_ids(
 
 
 _DIGITS = r"^0*([0-9]+?)(?:\.0+)?$"  # without the zeros before it and the .0 of a spreadsheet
+
+
+# Columns whose texts are kinds: one kind written in two ways would be two.
+CATEGORIES = {
+    "accounts": ("industry", "region"),
+    "sales": ("product_line",),
+    "opportunities": ("stage", "type", "lead_source", "lost_reason"),
+    "market_structure": ("industry",),
+}
+
+
+def merge_spellings(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Write kinds that differ in capitals or blanks only as most rows do, and say so.
+
+    Of spellings equally common the first by the alphabet is kept, small letters last.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"industry": ["hotele", "Hotele", "hotele ", "handel"]})
+    >>> merge_spellings(Ledger(), "accounts", rows)["industry"].tolist()
+    ['hotele', 'hotele', 'hotele', 'handel']
+    """
+    for column in CATEGORIES.get(table, ()):
+        counts = (
+            rows[column].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+        )
+        common: dict[str, str] = {}
+        of = {
+            text: common.setdefault(" ".join(text.split()).casefold(), text)
+            for text in counts.index
+        }
+        merged = rows[column].map(of)
+        other = merged != rows[column]
+        ledger.find(table, "spelling_merged", rows[other], column, column=column)
+        rows = rows.assign(**{column: merged})
+    return rows
 
 
 def written_currency(table: str, rows: pd.DataFrame, currency: str) -> pd.DataFrame:
