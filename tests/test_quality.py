@@ -264,6 +264,32 @@ def test_a_test_account_gets_no_territory(tmp_path, name):
     assert "Z" not in market.accounts.index
 
 
+def test_areas_and_territories_that_are_nowhere_are_told(tmp_path, capsys):
+    given_tables = {
+        "assignments": [{"account_id": r["account_id"], "territory": "Rejon 1"} for r in ROWS],
+        "overrides": [
+            {"unit_id": "K01", "territory": "T03", "reason": "r"},
+            {"unit_id": "K02", "territory": "Rejon 1", "reason": "r"},
+        ],
+        "distributors": [{"distributor_id": "P1", "discount_rate": 0.2}],
+        "distributor_areas": [
+            {"distributor_id": "P1", "area_id": "podlaskie", "coverage_rate": 0.8}
+            | {"exclusive": "tak"}
+        ],
+    }
+    market = market_of(tmp_path, [], **given_tables)
+    assert list(found(market, "unknown_area").values()) == ["set_aside"]
+    assert len(found(market, "unknown_territory")) == 1
+    assert not len(market.distributor_areas)
+    files = "".join(f"  {name}: {name}.csv\n" for name in ["accounts", *given_tables])
+    text = f"locale: en\nterritories: {{count: 2}}\ntables:\n{files}"
+    (tmp_path / "settings.yml").write_text(text, encoding="utf-8")
+    main(["check", str(tmp_path / "settings.yml")])
+    told = capsys.readouterr().out
+    assert "Give a table areas with its area_id." in told
+    assert "no present territory is called so" in told
+
+
 def test_a_consent_that_is_not_known_is_none_and_known_to_be_unknown(tmp_path):
     rows = [
         firm("A", consent_email="nie"),

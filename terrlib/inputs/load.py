@@ -19,7 +19,7 @@ from terrlib.inputs.quality import Ledger
 from terrlib.inputs.settings import Overlay, Settings, TableFile, make_settings
 from terrlib.inputs.tables import COLUMNS, CONSENTS, KEYS
 from terrlib.inputs.values import fold
-from terrlib.show.words import Told, either
+from terrlib.show.words import Told, either, some
 
 UNDATED = "undated"
 PLACES = ("accounts", "areas", "grid")
@@ -134,6 +134,7 @@ def _assemble(
         ledger.refuse()
     for table in ("accounts", "distributor_areas", "market_structure", "responses"):
         rows[table] = quality.repair_codes(ledger, table, rows[table], areas["area_id"])
+    rows["distributor_areas"] = _known_areas(ledger, rows["distributor_areas"], areas["area_id"])
     for table, column in (("sales", "date"), ("opportunities", "created_date")):
         rows[table] = quality.in_reach(ledger, table, rows[table], column)
     as_of, quarter = _when(settings, rows["sales"], rows["opportunities"])
@@ -174,8 +175,7 @@ def _assemble(
     trusted = trust.trust({**rows, "accounts": accounts}, ledger, given, alike, as_of, quarter)
     accounts = units.project(_settled(accounts), crs)
     unit, neighbors, accounts = _units(settings, ledger, accounts, areas, crs, rows["neighbors"])
-    for table in ("overrides", "groups", "forbidden", "travel"):
-        rows[table] = quality.match_ids(ledger, table, rows[table], "unit_id", set(unit.index))
+    _match_units(ledger, rows, unit)
     _note_owners(ledger, rows)
     rows["named_accounts"] = quality.drop_orphans(
         ledger, "named_accounts", rows["named_accounts"], known, listed
@@ -255,6 +255,24 @@ def _match_ids(ledger: Ledger, rows: dict[str, pd.DataFrame]) -> set[str]:
             if column in rows[table] and column != KEYS.get(table):
                 rows[table] = quality.match_ids(ledger, table, rows[table], column, ids)
     return known["account_id"]
+
+
+def _match_units(ledger: Ledger, rows: dict[str, pd.DataFrame], unit: gpd.GeoDataFrame) -> None:
+    """Match the ids of units; note territories that today's assignments do not know."""
+    for table in ("overrides", "groups", "forbidden", "travel"):
+        rows[table] = quality.match_ids(ledger, table, rows[table], "unit_id", set(unit.index))
+    present = sorted(set(rows["assignments"]["territory"]) - {""})
+    for table in ("overrides", "forbidden") if present else ():
+        strange = rows[table][~rows[table]["territory"].isin(present)]
+        names = some(present)
+        ledger.find(table, "unknown_territory", strange, "territory", names=names)
+
+
+def _known_areas(ledger: Ledger, rows: pd.DataFrame, area_ids: pd.Series) -> pd.DataFrame:
+    """Set aside what partners cover in areas that are not given."""
+    gone = ~rows["area_id"].isin(area_ids)
+    message = "unknown_area" if len(area_ids) else "no_areas"
+    return ledger.set_aside("distributor_areas", "unknown_area", rows, gone, "area_id", message)
 
 
 def _note_orphans(ledger: Ledger, rows: dict[str, pd.DataFrame], listed: set[str]) -> None:
