@@ -802,9 +802,9 @@ def merge_spellings(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFr
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"industry": ["hotele", "Hotele", "hotele ", "handel"]})
-    >>> merge_spellings(Ledger(), "accounts", rows)["industry"].tolist()
-    ['hotele', 'hotele', 'hotele', 'handel']
+    >>> rows = pd.DataFrame({"product_line": ["papier", "Papier", "papier ", "mydło", "papier"]})
+    >>> merge_spellings(Ledger(), "sales", rows)["product_line"].tolist()
+    ['papier', 'papier', 'papier', 'mydło', 'papier']
     """
     for column in CATEGORIES.get(table, ()):
         counts = (
