@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
@@ -100,11 +101,20 @@ def _add_rollup(commands: Any) -> None:
     )
 
 
+def _no_file(source: Path) -> SettingsError:
+    """Say that there is no such file, and which one of its folder may be meant."""
+    there = sorted(p.name for p in source.parent.iterdir()) if source.parent.is_dir() else []
+    near = difflib.get_close_matches(source.name, there, n=1)
+    if near:
+        return SettingsError("refusal.no_file_but", file=str(source), name=near[0])
+    return SettingsError("refusal.no_file", file=str(source))
+
+
 def _lone(asked: argparse.Namespace) -> Any:
     """Read a lone file as a table of text; None if the source is a settings file."""
     source: Path = asked.source
     if not source.is_file():
-        raise SettingsError("refusal.no_file", file=str(source))
+        raise _no_file(source)
     if source.suffix.lower() in {".yml", ".yaml"}:
         return None
     from terrlib.inputs.load import read_lone  # pandas is slow
@@ -196,7 +206,7 @@ def _propose(rows: Any, file: str, words: Words) -> str:
 
 def _rollup(asked: argparse.Namespace) -> None:
     if not asked.source.is_file():
-        raise SettingsError("refusal.no_file", file=str(asked.source))
+        raise _no_file(asked.source)
     folder = asked.data or asked.source.parent
     if not folder.is_dir():
         raise SettingsError("refusal.no_folder", folder=str(folder))

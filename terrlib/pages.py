@@ -195,7 +195,9 @@ def decisions(run: Run) -> list[str]:
         found.append(say("decide.partners", names=", ".join(partners)))
     consent = run.market.accounts[["consent_email", "consent_phone", "consent_sms"]].any(axis=1)
     if run.market.has("channels") and not consent.all():
-        found.append(say("decide.consents", n=int((~consent).sum())))
+        known = run.market.accounts["consents_known"].any()
+        key = "decide.consents" if known else "decide.consents_unknown"
+        found.append(say(key, n=int((~consent).sum())))
     kinds = run.market.duplicates["kind"].value_counts() if len(run.market.duplicates) else {}
     twice = int(kinds.get("certain", 0)) + int(kinds.get("likely", 0))
     if twice:

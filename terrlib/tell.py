@@ -114,10 +114,8 @@ def findings(
                 examples=[row_name(k) for k in rows["key"].astype(str).head(3) if k] or "–",
                 **share,
             )
-            helps = [
-                words.help(str(m).removeprefix("finding.")) or words.help(str(rule))
-                for m in rows["message"].unique()
-            ]
+            kinds = rows["message"].astype(str).str.removeprefix("finding.").unique()
+            helps = [words.help(kind) or words.help(str(rule)) for kind in kinds]
             said.append(_join("-", line, *dict.fromkeys(helps)))
     return said or [words.say("quality.clean")]
 
@@ -893,6 +891,8 @@ def reach(run: Run) -> Sentence:
     """Say how many accounts may not be contacted for want of consent."""
     if not run.market.has("channels"):
         return run.words.say("missing.channels")
+    if not run.market.accounts["consents_known"].any():
+        return run.words.say("reach.consents_unknown", accounts=len(run.market.accounts))
     consent = run.market.accounts[["consent_email", "consent_phone", "consent_sms"]]
     without = int((~consent.any(axis=1)).sum())
     said = [run.words.say("reach.consent", without=without, accounts=len(consent))]

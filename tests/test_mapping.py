@@ -130,6 +130,28 @@ POLISH_SALES = {
     "Wartość brutto": MONEY[::-1],
     "Grupa towarowa": turn(["papier", "odzież BHP"]),
 }
+POLISH_REPS = {
+    "Symbol PH": [f"PH{i:02d}" for i in range(N)],
+    "Imię i nazwisko": [
+        f"{first} {last}"
+        for first in ("Ewa", "Jan", "Ada")
+        for last in ("Lis", "Dąb", "Wilk", "Żuk", "Jeż", "Ryś", "Łoś", "Kos", "Sum", "Bąk")
+    ][:N],
+    "Etat": turn(["1", "0,5", "1"]),
+    "Stanowisko": turn(["przedstawiciel handlowy", "KAM"]),
+    "Miasto zamieszkania": turn(TOWNS),
+    "Data zatrudnienia": [f"{i % 28 + 1}.05.2019" for i in range(N)],
+    "Koszt roczny": ["168 000,00 zł"] * N,
+}
+POLISH_DEALS = {
+    "Nr szansy": [f"SZ/{i:04d}" for i in range(N)],
+    "Nr klienta": turn(["K0001", "K0002", "K0003"]),
+    "Data utworzenia": [f"{i % 28 + 1:02d}.03.2026" for i in range(N)],
+    "Planowane zamknięcie": [f"{i % 28 + 1:02d}.06.2026" for i in range(N)],
+    "Etap": turn(["Nowa", "Oferta", "Wygrana"]),
+    "Kwota": MONEY,
+    "Opiekun": turn(["PH01", "PH02"]),
+}
 PLACE = ["town", "region", "postal_code"]
 EXPORTS = [
     (SALESFORCE_ACCOUNTS, "accounts", {
@@ -167,6 +189,16 @@ EXPORTS = [
         "account_id": "Kod kontrahenta", "date": "Data wystawienia", "amount": "Wartość netto",
         "product_line": "Grupa towarowa",
     }),
+    (POLISH_REPS, "reps", {
+        "rep_id": "Symbol PH", "name": "Imię i nazwisko", "home_town": "Miasto zamieszkania",
+        "role": "Stanowisko", "fte": "Etat", "cost_year": "Koszt roczny",
+        "hired": "Data zatrudnienia",
+    }),
+    (POLISH_DEALS, "opportunities", {
+        "opp_id": "Nr szansy", "account_id": "Nr klienta", "created_date": "Data utworzenia",
+        "close_date": "Planowane zamknięcie", "stage": "Etap", "amount": "Kwota",
+        "rep_id": "Opiekun",
+    }),
 ]  # fmt: skip
 NAMED = [
     "salesforce accounts",
@@ -175,6 +207,8 @@ NAMED = [
     "hubspot deals",
     "erp",
     "sales",
+    "reps",
+    "deals of an erp",
 ]
 
 
@@ -245,7 +279,7 @@ def test_swapped_coordinates_keep_their_names_and_are_not_believed():
     ("column", "name", "cells", "why"),
     [
         ("employees", "Liczba pracowników", turn(["10-49", "50-249"]), "no numbers of people"),
-        ("lat", "Latitude", [str(480000 + i) for i in range(N)], "outside -90 to 90"),
+        ("lat", "Latitude", [str(48000 + i) for i in range(N)], "outside -90 to 90"),
         ("customer_since", "Klient od", ["3/4/2026"] * N, "read two ways"),
         ("customer_since", "Klient od", ["dawno"] * N, "no days"),
         ("postal_code", "Kod pocztowy", ["Warszawa"] * N, "no postal codes"),
@@ -362,6 +396,39 @@ def test_check_of_a_table_that_is_no_accounts_stops_with_a_friendly_sentence(tmp
     assert "date: Data wystawienia  # 9" in told
     assert "looks like a table of sales" in told
     assert "beside a table of accounts" in told
+
+
+@pytest.mark.parametrize("rows", [POLISH_REPS, POLISH_DEALS], ids=["reps", "deals"])
+def test_telling_columns_tell_a_table_that_lacks_others(tmp_path, capsys, rows):
+    few = dict(list(rows.items())[:1] + list(rows.items())[2:])
+    few.pop("Data utworzenia", None)
+    whole = guess_table(pd.DataFrame(rows))
+    table, sure = guess_table(pd.DataFrame(few))
+    assert table == whole[0]
+    assert sure > CERTAIN
+    assert main(["check", str(written(tmp_path, rows)), "--locale", "en"]) == 0
+    told = capsys.readouterr().out
+    assert f"{whole[1]:.0%} sure" in told
+    assert "needed, and not found" not in told
+
+
+@pytest.mark.parametrize(
+    ("lat", "lon"),
+    [
+        ("szer.", "dł."),
+        ("szer. geogr.", "dł. geogr."),
+        ("szer. geogr.", "dług."),
+        ("szer.", "dług. geogr."),
+    ],
+)
+def test_short_names_of_coordinates_are_as_sure_as_long_ones(tmp_path, lat, lon):
+    names = {"Szer. geogr.": lat, "Dł. geogr.": lon}
+    rows = {names.get(name, name): cells for name, cells in POLISH_ERP.items()}
+    found = found_in(rows)
+    assert found.loc[["lat", "lon"], "theirs"].tolist() == [lat, lon]
+    assert found.loc["lat", "sure"] == found.loc["lon", "sure"] >= CERTAIN
+    path = written(tmp_path, rows)
+    assert len(load_market(simplest_settings(path), tmp_path).accounts) == N
 
 
 def test_check_prints_the_proposal_before_it_refuses(tmp_path, capsys):

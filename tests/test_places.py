@@ -418,3 +418,62 @@ def test_towns_place_accounts_of_a_file_without_coordinates(tmp_path):
     assert market.accounts[["lat", "geo_quality"]].to_numpy().tolist() == [[51.16, "town"]] * 2
     with pytest.raises(DataError, match=r"a table gazetteer \(town, lat, lon\) places accounts"):
         market_of(tmp_path, rows)
+
+
+TOWNS_OF_REPS = {
+    "town": ["Łódź", "Opole", "Opole"],
+    "region": ["łódzkie", "opolskie", "lubelskie"],
+    "lat": [51.77, 50.67, 51.15],
+    "lon": [19.47, 17.93, 21.97],
+}
+
+
+def reps_of(folder, rows, tables=None, **asked):
+    return market_of(folder, ROWS, {"reps": rows} | (tables or {}), **asked)
+
+
+def test_homes_of_reps_are_found_by_town_region_and_postal_code(tmp_path):
+    rows = [
+        {"rep_id": "R1", "home_town": "ŁÓDŹ"},
+        {"rep_id": "R2", "home_town": "Opole", "home_region": "opolskie"},
+        {"rep_id": "R3", "home_postal_code": "00-001"},
+    ]
+    codes = {"postal_code": ["00-001"], "lat": [52.2], "lon": [21.0]}
+    given_tables = {"gazetteer": TOWNS_OF_REPS, "postal_centroids": codes}
+    market = reps_of(tmp_path, rows, given_tables)
+    homes = market.reps[["home_lat", "home_lon"]].to_numpy().tolist()
+    assert homes == [[51.77, 19.47], [50.67, 17.93], [52.2, 21.0]]
+    found_ = market.quality[market.quality["table"] == "reps"]
+    assert found_[["key", "rule"]].to_numpy().tolist() == [
+        ["R3", "home_by_postal_code"],
+        ["R1", "home_by_town"],
+        ["R2", "home_by_town"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rep", "sentence"),
+    [
+        ({"home_lat": 0, "home_lon": 0}, r"no home is known \(1\): R3 \(Jan Nowak\)"),
+        ({"home_town": "Opole"}, r"R3 \(Jan Nowak\): which Opole: lubelskie .*, opolskie"),
+        ({"home_town": "Nigdzie"}, r"no home is known \(1\): R3 \(Jan Nowak\)"),
+        ({"home_lat": 50.3, "home_lon": 95}, r"homes outside PL.*\(1\): R3 \(Jan Nowak\)"),
+        ({"home_lat": 21, "home_lon": 52}, r"homes outside PL.*\(1\): R3 \(Jan Nowak\)"),
+    ],
+)
+def test_a_rep_without_a_home_is_named(tmp_path, rep, sentence):
+    good = {"rep_id": "R1", "home_lat": 52.1, "home_lon": 21.1}
+    rows = [good, {"rep_id": "R3", "name": "Jan Nowak"} | rep]
+    with pytest.raises(DataError, match=sentence):
+        reps_of(tmp_path, rows, {"gazetteer": TOWNS_OF_REPS})
+    rules = {"no_home": "set_aside", "home_far_away": "set_aside"}
+    market = reps_of(tmp_path, rows, {"gazetteer": TOWNS_OF_REPS}, quality={"rules": rules})
+    assert market.reps.index.tolist() == ["R1"]
+    assert market.set_aside["reps"]["rep_id"].tolist() == ["R3"]
+
+
+def test_towns_of_reps_need_a_gazetteer(tmp_path):
+    with pytest.raises(
+        DataError, match=r"a table gazetteer .* tells where they are by their home_town"
+    ):
+        reps_of(tmp_path, [{"rep_id": "R1", "home_town": "Łódź"}])

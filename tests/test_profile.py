@@ -135,6 +135,18 @@ def test_the_reach_of_partners_is_that_of_the_best_of_them():
     assert by_area.set_index("area_id")["distributor_coverage"].to_dict() == {"x": 0.6, "y": 0.0}
 
 
+def test_consents_that_nobody_knows_are_no_share_of_zero():
+    said_no, unknown = (
+        line_market([1.0, 1.0], accounts=[{"consents_known": known}] * 2) for known in (True, False)
+    )
+    for market, known in ((said_no, True), (unknown, False)):
+        row = area_profile(market, measured(market), one_territory(market)).iloc[0]
+        text = area_paragraph(Words("en", "PLN"), "T", row)
+        assert ("0% may be sent e-mail" in text) is known
+        assert ("not known" in text) is not known
+        assert not market.accounts["consent_email"].any()
+
+
 def test_areas_add_up_to_territories_and_the_plan_to_the_penny(sample, facts, territory):
     market, _ = sample
     whole = area_profile(market, facts, territory).set_index("territory")

@@ -210,7 +210,104 @@ def test_sales_of_an_account_set_aside_are_no_strangers(tmp_path):
     sales = [{"account_id": "Z", "date": "2026-09-01", "amount": 90}]
     market = market_of(tmp_path, [firm("Z", lat="", lon="")], sales=sales)
     assert found(market, "no_coordinates") == {"Z": "set_aside"}
-    assert market.quality.set_index("rule").loc["orphan", "money"] == 90
+    assert market.quality.set_index("rule").loc["account_set_aside", "money"] == 90
+    assert not found(market, "orphan")
+
+
+@pytest.mark.parametrize("kept", [0, 11])
+def test_ids_that_lost_their_zeros_find_their_account_in_every_table(tmp_path, kept):
+    ids = [f"{i:06d}" for i in range(1, 13)]
+    own = [row | {"account_id": one, "revenue": 1} for row, one in zip(ROWS, ids, strict=True)]
+    stripped = [one if i < kept else one.lstrip("0") for i, one in enumerate(ids)]
+    tables = {
+        "accounts": own,
+        "sales": [{"account_id": one, "date": "2026-09-01", "amount": 5} for one in stripped],
+        "activities": [{"account_id": one, "date": "2026-09-01"} for one in stripped],
+        "assignments": [{"account_id": one, "territory": "T"} for one in stripped],
+        "opportunities": [
+            {"opp_id": f"O{one}", "account_id": one, "created_date": "2026-09-01", "amount": 5}
+            | {"is_closed": "no", "is_won": "no"}
+            for one in stripped
+        ],
+        "overrides": [{"unit_id": stripped[-1], "territory": "T", "reason": "r"}],
+    }
+    for name, rows in tables.items():
+        pd.DataFrame(rows).to_csv(tmp_path / f"{name}.csv", index=False)
+    files = {name: f"{name}.csv" for name in tables}
+    market = load_market(make_settings({"tables": files}), tmp_path)
+    for rows in (market.sales, market.activities, market.assignments, market.opportunities):
+        assert sorted(rows["account_id"]) == ids
+    assert market.overrides["unit_id"].tolist() == [ids[-1]]
+    noted = market.quality[market.quality["rule"] == "code_repaired"]
+    assert noted["table"].value_counts().to_dict() == {
+        "activities": 12 - kept,
+        "assignments": 12 - kept,
+        "opportunities": 12 - kept,
+        "overrides": 1,
+        "sales": 12 - kept,
+    }
+
+
+def test_one_industry_in_two_spellings_is_one(tmp_path):
+    kinds = ["hotele", "Hotele", "hotele", "HOTELE ", "handel", "Handel"]
+    rows = [firm(f"H{i}", lat=52.2 + i / 20, industry=kind) for i, kind in enumerate(kinds)]
+    market = market_of(tmp_path, rows)
+    told = market.accounts["industry"].loc[[f"H{i}" for i in range(6)]]
+    assert told.tolist() == ["hotele"] * 4 + ["Handel"] * 2
+    assert found(market, "spelling_merged") == {"H1": "note", "H3": "note", "H4": "note"}
+
+
+@pytest.mark.parametrize("name", ["TEST nie używać", "Firma testowa - do usunięcia"])
+def test_a_test_account_gets_no_territory(tmp_path, name):
+    market = market_of(tmp_path, [firm("Z", name=name)])
+    assert found(market, "internal_account") == {"Z": "set_aside"}
+    assert "Z" not in market.accounts.index
+
+
+def test_areas_and_territories_that_are_nowhere_are_told(tmp_path, capsys):
+    given_tables = {
+        "assignments": [{"account_id": r["account_id"], "territory": "Rejon 1"} for r in ROWS],
+        "overrides": [
+            {"unit_id": "K01", "territory": "T03", "reason": "r"},
+            {"unit_id": "K02", "territory": "Rejon 1", "reason": "r"},
+        ],
+        "distributors": [{"distributor_id": "P1", "discount_rate": 0.2}],
+        "distributor_areas": [
+            {"distributor_id": "P1", "area_id": "podlaskie", "coverage_rate": 0.8}
+            | {"exclusive": "tak"}
+        ],
+    }
+    market = market_of(tmp_path, [], **given_tables)
+    assert list(found(market, "unknown_area").values()) == ["set_aside"]
+    assert len(found(market, "unknown_territory")) == 1
+    assert not len(market.distributor_areas)
+    files = "".join(f"  {name}: {name}.csv\n" for name in ["accounts", *given_tables])
+    text = f"locale: en\nterritories: {{count: 2}}\ntables:\n{files}"
+    (tmp_path / "settings.yml").write_text(text, encoding="utf-8")
+    main(["check", str(tmp_path / "settings.yml")])
+    told = capsys.readouterr().out
+    assert "Give a table areas with its area_id." in told
+    assert "no present territory is called so" in told
+
+
+def test_a_consent_that_is_not_known_is_none_and_known_to_be_unknown(tmp_path):
+    rows = [
+        firm("A", consent_email="nie"),
+        firm("B", lat=52.2),
+        firm("C", lat=52.3, consent_sms="tak"),
+    ]
+    accounts = market_of(tmp_path, rows).accounts.loc[["A", "B", "C"]]
+    assert accounts["consents_known"].tolist() == [True, False, True]
+    assert not accounts["consent_email"].any()
+
+
+def test_an_id_that_two_accounts_fit_stays_unknown(tmp_path):
+    sales = [{"account_id": "07", "date": "2026-09-01", "amount": 5}]
+    market = market_of(
+        tmp_path, [firm("007"), firm("7", lat=52.3)], {"max_orphan_revenue": 1}, sales=sales
+    )
+    assert len(found(market, "orphan")) == 1
+    assert not found(market, "code_repaired")
 
 
 def test_totals_are_found_by_name_and_by_their_sum(tmp_path):

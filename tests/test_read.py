@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from shapely.geometry import Point, box
 
+from terrlib.cli import main
 from terrlib.errors import DataError, SettingsError
 from terrlib.inputs import files, query, read
 from terrlib.inputs.load import load_market
@@ -561,7 +562,7 @@ def test_what_a_sheet_says_of_its_size_is_not_trusted(tmp_path):
 
 def test_a_locked_or_old_excel_file_gets_a_sentence(tmp_path):
     assert "old or a locked Excel file" in refusal(tmp_path, b"\xd0\xcf\x11\xe0" * 9, "t.xlsx")
-    assert "cannot be read" in refusal(tmp_path, b"id,name\n1,a\n", "t.xlsx")
+    assert "no Excel file" in refusal(tmp_path, b"id,name\n1,a\n", "t.xlsx")
 
 
 # -------------------------------------------------------------------------------- Parquet and maps
@@ -843,3 +844,17 @@ def test_a_stop_of_the_areas_is_told_with_the_others(tmp_path):
     with pytest.raises(DataError) as told:
         load_market(load_settings(tmp_path / "s.yml"), tmp_path)
     assert "no shapes" in str(told.value) and "sales" in str(told.value)
+
+
+def test_a_picture_called_xlsx_is_told_to_be_no_excel_file(tmp_path):
+    (tmp_path / "photo.xlsx").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    with pytest.raises(DataError, match=r"photo\.xlsx is no Excel file"):
+        read_table(tmp_path, "accounts", TableFile(file="photo.xlsx"))
+
+
+def test_a_file_that_is_not_there_is_met_with_the_nearest_name(tmp_path, capsys):
+    (tmp_path / "settings.yml").write_text("plan: A\n")
+    assert main(["check", str(tmp_path / "settings.yaml")]) == 2
+    assert "did you mean settings.yml?" in capsys.readouterr().err
+    assert main(["check", str(tmp_path / "nowhere" / "settings.yaml")]) == 2
+    assert "did you mean" not in capsys.readouterr().err

@@ -131,6 +131,7 @@ def line_market(
             "consent_phone": [False] * n,
             "consent_sms": [False] * n,
             "consent_post": [True] * n,
+            "consents_known": [True] * n,
         },
         index=pd.Index([f"A-{name}" for name in names], name="account_id"),
     )

@@ -581,6 +581,8 @@ def _require_modest(path: Path) -> None:
     if foreign:
         what = Told(f"refusal.is_{foreign[0]}")
         raise DataError("refusal.foreign_book", file=path.name, what=what)
+    if path.suffix.lower() in {".xlsx", ".xlsm"} and not zipfile.is_zipfile(path):
+        raise DataError("refusal.no_excel", file=path.name)
     parts = guarded(path, lambda p: zipfile.ZipFile(p).infolist())
     size, packed = sum(part.file_size for part in parts), path.stat().st_size
     if size > LARGEST_UNPACKED or (size > SUSPECT_UNPACKED and size > MOST_PACKED * packed):

@@ -17,9 +17,9 @@ from terrlib.inputs import duplicates, mapping, places, quality, read, trust, un
 from terrlib.inputs.market import VACANT, Market
 from terrlib.inputs.quality import Ledger
 from terrlib.inputs.settings import Overlay, Settings, TableFile, make_settings
-from terrlib.inputs.tables import COLUMNS, CONSENTS
+from terrlib.inputs.tables import COLUMNS, CONSENTS, KEYS
 from terrlib.inputs.values import fold
-from terrlib.show.words import Told, either
+from terrlib.show.words import Told, either, some
 
 UNDATED = "undated"
 PLACES = ("accounts", "areas", "grid")
@@ -72,9 +72,8 @@ def load_market(settings: Settings, folder: Path) -> Market:
 
 def _trusted(settings: Settings, ledger: Ledger, table: str, raw: pd.DataFrame) -> pd.DataFrame:
     signed = quality.written_currency(table, raw, settings.currency)
-    return quality.in_currency(
-        ledger, table, quality.typed(ledger, table, signed), settings.currency
-    )
+    typed = quality.merge_spellings(ledger, table, quality.typed(ledger, table, signed))
+    return quality.in_currency(ledger, table, typed, settings.currency)
 
 
 def read_lone(path: Path) -> pd.DataFrame:
@@ -127,29 +126,27 @@ def _assemble(
     rows: dict[str, pd.DataFrame],
     given: frozenset[str],
 ) -> Market:
+    listed = _match_ids(ledger, rows)
     try:
         areas = _areas(settings, folder, ledger, rows["areas"])
     except DataError as fault:
         # What else is wrong is told with it; without areas codes cannot be compared to any.
         ledger.stop("areas", "missing_column", fault.said)
-        _note_orphans(ledger, rows)
+        _note_orphans(ledger, rows, listed)
         ledger.refuse()
     for table in ("accounts", "distributor_areas", "market_structure", "responses"):
         rows[table] = quality.repair_codes(ledger, table, rows[table], areas["area_id"])
+    rows["distributor_areas"] = _known_areas(ledger, rows["distributor_areas"], areas["area_id"])
     for table, column in (("sales", "date"), ("opportunities", "created_date")):
         rows[table] = quality.in_reach(ledger, table, rows[table], column)
     as_of, quarter = _when(settings, rows["sales"], rows["opportunities"])
     accounts = rows["accounts"]
-    listed = _listed(accounts, ledger)
     if ledger.severity["negative_amount"] == quality.ASIDE:
         rows["sales"] = quality.credit_notes(ledger, rows["sales"])
     if "sales" in given:
         # Before any account is set aside, so that the money it holds is stated.
         accounts = accounts.assign(revenue=_last_year(accounts, rows["sales"], as_of))
-    accounts = places.locate(ledger, accounts, areas["area_id"], rows, settings)
-    if not len(accounts):
-        ledger.stop("accounts", "no_rows", Told("refusal.no_places"))
-        ledger.refuse()
+    accounts = _located(settings, ledger, rows, accounts, areas["area_id"])
     own = accounts[["lat", "lon"]].mask(accounts["_guessed"])
     crs = units.metric_crs(settings, accounts, areas)
     if len(areas):
@@ -180,6 +177,7 @@ def _assemble(
     trusted = trust.trust({**rows, "accounts": accounts}, ledger, given, alike, as_of, quarter)
     accounts = units.project(_settled(accounts), crs)
     unit, neighbors, accounts = _units(settings, ledger, accounts, areas, crs, rows["neighbors"])
+    _match_units(ledger, rows, unit)
     _note_owners(ledger, rows)
     rows["named_accounts"] = quality.drop_orphans(
         ledger, "named_accounts", rows["named_accounts"], known, listed
@@ -231,11 +229,59 @@ def _assemble(
     )
 
 
-def _note_orphans(ledger: Ledger, rows: dict[str, pd.DataFrame]) -> None:
+def _located(
+    settings: Settings,
+    ledger: Ledger,
+    rows: dict[str, pd.DataFrame],
+    accounts: pd.DataFrame,
+    area_ids: pd.Series,
+) -> pd.DataFrame:
+    """Put accounts on the map, and with them the homes of the reps among `rows`."""
+    accounts = places.locate(ledger, accounts, area_ids, rows, settings)
+    if not len(accounts):
+        ledger.stop("accounts", "no_rows", Told("refusal.no_places"))
+        ledger.refuse()
+    rows["reps"] = places.find_homes(ledger, rows["reps"], accounts, rows, settings.country)
+    return accounts
+
+
+def _match_ids(ledger: Ledger, rows: dict[str, pd.DataFrame]) -> set[str]:
+    """Match the ids by which tables refer to one another; return those of all accounts listed."""
+    known = {
+        "account_id": _listed(rows["accounts"], ledger),
+        "rep_id": set(rows["reps"]["rep_id"]),
+        "opp_id": set(rows["opportunities"]["opp_id"]),
+    }
+    for table in rows:
+        for column, ids in known.items():
+            if column in rows[table] and column != KEYS.get(table):
+                rows[table] = quality.match_ids(ledger, table, rows[table], column, ids)
+    return known["account_id"]
+
+
+def _match_units(ledger: Ledger, rows: dict[str, pd.DataFrame], unit: gpd.GeoDataFrame) -> None:
+    """Match the ids of units; note territories that today's assignments do not know."""
+    for table in ("overrides", "groups", "forbidden", "travel"):
+        rows[table] = quality.match_ids(ledger, table, rows[table], "unit_id", set(unit.index))
+    present = sorted(set(rows["assignments"]["territory"]) - {""})
+    for table in ("overrides", "forbidden") if present else ():
+        strange = rows[table][~rows[table]["territory"].isin(present)]
+        names = some(present)
+        ledger.find(table, "unknown_territory", strange, "territory", names=names)
+
+
+def _known_areas(ledger: Ledger, rows: pd.DataFrame, area_ids: pd.Series) -> pd.DataFrame:
+    """Set aside what partners cover in areas that are not given."""
+    gone = ~rows["area_id"].isin(area_ids)
+    message = "unknown_area" if len(area_ids) else "no_areas"
+    return ledger.set_aside("distributor_areas", "unknown_area", rows, gone, "area_id", message)
+
+
+def _note_orphans(ledger: Ledger, rows: dict[str, pd.DataFrame], listed: set[str]) -> None:
     """Look for orphans among all rows of accounts, where they cannot be placed."""
     known = set(rows["accounts"]["account_id"])
     for table in ("sales", "opportunities", "assignments"):
-        quality.drop_orphans(ledger, table, rows[table], known, set())
+        quality.drop_orphans(ledger, table, rows[table], known, listed)
 
 
 def _listed(accounts: pd.DataFrame, ledger: Ledger) -> set[str]:
@@ -331,6 +377,7 @@ def _settled(accounts: pd.DataFrame) -> pd.DataFrame:
         "consent_sms": False,
         "consent_post": True,
     }
+    asked = accounts[["consent_email", "consent_phone", "consent_sms"]]
     settled = {
         column: accounts[column]
         .map(lambda v, b=blank: b if v is None or pd.isna(v) else bool(v))
@@ -338,7 +385,12 @@ def _settled(accounts: pd.DataFrame) -> pd.DataFrame:
         for column, blank in flags.items()
     }
     name = accounts["name"].where(accounts["name"] != "", accounts["account_id"])
-    accounts = accounts.assign(**settled, name=name, revenue=accounts["revenue"].fillna(0.0))
+    accounts = accounts.assign(
+        **settled,
+        consents_known=asked.notna().any(axis=1),
+        name=name,
+        revenue=accounts["revenue"].fillna(0.0),
+    )
     return accounts.set_index("account_id").sort_index()
 
 
@@ -485,7 +537,8 @@ def _rep_locks(rows: pd.DataFrame, reps: pd.Series) -> pd.DataFrame:
 
 
 def _reps(rows: pd.DataFrame) -> pd.DataFrame:
-    reps = rows.assign(name=rows["name"].where(rows["name"] != "", rows["rep_id"]))
+    name, role = rows["name"].where(rows["name"] != "", rows["rep_id"]), rows["role"].str.lower()
+    reps = rows.assign(name=name, role=role)
     reps = reps.set_index("rep_id").sort_index()
     return _filled(reps, fte=1.0, max_territories=1.0)
 

@@ -21,11 +21,12 @@ from terrlib.inputs.names import (
     OWN,
     REMARKS,
     STATUS,
+    TELLING,
     WORDS,
     column_key,
     year_of,
 )
-from terrlib.inputs.tables import COLUMNS, KEYS, Column
+from terrlib.inputs.tables import COLUMNS, INSTEAD, KEYS, Column
 from terrlib.inputs.values import day, flag, fold, number
 from terrlib.show.words import Told, Words
 
@@ -33,8 +34,9 @@ ENGLISH = Words("en", "")
 
 LEAST, CERTAIN = 0.3, 0.8
 NO_NAME = r"(unnamed|column|col|kolumna|kol|pole|field|var|[a-z])? ?\d*"
-SOME, HALF, TELLING, MOST, NEARLY, WHOLE = 0.1, 0.5, 0.55, 0.8, 0.9, 0.99
+SOME, HALF, PLAIN, MOST, NEARLY, WHOLE = 0.1, 0.5, 0.55, 0.8, 0.9, 0.99
 FEW, MANY_ROWS, SAMPLE, STAFF, SHORT = 60, 20, 1000, 1000, 4
+TOLD = 0.5  # how sure the rest is taken to be where a telling name stands
 ALONE = {"industry": 0.35, "product_line": 0.35, "stage": 0.35, "territory": 0.35}
 POLAND = {"lat": (49.0, 54.9), "lon": (14.07, 24.2)}
 # Where most files come from: latitudes of Europe and North America; their longitudes.
@@ -184,7 +186,12 @@ def as_yaml(
     if not len(proposal):
         lines[-1] += " {}"
     taken = dict(zip(proposal["column"], proposal["theirs"], strict=True))
-    needed = [c.name for c in COLUMNS[table].values() if c.required and c.name not in taken]
+    ways = INSTEAD.get(table, {})
+    needed = [
+        c.name
+        for c in COLUMNS[table].values()
+        if c.required and not {c.name, *ways.get(c.name, ())} & set(taken)
+    ]
     if table == "accounts" and not ({"lat", "lon"} <= set(taken) or "area_id" in taken):
         needed += [c for c in ("lat", "lon") if c not in taken]
     lines += [f"      # {words.tell(Told('mapping.needed', column=name))}" for name in needed]
@@ -263,8 +270,13 @@ def _match(looks: dict[str, _Look], table: str) -> pd.DataFrame:
 
 def _fit(table: str, found: pd.DataFrame) -> float:
     sure = found.set_index("column")["sure"]
+    ways = INSTEAD.get(table, {})
     needed = [c.name for c in COLUMNS[table].values() if c.required]
-    need = float(sure.reindex(needed).fillna(0.0).min()) if needed else 1.0
+    best = [max(sure.get(way, 0.0) for way in (name, *ways.get(name, ()))) for name in needed]
+    need = min(best, default=1.0)
+    if table in TELLING:
+        named = found["theirs"].map(column_key).str.contains(TELLING[table])
+        need = max(need, TOLD if (named & (found["sure"] >= CERTAIN)).any() else 0.0)
     if table == "accounts":
         point = min(sure.get("lat", 0.0), sure.get("lon", 0.0))
         place = max(point, *(sure.get(c, 0.0) for c in ("area_id", "postal_code", "town")), 0.3)
@@ -311,7 +323,7 @@ def _judge(table: str, column: Column, name: str, look: _Look, points: str) -> E
         return sure, Told("refusal.several", several=[part for part in (why, seen) if part])
     if elsewhere:
         content *= 0.3
-    elif content < TELLING and not re.fullmatch(NO_NAME, key):
+    elif content < PLAIN and not re.fullmatch(NO_NAME, key):
         # Its name says something else, and what stands in it could be anything.
         content *= 0.5
     return (content, Told("why.content_alone", seen=seen)) if content > 0 else (0.0, "")
@@ -457,7 +469,7 @@ def _own_key(look: _Look) -> Evidence:
 def _key_of_another(column: Column, look: _Look) -> Evidence:
     if max(look.day, look.fine) > MOST or look.decimals > HALF:
         return -1.0, Told("why.no_ids", example=look.example)
-    if column.name in {"area_id", "postal_code", "tax_id"} or look.code < MOST:
+    if column.name in {"area_id", "postal_code", "home_postal_code", "tax_id"} or look.code < MOST:
         return _few(column, look) if column.name == "territory" else (0.0, "")
     return (0.35, Told("why.repeated_codes")) if look.unique < 1 else (0.2, Told("why.codes"))
 
@@ -573,6 +585,8 @@ def _few(column: Column, look: _Look) -> Evidence:
 _SPECIAL: dict[str, Callable[[_Look], Evidence]] = {
     "name": _name,
     "town": _town,
+    "home_town": _town,
+    "home_postal_code": _postal,
     "street": _street,
     "postal_code": _postal,
     "tax_id": _tax,

@@ -23,7 +23,8 @@ class Market:
         lat, lon (degrees), x_km, y_km (metric projection),
         revenue (last 12 months, currency), potential (a year's money, given; NaN where not),
         industry, employees (NaN), annual_turnover (currency, NaN), customer_since (NaT), town, region,
-        postal_code, protected, consent_email, consent_phone, consent_sms, consent_post (booleans).
+        postal_code, protected, consent_email, consent_phone, consent_sms, consent_post,
+        consents_known (booleans; a consent that is not known is none).
         Texts are "" where unknown.
     units
         Indexed by unit_id, sorted: name, lat, lon, x_km, y_km, n_accounts, geometry (polygon in

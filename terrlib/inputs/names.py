@@ -58,8 +58,8 @@ NAMES = {
     "accounts": _names("""
         account_id | Id, Account ID, Account Number, 18 Digit ID | Record ID, Company ID, hs_object_id, Record ID - Company | CUSTOMER, Identyfikator, Id, Kod, Key, Code
         name | Name, Account Name | Company name, Name | Nazwa, Nazwa firmy, Nazwa klienta, Firma, Klient, Kontrahent, Nazwa kontrahenta, Odbiorca, Nazwa odbiorcy, Nazwa pełna, Podmiot | Customer Name, Company, Customer, Client, Client Name, Store Name, Shop Name, Business Name, Organization
-        lat | BillingLatitude, Latitude, ShippingLatitude | Latitude | Szer. geogr., Szerokość geograficzna, Szerokość, Szer, Szer. geo., Szerokość geogr. | Lat, Latitude, GPS Latitude, GPS lat, y
-        lon | BillingLongitude, Longitude, ShippingLongitude | Longitude | Dł. geogr., Długość geograficzna, Długość, Dług, Dług. geogr., Dł. geo., Długość geogr. | Lon, Lng, Long, Longitude, GPS Longitude, GPS lon, GPS lng, x
+        lat | BillingLatitude, Latitude, ShippingLatitude | Latitude | Szer. geogr., Szerokość geograficzna, Szerokość, Szer, Szer. geo., Szerokość geogr., Szer. geograficzna | Lat, Latitude, GPS Latitude, GPS lat, y
+        lon | BillingLongitude, Longitude, ShippingLongitude | Longitude | Dł. geogr., Długość geograficzna, Długość, Dł, Dł. geo., Długość geogr., Dł. geograficzna, Dług, Dług. geogr., Dług. geo., Dług. geograficzna | Lon, Lng, Long, Longitude, GPS Longitude, GPS lon, GPS lng, x
         revenue | | Total Revenue | Obrót, Obroty, Sprzedaż, Sprzedaż netto, Obrót netto, Obroty netto, Wartość sprzedaży, Suma sprzedaży, Przychód ze sprzedaży, Wartość netto, Przychód, Sprzedaż 12 m-cy, Obrót 12 m-cy | Sales, Revenue, Our Sales, Net Sales, Turnover, Sales 12m, Sales LTM, Revenue LTM, Last 12 months, Total Sales, Purchases
         potential | | | Potencjał, Potencjał zakupowy, Potencjał zakupów, Potencjał roczny | Potential, Annual Potential, Sales Potential, Market Potential, Wallet, All Vendors Sales, All Suppliers Purchases
         status | Account Status, Type, Account Type | Lifecycle Stage | Status, Status klienta, Typ klienta, Rodzaj klienta | Status, Customer Status, Customer Type, Client Status
@@ -90,7 +90,7 @@ NAMES = {
         opp_id | Id, Opportunity ID | Record ID, Deal ID, Record ID - Deal, hs_object_id | Id szansy, Nr szansy, Numer szansy, Id oferty, Nr oferty, Numer oferty | Deal ID, Opp ID, Quote Number, Id
         account_id | AccountId, Account Name | Associated Company IDs, Associated Company, Record ID - Company, Primary Associated Company | CUSTOMER, Klient, Kontrahent, Customer
         created_date | CreatedDate, Create Date | Create Date | Data utworzenia, Utworzono, Data założenia, Data dodania, Data otwarcia | Created, Created On, Created At, Open Date, Opened
-        close_date | CloseDate, Closed Date | Close Date | Data zamknięcia, Zamknięto, Planowana data zamknięcia, Przewidywane zamknięcie | Closed On, Closed At, Expected Close Date
+        close_date | CloseDate, Closed Date | Close Date | Data zamknięcia, Zamknięto, Planowana data zamknięcia, Planowane zamknięcie, Przewidywane zamknięcie, Przewidywana data zamknięcia | Closed On, Closed At, Expected Close Date
         stage | StageName, Stage | Deal Stage | Etap, Etap sprzedaży, Faza, Status | Sales Stage, Pipeline Stage, Status
         is_closed | IsClosed, Closed | Is Deal Closed?, Is Closed, hs_is_closed | Zamknięta, Czy zamknięta, Zamknięte | Closed?
         is_won | IsWon, Won | Is Closed Won, hs_is_closed_won | Wygrana, Czy wygrana, Wygrane | Won?
@@ -101,15 +101,19 @@ NAMES = {
         rep_id | OwnerId, Opportunity Owner, Owner | Deal owner | Opiekun, Handlowiec, Przedstawiciel, Właściciel, Id handlowca | Rep, Sales Rep, Salesperson, Rep ID, Owner ID
     """),
     "reps": _names("""
-        rep_id | Id, User ID, Username, OwnerId, Employee Number | User ID, Owner ID | Id handlowca, Nr handlowca, Id przedstawiciela, Nr pracownika, Id pracownika, Numer pracownika, Kod handlowca | Employee ID, Rep Code, Salesperson ID, Id
+        rep_id | Id, User ID, Username, OwnerId, Employee Number | User ID, Owner ID | Id handlowca, Nr handlowca, Id przedstawiciela, Nr pracownika, Id pracownika, Numer pracownika, Kod handlowca, Symbol handlowca, Symbol PH, Kod PH, Nr PH, Id PH, PH, Symbol przedstawiciela, Kod przedstawiciela | Employee ID, Rep Code, Salesperson ID, Id
         name | Name, Full Name | Name, Owner | Imię i nazwisko, Nazwisko i imię, Handlowiec, Przedstawiciel, Opiekun, Pracownik, Nazwisko | Rep, Sales Rep, Rep Name, Salesperson, Employee
-        home_lat | Latitude | | Szer. geogr., Szerokość geograficzna, Szerokość domu, Szerokość, Szer | Lat, Home Latitude, y
-        home_lon | Longitude | | Dł. geogr., Długość geograficzna, Długość domu, Długość, Dług | Lon, Lng, Long, Home Longitude, x
+        home_lat | Latitude | | Szer. geogr., Szerokość geograficzna, Szerokość domu, Szer. domu, Szerokość, Szer, Szer. geogr. domu | Lat, Home Latitude, y
+        home_lon | Longitude | | Dł. geogr., Długość geograficzna, Długość domu, Dł. domu, Długość, Dł, Dł. geogr. domu, Dług, Dług. geogr., Dług. domu | Lon, Lng, Long, Home Longitude, x
+        home_town | City | | Miasto zamieszkania, Miejscowość zamieszkania, Miasto, Miejscowość, Miejsce zamieszkania | Home Town, Home City, City, Town
+        home_region | State/Province | | Województwo, Województwo zamieszkania, Woj | Home Region, State, Province
+        home_postal_code | Zip/Postal Code | | Kod pocztowy, Kod pocztowy domu, Kod poczt | Home Postal Code, Postal Code, Zip, Postcode
         role | UserRole, Role, UserRole.Name | | Rola, Stanowisko, Funkcja | Position, Job Title, Title
         fte | | | Etat, Wymiar etatu, Część etatu | Full time equivalent, Full-time share
         seniority | | | Poziom, Stopień | Level, Grade
         skills | | | Umiejętności, Branże, Specjalizacja | Industries, Specialization, Competences
         cost_year | | | Koszt roczny, Roczny koszt, Koszt etatu | Annual Cost, Yearly Cost, Full Cost, Cost
+        hired | HireDate | | Data zatrudnienia, Zatrudniony od, Pracuje od | Hired, Hire Date, Start Date
     """),
     "assignments": _names("""
         account_id | AccountId, Id, ObjectId | Record ID, Company ID | CUSTOMER, Customer
@@ -132,6 +136,11 @@ LIARS = (
     ("opportunities", r"^expected revenue$|\b(weighted|probability|forecast|prawdopodob\w*)\b",
      "weighed"),
 )  # fmt: skip
+# Names that no other table has: with one of them for certain, columns may be missing.
+TELLING = {
+    "opportunities": r"\b(?:szans\w*|etap\w*|opp|opportunity|deal|stage)\b",
+    "reps": r"\b(?:etat\w*|stanowisk\w*|ph|fte|handlowca|przedstawiciela)\b",
+}
 # Names that hold nearly what is meant: taken by nobody without being asked.
 REMARKS = {"total revenue": "all_time"}
 STATUS_WORDS = {

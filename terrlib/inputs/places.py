@@ -8,7 +8,7 @@ import shapely
 from pyproj import CRS, Transformer
 
 from terrlib.errors import DataError
-from terrlib.inputs.quality import PILE, Ledger, country_code
+from terrlib.inputs.quality import PILE, STOP, Ledger, country_code
 from terrlib.inputs.settings import Settings
 from terrlib.inputs.values import fold
 from terrlib.show.words import Told, either
@@ -58,6 +58,8 @@ _HINTS = {
     "postal_code": "no_coordinates_but_code",
     "account_id": "no_coordinates",
 }
+# Town, the places so called, how many more of them there are: the rows that ask which is meant.
+Questions = dict[tuple[str, str, int], list[object]]
 QUALITIES = ("exact", "postal", "town", "area")
 
 
@@ -108,6 +110,75 @@ def locate(
         lost = rows["lat"].isna() & ~rows["area_id"].isin(area_ids) & (rows[column] != "")
         rows = ledger.set_aside("accounts", "no_coordinates", rows, lost, column, message)
     return rows
+
+
+def find_homes(
+    ledger: Ledger,
+    reps: pd.DataFrame,
+    accounts: pd.DataFrame,
+    tables: dict[str, pd.DataFrame],
+    country: str,
+) -> pd.DataFrame:
+    """Find the homes of reps: as given, else by their postal code or their town; name the homeless.
+
+    Parameters
+    ----------
+    ledger
+        Where findings go; reps without a home are a stop, unless the settings set them aside.
+    reps
+        Typed reps. A home at 0, 0 is none.
+    accounts
+        Located accounts: a home outside the country is doubted only where most of them are in it.
+    tables
+        postal_centroids and gazetteer, as typed; absent or empty where not given.
+    country
+        The country of the plan.
+
+    Examples
+    --------
+    >>> reps = pd.DataFrame({"rep_id": ["R1"], "name": ["Ewa Lis"], "home_lat": [0.0],
+    ...     "home_lon": [0.0], "home_town": ["Łódź"], "home_region": "", "home_postal_code": ""})
+    >>> towns = pd.DataFrame({"town": ["Łódź"], "region": "", "area_id": "", "lat": 51.8, "lon": 19.5})
+    >>> accounts = pd.DataFrame({"lat": [52.0], "lon": [21.0]})
+    >>> find_homes(Ledger(), reps, accounts, {"gazetteer": towns}, "PL")["home_lat"].tolist()
+    [51.8]
+    """
+    columns = ["lat", "lon", "town", "region", "postal_code"]
+    place = reps[[f"home_{column}" for column in columns]].set_axis(columns, axis=1)
+    none = place[["lat", "lon"]].isna().any(axis=1) | (place[["lat", "lon"]] == 0).all(axis=1)
+    point = place[["lat", "lon"]].mask(none)
+    centroids, gazetteer = tables.get("postal_centroids"), tables.get("gazetteer")
+    questions: Questions = {}
+    if centroids is not None and len(centroids):
+        coded = centroids.groupby("postal_code")[["lat", "lon"]].median()
+        coded = coded.reindex(place["postal_code"]).set_axis(place.index)
+        here = point["lat"].isna() & coded["lat"].notna()
+        ledger.find("reps", "home_by_postal_code", reps[here], "home_postal_code")
+        point = point.fillna(coded)
+    if gazetteer is not None and len(gazetteer):
+        lost = place[point["lat"].isna()].assign(area_id="")
+        towns, questions = _towns_of(lost, gazetteer, set())
+        ledger.find("reps", "home_by_town", reps.loc[towns.index], "home_town")
+        point = point.fillna(towns)
+    reps = reps.assign(home_lat=point["lat"], home_lon=point["lon"])
+    asked = {key: _which(*question) for question, keys in questions.items() for key in keys}
+    named = reps["rep_id"].where(reps["name"] == "", reps["rep_id"] + " (" + reps["name"] + ")")
+    most = _inside(accounts["lat"], accounts["lon"], country).mean() > 0.5  # noqa: PLR2004
+    lost = point["lat"].isna()
+    far = ~lost & most & ~_inside(point["lat"], point["lon"], country, MARGIN)
+    for rule, bad in (("no_home", lost), ("home_far_away", far)):
+        if bad.any() and ledger.severity[rule] == STOP:
+            names = [
+                Told("refusal.home_of", rep=named[key], town=asked[key])
+                if key in asked
+                else named[key]
+                for key in point.index[bad]
+            ]
+            told = Told(f"refusal.{rule}", n=int(bad.sum()), reps=names, country=country)
+            ledger.stop("reps", rule, told)
+        else:
+            reps = ledger.set_aside("reps", rule, reps, bad.reindex(reps.index), "home_town")
+    return reps
 
 
 def piles(ledger: Ledger, rows: pd.DataFrame) -> pd.DataFrame:
@@ -373,25 +444,39 @@ def _by_town(
     """Put accounts into the only town of that name in their region; a second one is a question."""
     if gazetteer is None or not len(gazetteer):
         return rows
+    points, questions = _towns_of(rows[rows["lat"].isna()], gazetteer, set(area_ids))
+    if len(points):
+        rows = _placed(ledger, rows, points, "town", "placed_by_town")
+    for question, keys in questions.items():
+        here = pd.Series(rows.index.isin(keys), index=rows.index)
+        told = _which(*question)
+        message, said = told.said.removeprefix("finding."), dict(told.filled)
+        rows = ledger.set_aside("accounts", "which_town", rows, here, "town", message, **said)
+    return rows
+
+
+def _which(town: str, spots: str, more: int) -> Told:
+    """Ask which town of a name is meant."""
+    if more:
+        return Told("finding.which_of_many_towns", town=town, spots=spots, more=more)
+    return Told("finding.which_town", town=town, spots=spots)
+
+
+def _towns_of(
+    rows: pd.DataFrame, gazetteer: pd.DataFrame, stated: set[str]
+) -> tuple[pd.DataFrame, Questions]:
+    """Find the middle of the only town of that name; where there are several, the question."""
     towns = gazetteer.assign(
         _town=gazetteer["town"].map(fold), _region=gazetteer["region"].map(fold)
     ).dropna(subset=["lat", "lon"])
-    stated = set(area_ids)
-    lost = rows[rows["lat"].isna() & (rows["town"] != "")]
     points: dict[object, pd.Series] = {}
-    questions: dict[tuple[str, str, int], list[object]] = {}
-    for key, name, region, area in lost[["town", "region", "area_id"]].itertuples(name=None):
+    questions: Questions = {}
+    lost = rows.loc[rows["town"] != "", ["town", "region", "area_id"]]
+    for key, name, region, area in lost.itertuples(name=None):
         found = _towns_called(towns, name, region, area)
         middle = found[["lat", "lon"]].median()
         if len(found) and (_km(found, middle) <= TOWN_KM).all():
             points[key] = middle
         elif len(found) and area not in stated:
             questions.setdefault((name, *_spots(found)), []).append(key)
-    if points:
-        rows = _placed(ledger, rows, pd.DataFrame(points).T, "town", "placed_by_town")
-    for (name, spots, more), keys in questions.items():
-        here = pd.Series(rows.index.isin(keys), index=rows.index)
-        said = {"town": name, "spots": spots} | ({"more": more} if more else {})
-        message = "which_of_many_towns" if more else "which_town"
-        rows = ledger.set_aside("accounts", "which_town", rows, here, "town", message, **said)
-    return rows
+    return pd.DataFrame(points, index=["lat", "lon"]).T, questions

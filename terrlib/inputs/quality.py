@@ -50,6 +50,7 @@ RULES = {
     "formula_without_value": NOTE,
     "closed_by_stage": NOTE,
     "code_repaired": NOTE,
+    "spelling_merged": NOTE,
     "out_of_range": ASIDE,
     "total_row": ASIDE,
     "footer": ASIDE,
@@ -58,6 +59,9 @@ RULES = {
     "far_away": ASIDE,
     "outside_areas": ASIDE,
     "orphan": ASIDE,
+    "unknown_area": ASIDE,
+    "unknown_territory": NOTE,
+    "account_set_aside": ASIDE,
     "closed_before_created": ASIDE,
     "after_as_of": ASIDE,
     "far_future": ASIDE,
@@ -96,6 +100,10 @@ RULES = {
     "placed_by_postal_code": NOTE,
     "placed_by_town": NOTE,
     "other_region_than_stated": NOTE,
+    "no_home": STOP,
+    "home_far_away": STOP,
+    "home_by_postal_code": NOTE,
+    "home_by_town": NOTE,
     "area_in_parts": NOTE,
     "area_overlap": NOTE,
     "area_gap": NOTE,
@@ -116,6 +124,8 @@ NO_NOTE = {
     "no_coordinates",
     "outside_areas",
     "orphan",
+    "unknown_area",
+    "account_set_aside",
     "closed_before_created",
     "after_as_of",
     "foreign_currency",
@@ -123,6 +133,7 @@ NO_NOTE = {
     "repeated_row",
     "projected_coordinates",
     "which_town",
+    "no_home",
 }
 MAY_GO_ASIDE = {
     "unknown_country",
@@ -136,6 +147,7 @@ MAY_GO_ASIDE = {
     "same_tax_number",
     "same_name_and_place",
     "many_on_one_point",
+    "home_far_away",
 } | {rule for rule, severity in RULES.items() if severity == ASIDE or rule in NO_NOTE}
 # Stages of CRMs, folded and without blanks.
 WON_STAGES = {
@@ -166,7 +178,7 @@ CURRENCY_OF = {"zl": "PLN", "zloty": "PLN", "euro": "EUR", "usd": "USD", "dolar"
 TESTS = re.compile(
     r"(konto |firma |klient |account |company |customer )?"
     r"(test|testowy|testowa|testowe|tester|demo|dummy|asdf|xxx+|do usuniecia|nie uzywac)"
-    r"( konto| firma| klient| account| company| customer| test| \d+)*"
+    r"( konto| firma| klient| account| company| customer| test| do usuniecia| nie uzywac| \d+)*"
 )
 # What a name of a test account or of a total holds at least, for a database to look for.
 LIKE_TEST = r"(?i)(test|demo|dummy|asdf|xxx|do usuni|nie u[zż]ywa)"
@@ -398,8 +410,10 @@ def amounts(column: pd.Series) -> np.ndarray:
     return pd.to_numeric(column, errors="coerce").fillna(0.0).to_numpy(float)
 
 
-# What puts an account without a point on the map: its column, and the table that knows the place.
+# What puts a row without a point on the map: its column, and the table that knows the place.
 PLACED_BY = {"town": "gazetteer", "postal_code": "postal_centroids"}
+# Tables whose rows stand on the map, and what the names of the columns begin with that place them.
+ON_THE_MAP = {"accounts": "", "reps": "home_"}
 
 
 def require_columns(
@@ -414,21 +428,21 @@ def require_columns(
     table, rows
         As `read.read_table` returned it.
     given
-        Names of all tables: some place accounts that have no coordinates.
+        Names of all tables: some place accounts and reps that have no coordinates.
     """
     needed = [c.name for c in COLUMNS[table].values() if c.required]
-    missing = [name for name in needed if name not in rows]
-    by = {column: other for column, other in PLACED_BY.items() if column in rows}
-    nowhere = not (
-        {"lat", "lon"} <= set(rows) or "area_id" in rows or set(by.values()) & set(given)
-    )
-    if table == "accounts" and nowhere:
-        missing += [name for name in ("lat", "lon") if name not in rows]
+    start = ON_THE_MAP.get(table, "")
+    point = [f"{start}{side}" for side in ("lat", "lon")] if table in ON_THE_MAP else []
+    missing = [name for name in needed if name not in {*rows, *point}]
+    ways = {f"{start}{column}": other for column, other in PLACED_BY.items()} if point else {}
+    by = {column: other for column, other in ways.items() if column in rows}
+    if not (set(point) <= set(rows) or "area_id" in rows or set(by.values()) & set(given)):
+        missing += [name for name in point if name not in rows]
     if missing:
         columns, found = (", ".join(map(str, names)) for names in (missing, rows.columns[:12]))
         named = {"columns": columns, "found": found, "name": table}
         told = [Told("finding.missing_column", **named)]
-        for column, other in by.items() if table == "accounts" else ():
+        for column, other in by.items():
             needs = [c.name for c in COLUMNS[other].values() if c.required]
             told.append(Told("refusal.placed_by", other=other, needs=needs, column=column))
         if table != "accounts" and ledger.severity["missing_column"] == ASIDE:
@@ -731,6 +745,85 @@ def repair_codes(
     return rows
 
 
+def match_ids(
+    ledger: Ledger, table: str, rows: pd.DataFrame, column: str, known: Collection[str]
+) -> pd.DataFrame:
+    """Give ids that match none of another table the zeros that table has, and say so.
+
+    Parameters
+    ----------
+    ledger
+        Where findings go.
+    table, rows, column
+        A typed table and its column of ids.
+    known
+        The ids of the other table; an id is taken for the only one it equals but for leading
+        zeros, and stays as it is where there are several.
+
+    Examples
+    --------
+    >>> ledger, rows = Ledger(), pd.DataFrame({"account_id": ["1", "007", "9", "2"]})
+    >>> match_ids(ledger, "sales", rows, "account_id", ["001", "7", "2", "02"])
+    ... # doctest: +NORMALIZE_WHITESPACE
+      account_id
+    0        001
+    1          7
+    2          9
+    3          2
+    >>> ledger.table()["value"].tolist()
+    ['1', '007']
+    """
+    ids = rows[column]
+    strange = ~ids.isin(known) & ids.str.fullmatch(_DIGITS)
+    if not strange.any():
+        return rows
+    theirs = pd.Series(sorted(known), dtype=str)
+    bare = theirs.str.replace(_DIGITS, r"\1", regex=True)
+    meant = theirs.set_axis(bare)[~bare.duplicated(keep=False).to_numpy()]
+    found = ids[strange].str.replace(_DIGITS, r"\1", regex=True).map(meant).dropna()
+    ledger.find(table, "code_repaired", rows.loc[found.index], column, column=column)
+    return rows.assign(**{column: ids.mask(ids.index.isin(found.index), found)})
+
+
+_DIGITS = r"^0*([0-9]+?)(?:\.0+)?$"  # without the zeros before it and the .0 of a spreadsheet
+
+
+# Columns whose texts are kinds: one kind written in two ways would be two.
+CATEGORIES = {
+    "accounts": ("industry", "region"),
+    "sales": ("product_line",),
+    "opportunities": ("stage", "type", "lead_source", "lost_reason"),
+    "market_structure": ("industry",),
+}
+
+
+def merge_spellings(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Write kinds that differ in capitals or blanks only as most rows do, and say so.
+
+    Of spellings equally common the first by the alphabet is kept, small letters last.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"product_line": ["papier", "Papier", "papier ", "mydło", "papier"]})
+    >>> merge_spellings(Ledger(), "sales", rows)["product_line"].tolist()
+    ['papier', 'papier', 'papier', 'mydło', 'papier']
+    """
+    for column in CATEGORIES.get(table, ()):
+        counts = (
+            rows[column].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+        )
+        common: dict[str, str] = {}
+        of = {
+            text: common.setdefault(" ".join(text.split()).casefold(), text)
+            for text in counts.index
+        }
+        merged = rows[column].map(of)
+        other = merged != rows[column]
+        ledger.find(table, "spelling_merged", rows[other], column, column=column)
+        rows = rows.assign(**{column: merged})
+    return rows
+
+
 def written_currency(table: str, rows: pd.DataFrame, currency: str) -> pd.DataFrame:
     """Fill the column `currency` from the signs and words beside amounts, where it says nothing.
 
@@ -964,7 +1057,7 @@ def credit_notes(ledger: Ledger, sales: pd.DataFrame) -> pd.DataFrame:
 def drop_orphans(
     ledger: Ledger, table: str, rows: pd.DataFrame, known: set[str], listed: set[str]
 ) -> pd.DataFrame:
-    """Set aside rows whose account is not used; too much money without an account is a stop.
+    """Set aside rows whose account is not used; too much money of accounts not listed is a stop.
 
     Parameters
     ----------
@@ -991,16 +1084,17 @@ def drop_orphans(
             many_orphans(share, limit, len(ids), ids[:SHOWN]),
             money=float(money[strange].sum()),  # type: ignore[index]
         )
-    gone = ~rows["account_id"].isin(known)
-    return ledger.set_aside(
+    rows = ledger.set_aside(
         table,
         "orphan",
         rows,
-        gone,
+        strange,
         "account_id",
         "orphan_share" if share else "orphan",
         **({"share": share} if share else {}),
     )
+    gone = ~rows["account_id"].isin(known)
+    return ledger.set_aside(table, "account_set_aside", rows, gone, "account_id")
 
 
 def many_orphans(share: float, limit: float, n: int, first: list[str]) -> Told:

@@ -94,6 +94,9 @@ COLUMNS: dict[str, dict[str, Column]] = {
         name | text | name | imię i nazwisko
         home_lat! | degrees -90..90 | latitude of the home, degrees | szerokość geograficzna domu, stopnie
         home_lon! | degrees -180..180 | longitude of the home, degrees | długość geograficzna domu, stopnie
+        home_town | text | town of the home, for a table gazetteer where lat and lon are not known | miejscowość domu, dla tabeli gazetteer, gdy nie ma współrzędnych
+        home_region | text | region or voivodeship of that town, where several are called alike | województwo tej miejscowości, gdy kilka nazywa się tak samo
+        home_postal_code | key | postal code of the home, for a table postal_centroids | kod pocztowy domu, dla tabeli postal_centroids
         role | text | field, inside, kam, channel_manager or manager, who leads a region | field, inside, kam, channel_manager lub manager, który kieruje regionem
         fte | number 0.05..1.2 | 1 is full time | 1 to pełny etat
         seniority | text | junior, mid or senior | junior, mid lub senior
@@ -272,6 +275,13 @@ KEYS = {
     "areas": "area_id",
     "channels": "channel",
     "distributors": "distributor_id",
+}
+# What may stand for a column that a table cannot do without: deals that are over are told by their
+# stage; a home is found by its town or its postal code.
+HOME = ("home_town", "home_postal_code")
+INSTEAD: dict[str, dict[str, tuple[str, ...]]] = {
+    "opportunities": {"is_closed": ("stage",), "is_won": ("stage",)},
+    "reps": {"home_lat": HOME, "home_lon": HOME},
 }
 DTYPES = {"number": float, "money": float, "share": float, "degrees": float}
 

@@ -52,7 +52,7 @@ def area_profile(
         cycle_m        median time to a win, open deals counted right; needs 10 wins   months
         top_needs      product lines that customers here lack most, against their segments
         top_lost_reasons   of deals lost, like "price 5|delivery 2", where reasons are given
-        consent_email_rate, consent_phone_rate   of all accounts                 share
+        consent_email_rate, consent_phone_rate   of all accounts; NaN: none known  share
         distributor_coverage   of its accounts, by the partner that reaches most of each area   share
 
     Raises
@@ -61,7 +61,7 @@ def area_profile(
         If `by` names no column.
     """
     rows = facts.assign(territory=facts["unit_id"].map(territory))
-    rows = rows.join(market.accounts[["consent_email", "consent_phone"]].astype(float))
+    rows = rows.join(market.accounts[["consent_email", "consent_phone", "consents_known"]])
     keys = [rows[name] for name in by]
     grouped = rows.groupby(keys)
     sums = grouped[["revenue", "potential", "white_space"]].sum()
@@ -86,8 +86,8 @@ def area_profile(
     table["cycle_m"] = _cycles(market, keys).reindex(table.index)
     table["top_needs"] = _needs(market, facts, keys).reindex(table.index).fillna("")
     table["top_lost_reasons"] = _lost(market, keys).reindex(table.index).fillna("")
-    table["consent_email_rate"] = grouped["consent_email"].mean()
-    table["consent_phone_rate"] = grouped["consent_phone"].mean()
+    for consent in ("consent_email", "consent_phone"):
+        table[f"{consent}_rate"] = grouped[consent].mean().where(grouped["consents_known"].any())
     table["distributor_coverage"] = partner_coverage(market, rows["area_id"]).groupby(keys).mean()
     return table.sort_index().reset_index()
 

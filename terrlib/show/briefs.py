@@ -124,6 +124,8 @@ def area_paragraph(words: Words, name: str, row: Mapping[Any, Any] | pd.Series) 
     ]
     if "revenue" not in told and "potential" not in told:
         said.append(words.say("profile.nothing"))
+    if "consent_email_rate" in row and "consent_email_rate" not in told:
+        said.append(words.say("profile.consents_unknown"))
     return _join(*said)
 
 
