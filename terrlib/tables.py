@@ -434,7 +434,7 @@ def open_deals_table(run: Run) -> Shown | Sentence:
         return NOTHING
     named = {"n": "n_open", "age": "age_band", "expected": "expected_amount", "p_win": "p_age"}
     rows = rows.rename(columns=named)
-    rows["stage"] = rows["stage"].replace("", run.words.label("not_given"))
+    rows["stage"] = rows["stage"].replace("", run.words.label("not_known"))
     old = rows["age_band"] == list(AGES)[-1]
     rows.loc[old, "age_band"] += f" ({run.words.label('stale')})"
     kinds = {
