@@ -133,7 +133,7 @@ def balance_numbers(run: Run) -> Shown:
 
 def staffing_numbers(run: Run) -> Shown:
     """Show the assignment in four numbers."""
-    staffing, moves = steps.assign_reps(run), steps.hand_over(run)
+    staffing, moves = steps.assign_reps(run), steps.changes(run)
     return _numbers(
         run,
         {
@@ -183,7 +183,7 @@ def review_numbers(run: Run, last_run: str = "") -> Shown:
         gained=len(review.gained),
         lost=len(review.lost),
         outside=review.drift.loc[~review.drift["ok"], "territory"].nunique(),
-        moved_accounts=len(steps.hand_over(run)),
+        moved_accounts=len(steps.changes(run)),
     )
 
 
@@ -1024,6 +1024,7 @@ def handover_table(run: Run) -> Shown:
     rows = rows.assign(
         name=rows["account_id"].map(run.market.accounts["name"]),
         level="disruption_" + rows["level"],
+        reason=_why_handed(run, rows),
     )
     kinds = {
         "name": "text",
@@ -1034,7 +1035,7 @@ def handover_table(run: Run) -> Shown:
         "risk_high": "money0",
         "level": "label",
         "warm_by": "date",
-        "reason": "label",
+        "reason": "text",
     }
     if rows["warm_by"].isna().all():
         del kinds["warm_by"]
@@ -1043,11 +1044,24 @@ def handover_table(run: Run) -> Shown:
     return table(rows, run.words, kinds, limit=TOP)
 
 
+def _why_handed(run: Run, rows: pd.DataFrame) -> list[str]:
+    """Reasons in the reader's language; of what was placed by hand, why and by whom."""
+    by_hand = run.market.overrides.drop_duplicates("unit_id", keep="last").set_index("unit_id")
+    unit, said = run.market.accounts["unit_id"], []
+    for account, reason in rows[["account_id", "reason"]].itertuples(index=False):
+        told = run.words.label(reason)
+        if reason == "override":
+            why = by_hand.loc[unit[account], ["reason", "who"]].astype(str)
+            given = ", ".join(part for part in why if part)
+            told = f"{told}: {given}" if given else told
+        said.append(told)
+    return said
+
+
 def gained_and_lost(run: Run, last_run: str = "") -> Shown:
     """Show the accounts gained and lost since the earlier run."""
     review = steps.review_run(run, last_run)
     rows = pd.concat([review.gained.assign(change="gained"), review.lost.assign(change="lost")])
-    rows = rows.assign(name=rows["account_id"].map(run.market.accounts["name"]).fillna(""))
     kinds = {"change": "label", "account_id": "text", "name": "text", "territory": "text"}
     return table(rows, run.words, kinds, limit=TOP)
 

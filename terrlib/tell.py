@@ -677,7 +677,7 @@ def staffing(run: Run) -> Sentence:
     """Say how many territories have a rep, why others have none, and what was fixed by hand."""
     if not run.market.has("reps"):
         return run.words.say("missing.reps")
-    say, found, moves = run.words.say, steps.assign_reps(run), steps.hand_over(run)
+    say, found, moves = run.words.say, steps.assign_reps(run), steps.changes(run)
     vacant = found.rep.loc[found.rep["rep_id"] == VACANT, "territory"]
     said = [say("staffing.done", n=len(found.rep) - len(vacant), vacant=len(vacant))]
     there = run.market.reps[~away(run.market, run.market.reps)]
@@ -698,8 +698,8 @@ def staffing(run: Run) -> Sentence:
         for name, why in found.nobody.itertuples(index=False)
     ]
     if run.market.has("assignments"):
-        kept = 1 - len(moves) / max(len(run.market.accounts), 1)
-        said.append(say("staffing.kept", share=kept))
+        held = run.market.accounts.index.isin(run.market.assignments["account_id"]).sum()
+        said.append(say("staffing.kept", share=1 - len(moves) / max(held, 1)))
     for lock in found.locks.itertuples(index=False):
         name = str(run.market.reps["name"].get(lock.rep_id, lock.rep_id))
         key = "vacancy" if pd.isna(lock.price) else "free" if lock.price < 1 else "price"
@@ -868,7 +868,7 @@ def handover(run: Run) -> Sentence:
     """Say how many accounts change hands and what is at risk."""
     if not run.market.has("assignments"):
         return run.words.say("missing.assignments")
-    moves = steps.hand_over(run)
+    moves = steps.changes(run)
     vacant = moves[moves["to_rep"] == VACANT]
     total = run.words.say(
         "handover.total",
@@ -880,10 +880,16 @@ def handover(run: Run) -> Sentence:
         low=float(moves["risk_low"].sum()),
         high=float(moves["risk_high"].sum()),
     )
-    if vacant.empty:
-        return total
-    revenue = float(vacant["revenue"].sum())
-    return _join(total, run.words.say("handover.vacant", n=len(vacant), revenue=revenue))
+    said = [total]
+    if len(vacant):
+        revenue = float(vacant["revenue"].sum())
+        said.append(run.words.say("handover.vacant", n=len(vacant), revenue=revenue))
+    every = steps.hand_over(run)
+    fresh = every[~every.index.isin(moves.index)]
+    if len(fresh):
+        revenue = float(fresh["revenue"].sum())
+        said.append(run.words.say("handover.no_owner", n=len(fresh), revenue=revenue))
+    return _join(*said)
 
 
 def reach(run: Run) -> Sentence:
@@ -1372,7 +1378,25 @@ def gained_and_lost(run: Run, review: Review) -> Sentence:
     """Say how many accounts came and went since the earlier run."""
     if not review.compared:
         return run.words.say("review.first")
-    return run.words.say("review.accounts", gained=len(review.gained), lost=len(review.lost))
+    said = run.words.say("review.accounts", gained=len(review.gained), lost=len(review.lost))
+    return _join(said, apart(run, review))
+
+
+def apart(run: Run, review: Review) -> Sentence:
+    """Say of how many accounts the earlier run and who holds them today disagree, and of which."""
+    if review.apart.empty:
+        return Sentence("")
+    names = run.market.accounts["name"]
+    first = [
+        run.words.say(
+            "review.one_apart",
+            name=str(names[row.account_id]),
+            planned=row.planned or run.words.label("VACANT"),
+            held=row.held or run.words.label("nobody"),
+        )
+        for row in review.apart.head(NAMED).itertuples(index=False)
+    ]
+    return run.words.say("review.apart", n=len(review.apart), first="; ".join(first))
 
 
 def drift(run: Run, review: Review) -> Sentence:
