@@ -8,6 +8,7 @@ from terrlib import steps
 from terrlib.decisions.backtest import FEWEST_ORIGINS
 from terrlib.decisions.channels import CONTRACT
 from terrlib.decisions.goals import COVER
+from terrlib.decisions.moves import SEEN
 from terrlib.decisions.overlays import managers
 from terrlib.decisions.spending import AS_GOOD, WITHIN, hours_bind, steepness
 from terrlib.decisions.staffing import VACANT, away
@@ -1413,4 +1414,4 @@ def repairs(run: Run, review: Review) -> Sentence:
     outside = review.drift.loc[~review.drift["ok"], "territory"].nunique()
     if not outside:
         return run.words.say("review.nothing_to_repair")
-    return run.words.say("review.repairs", helped=helped, outside=outside)
+    return run.words.say("review.repairs", helped=helped, outside=outside, seen=SEEN)

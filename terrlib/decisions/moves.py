@@ -13,6 +13,7 @@ from terrlib.measures.relations import owners, share_lost
 from terrlib.measures.scorecard import pieces
 
 LONG_Y = 3
+SEEN = 0.01  # of a fair share: the percentage point that reports show
 NO_OWNER = "no_owner"
 COLUMNS = ["account_id", "from_territory", "to_territory", "from_rep", "to_rep", "reason"]
 REPAIRS = [
@@ -153,9 +154,9 @@ def cheapest_moves(
 ) -> pd.DataFrame:
     """Find for each territory outside a tolerance the cheapest single unit over its border that helps.
 
-    A move helps if it brings the territory nearer its fair share and pushes the other one no
-    further
-    out of it than its tolerance (or than it is); both stay in one piece.
+    A move helps if it brings the territory nearer its fair share by at least `SEEN` of it, and
+    pushes the other one no further out of it than its tolerance (or than it is); both stay in one
+    piece.
 
     Parameters
     ----------
@@ -214,7 +215,7 @@ def _helpful(
         allowed = max(tolerance, abs(load[other] / target[other] - 1))
         if (
             moved <= 0
-            or abs(after - target[name]) >= abs(load[name] - target[name])
+            or abs(load[name] - target[name]) - abs(after - target[name]) < SEEN * target[name]
             or worse > allowed
         ):
             continue
