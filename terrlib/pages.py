@@ -141,7 +141,8 @@ def _tiles(run: Run) -> list[tuple[str, str]]:
     tiles = [(span, words.label(f"{first}_index"))]
     if year["mean"] > 0:
         expected = words.write(year["mean"], "short"), words.label("expected")
-        tiles = [(words.write(goal, "short"), words.label("goal")), expected, *tiles]
+        asked = [(words.write(goal, "short"), words.label("goal"))]
+        tiles = [*(asked if steps.goal_given(run) else []), expected, *tiles]
     if steps.split_budget(run).total:
         tiles.append(
             (words.write(steps.split_budget(run).total / 100, "short"), words.label("budget"))
@@ -163,7 +164,7 @@ def _known(run: Run) -> list[str]:
 
 
 def _fan(run: Run, rows: pd.DataFrame) -> str:
-    if rows[["target", "mean", "p90"]].to_numpy().any():
+    if rows[["target", "mean", "p90"]].fillna(0.0).to_numpy().any():
         return report.fan_svg(rows, run.words)
     return bullets([run.words.say("headline.no_forecast")])
 
@@ -188,7 +189,7 @@ def decisions(run: Run) -> list[str]:
         int(steps.set_goals(run).table["amount"].sum()) / 100
         - steps.forecast_sales(run).year["mean"]
     )
-    if gap > 1:
+    if gap > 1 and steps.goal_given(run):
         found.append(say("decide.goal", gap=gap))
     channel = steps.selling(run)
     bound = steps.bound_by_contract(run)

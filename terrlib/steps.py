@@ -980,6 +980,11 @@ def expected_year(run: Run) -> dict[str, float]:
     return simple_rule(run) or forecast_sales(run).year
 
 
+def goal_given(run: Run) -> bool:
+    """Whether anybody set a goal; else the plan's is what is expected."""
+    return set_goals(run).basis != "forecast"
+
+
 def goal_and_forecast(run: Run) -> dict[str, float]:
     """Compare the goal with the forecast of the headline: see `goals.reconciliation`."""
     return goals.reconciliation(set_goals(run), forecast_sales(run), simple_rule(run))

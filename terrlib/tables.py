@@ -97,7 +97,7 @@ def headline_numbers(run: Run) -> Shown:
         territories=len(drawn.card),
         accounts=int(drawn.card["accounts"].sum()),
         revenue=float(steps.account_facts(run)["revenue"].sum()),
-        goal=int(steps.set_goals(run).table["amount"].sum()) / 100,
+        goal=steps.goal_and_forecast(run)["top_down"] if steps.goal_given(run) else None,
         expected=year["mean"],
         budget=steps.split_budget(run).total / 100,
     )
@@ -708,9 +708,12 @@ def result_chart(run: Run) -> go.Figure | Sentence:
 
 
 def fan_table(run: Run) -> pd.DataFrame:
-    """Forecast of the whole market by quarter beside the goal: quarter, target, mean, p10, p50, p90."""
+    """Forecast of the whole market by quarter beside the goal: quarter, target, mean, p10, p50, p90.
+
+    target is NaN where nobody set a goal.
+    """
     goal = steps.set_goals(run).table.groupby("quarter", as_index=False)["amount"].sum()
-    goal["target"] = goal.pop("amount") / 100
+    goal["target"] = goal.pop("amount") / 100 if steps.goal_given(run) else float("nan")
     return steps.forecast_sales(run).total.merge(goal, on="quarter")
 
 

@@ -14,6 +14,7 @@ from terrlib.decisions.spending import AS_GOOD, WITHIN, hours_bind, steepness
 from terrlib.decisions.staffing import VACANT, away
 from terrlib.decisions.targeting import CERTAIN, SOUGHT
 from terrlib.decisions.territories import Curve, Design
+from terrlib.decisions.timeline import RANGE
 from terrlib.inputs.quality import row_name
 from terrlib.inputs.settings import PARTNER, TABLES
 from terrlib.measures import customers
@@ -58,17 +59,20 @@ def headline(run: Run) -> Sentence:
     year = steps.expected_year(run)
     if year["mean"] <= 0:
         return _join(drawn_, say("headline.no_forecast"))
-    seen = steps.goal_and_forecast(run)
     expected = say(
         "headline.forecast",
         quarters=len(steps.forecast_sales(run).total),
         mean=year["mean"],
         low=year["p10"],
         high=year["p90"],
-        goal=seen["top_down"],
-        chance=seen["chance"],
+        sure=RANGE,
     )
-    return _join(drawn_, expected)
+    if not steps.goal_given(run):
+        return _join(drawn_, expected, say("headline.no_goal"))
+    seen = steps.goal_and_forecast(run)
+    return _join(
+        drawn_, expected, say("headline.goal", goal=seen["top_down"], chance=seen["chance"])
+    )
 
 
 def missing(run: Run) -> Sentence:
@@ -1097,7 +1101,7 @@ def forecast(run: Run) -> Sentence:
     if found.year["mean"] <= 0:
         return run.words.say("headline.no_forecast")
     say, year = run.words.say, found.year
-    said = [say("forecast.year", mean=year["mean"], low=year["p10"], high=year["p90"])]
+    said = [say("forecast.year", mean=year["mean"], low=year["p10"], high=year["p90"], sure=RANGE)]
     if simple is not None:
         tested = steps.backtest_forecast(run)
         said.insert(
@@ -1143,6 +1147,7 @@ def backtest(run: Run) -> Sentence:
         say(f"backtest.{side}", bias=abs(float(ours["bias"]))),
         say(
             "backtest.coverage",
+            sure=RANGE,
             coverage=float(ours["coverage"]),
             cases=int(ours["n"]),
             low=float(ours["coverage_low"]),
@@ -1164,14 +1169,14 @@ def goals(run: Run) -> Sentence:
         return run.words.say("headline.no_forecast")
     say, found = run.words.say, steps.set_goals(run)
     seen = steps.goal_and_forecast(run)
-    said = [
-        say(f"goals.{found.basis}", total=seen["top_down"]),
-        goal_gap(run.words, seen["gap"], seen["chance"]),
-    ]
-    if round(seen["gap"]) > 0:
-        said.append(say("goals.gap_rate", rate=seen["gap_rate"]))
-    if steps.simple_rule(run) is not None:
-        said.append(say("goals.by_rule", model=seen["bottom_up"]))
+    given = steps.goal_given(run)
+    said = [say(f"goals.{found.basis}", total=seen["top_down"])]
+    if given:
+        said.append(goal_gap(run.words, seen["gap"], seen["chance"]))
+        if round(seen["gap"]) > 0:
+            said.append(say("goals.gap_rate", rate=seen["gap_rate"]))
+        if steps.simple_rule(run) is not None:
+            said.append(say("goals.by_rule", model=seen["bottom_up"]))
     asked = run.settings.goals
     said.append(
         say(
@@ -1182,7 +1187,7 @@ def goals(run: Run) -> Sentence:
         )
     )
     said += _credited(run)
-    if seen["chance"] < UNSUPPORTED:
+    if given and seen["chance"] < UNSUPPORTED:
         said.append(_levers(run))
     short = found.quotas.loc[found.quotas["rep_id"] == COVER, "amount"].sum()
     if short:

@@ -275,6 +275,14 @@ def test_a_caption_names_a_band_only_where_one_is_drawn(words):
     assert band not in fan_svg(rows.assign(p10=5.0, p90=5.0), words)
 
 
+def test_a_goal_that_nobody_gave_is_neither_drawn_nor_named():
+    rows = pd.DataFrame({"quarter": ["2026Q4"], "mean": [5.0], "p10": [1.0], "p90": [9.0]})
+    for target in (4.0, float("nan")):
+        drawn, known = fan_svg(rows.assign(target=target), PL), target > 0
+        assert ("Schodki" in drawn) is known and ("#f28e2b" in drawn) is known
+        assert "nan" not in drawn
+
+
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_polish_sentences_agree_with_every_number(n):
     said = PL.say("decide.moves", n=n, risk=1.0) + PL.say("review.drift", n=n, names="T1")

@@ -18,6 +18,7 @@ import pandas as pd
 import shapely
 from branca.element import Figure, MacroElement, Template
 
+from terrlib.decisions.timeline import RANGE
 from terrlib.show.words import Words
 
 PALETTE = ("#4e79a7", "#f28e2b", "#59a14f", "#b07aa1", "#edc948", "#76b7b2", "#e15759", "#9c755f")
@@ -300,7 +301,9 @@ def white_space_map(areas: gpd.GeoDataFrame, words: Words) -> folium.Map:
             row.name,
             {
                 words.label("white_space"): words.write(row.white_space, "short"),
-                words.say("chart.range"): f"{words.write(row.white_space_low, 'short')} – "
+                words.say(
+                    "chart.range", sure=RANGE
+                ): f"{words.write(row.white_space_low, 'short')} – "
                 f"{words.write(row.white_space_high, 'short')}",
                 words.label("revenue"): words.write(row.revenue, "short"),
             },
