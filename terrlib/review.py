@@ -26,6 +26,8 @@ class Review:
         account_id, planned, held: where the earlier run placed an account and who holds it today,
         as "territory, rep", where the two disagree; "" where nobody does. What changes hands is
         told against who holds it today.
+    filled
+        How many units nobody held, which count in a territory they touch.
     drift
         territory, measure, index, tolerance, ok: the earlier alignment measured with today's data.
     repairs
@@ -36,6 +38,7 @@ class Review:
     gained: pd.DataFrame
     lost: pd.DataFrame
     apart: pd.DataFrame
+    filled: int
     drift: pd.DataFrame
     repairs: pd.DataFrame
 
@@ -74,7 +77,9 @@ def review(
     else:
         gained, lost = now.head(0), now.head(0)
         held = present_territory(market)
-    in_force = _filled(held.reindex(measures.index), market)
+    held = held.reindex(measures.index)
+    filled = int(held.isna().sum()) if held.notna().any() else 0
+    in_force = _filled(held, market)
     if in_force.empty:
         in_force = territory.reindex(measures.index)
     share = (
@@ -97,7 +102,7 @@ def review(
     repairs = cheapest_moves(market, measures, in_force, rules.balance, share)
     apart = _apart(last, market)
     gained, lost = gained.reset_index(drop=True), lost.reset_index(drop=True)
-    return Review(bool(last), gained, lost, apart, drift, repairs)
+    return Review(bool(last), gained, lost, apart, filled, drift, repairs)
 
 
 def _apart(last: Mapping[str, pd.DataFrame], market: Market) -> pd.DataFrame:

@@ -93,7 +93,7 @@ def before(run: Run, *decisions: str) -> Sentence:
     *decisions
         Names under `decisions/`.
     """
-    missing = [name for name in decisions if not run.has(f"decisions/{name}")]
+    missing = [name for name in decisions if not run.holds(f"decisions/{name}")]
     if not missing:
         return run.words.say("before.all_there")
     names = ", ".join(run.words.label(name) for name in missing)

@@ -22,6 +22,7 @@ from terrlib.measures.facts import planning_year, share_bought
 from terrlib.measures.fairness import BAND, ENVY, by_group, spread
 from terrlib.measures.fitting import FEWEST_LEADS, FEWEST_ROWS
 from terrlib.measures.response import FITTED, JUDGED, MECHANICAL
+from terrlib.measures.sizing import FAR, FLAT
 from terrlib.measures.winning import STALE_M
 from terrlib.measures.workload import field_days, has_calendar, workdays, yearly_cost
 from terrlib.plan import MANAGEMENT, YEAR_Q, over_horizon
@@ -482,10 +483,10 @@ def sizing(run: Run) -> Sentence:
         "inside" if low <= found.present <= high else "below" if found.present < low else "above"
     )
     return _join(
-        say("sizing.flat", low=low, high=high),
+        say("sizing.flat", low=low, high=high, flat=FLAT),
         say(f"sizing.{inside}", present=found.present),
         work,
-        say("sizing.far") if found.far else "",
+        say("sizing.far", far=FAR[1] - 1) if found.far else "",
     )
 
 
@@ -820,13 +821,18 @@ def load(run: Run) -> Sentence:
     if table.empty:
         return run.words.say("missing.reps")
     top, low = table["utilisation"].idxmax(), table["utilisation"].idxmin()
-    return run.words.say(
+    said = run.words.say(
         "load.range",
         most=str(table.loc[top, "territory"]),
         high=float(table.loc[top, "utilisation"]),
         least=str(table.loc[low, "territory"]),
         low=float(table.loc[low, "utilisation"]),
     )
+    hours = float(steps.assign_reps(run).load["workload_h"].sum())
+    nearest = float(steps.counted(run)["workload_h"].sum())
+    if round(hours) == round(nearest):
+        return said
+    return _join(said, run.words.say("load.homes", hours=hours, nearest=nearest))
 
 
 def costs(run: Run) -> Sentence:
@@ -1247,7 +1253,7 @@ def stretch(run: Run) -> Sentence:
             gini=seen["gini"],
             n=len(known),
         ),
-        say("stretch.even" if seen["cv"] <= EVEN else "stretch.uneven", limit=EVEN),
+        _evenness(run.words, known["stretch"], seen["cv"]),
     ]
     if abs(seen["rho_size"]) > RANKED:
         side = "small_asked" if seen["rho_size"] < 0 else "large_asked"
@@ -1266,6 +1272,14 @@ def stretch(run: Run) -> Sentence:
         )
     )
     return _join(*said)
+
+
+def _evenness(words: Words, ratio: pd.Series, cv: float) -> Sentence:
+    """Say whether quotas ask as much of all: a small deviation is not even where one lies far out."""
+    if cv > EVEN:
+        return words.say("stretch.uneven", limit=EVEN)
+    far = float((ratio / ratio.mean() - 1).abs().max())
+    return words.say("stretch.even" if far <= EVEN else "stretch.ends", limit=EVEN, far=far)
 
 
 def launches(run: Run) -> Sentence:
@@ -1355,7 +1369,11 @@ def scenarios(run: Run) -> Sentence:
         )
         for row in rows.iloc[1:].itertuples()
     ]
-    return Sentence("\n".join(f"- {line}" for line in said))
+    lines = "\n".join(f"- {line}" for line in said)
+    if "rep_more" not in set(rows["scenario"]):
+        return Sentence(lines)
+    quarters = run.settings.timeline.quarters
+    return Sentence(f"{lines}\n\n{say('scenario.rep_more', quarters=quarters)}")
 
 
 def goal_gap(words: Words, gap: float, chance: float) -> Sentence:
@@ -1408,9 +1426,12 @@ def apart(run: Run, review: Review) -> Sentence:
 def drift(run: Run, review: Review) -> Sentence:
     """Say which territories of the alignment in force are outside their tolerance."""
     names = review.drift.loc[~review.drift["ok"], "territory"].unique()
-    if not len(names):
-        return run.words.say("review.no_drift")
-    return run.words.say("review.drift", n=len(names), names=", ".join(map(str, names)))
+    key = "review.drift" if len(names) else "review.no_drift"
+    said = run.words.say(key, n=len(names), names=", ".join(map(str, names)))
+    if not review.filled:
+        return said
+    whole = "review.whole_plan" if review.compared else "review.whole_today"
+    return _join(said, run.words.say(whole, n=review.filled))
 
 
 def repairs(run: Run, review: Review) -> Sentence:
