@@ -26,6 +26,8 @@ from terrlib.show.panels import TerritoryPanel
 from terrlib.show.tables import Shown, table
 from terrlib.show.words import Sentence, Words
 
+# Where there is nothing to draw nothing is drawn: the sentence of the section says why.
+NOTHING = Sentence("")
 TOP = 10
 BANDS = 15
 LABELLED = 6
@@ -149,8 +151,10 @@ def staffing_numbers(run: Run) -> Shown:
     )
 
 
-def budget_numbers(run: Run) -> Shown:
-    """Show the budget by channel."""
+def budget_numbers(run: Run) -> Shown | Sentence:
+    """Show the budget by channel; nothing where there are no channels."""
+    if not run.market.has("channels"):
+        return NOTHING
     return table(reach_by_channel(run), run.words, REACH)
 
 
@@ -255,10 +259,6 @@ def duplicates_table(run: Run) -> Shown:
         "revenue": "money0",
     }
     return table(rows, run.words, kinds, limit=TOP)
-
-
-# Where there is nothing to draw nothing is drawn: the sentence of the section says why.
-NOTHING = Sentence("")
 
 
 def quality_chart(run: Run) -> go.Figure | Sentence:
@@ -877,8 +877,10 @@ def customer_table(run: Run) -> Shown:
     return table(rows, run.words, shown)
 
 
-def reach_table(run: Run) -> Shown:
-    """Show how each channel reaches the customers."""
+def reach_table(run: Run) -> Shown | Sentence:
+    """Show how each channel reaches the customers, or say that there are no channels."""
+    if not run.market.has("channels"):
+        return run.words.say("missing.channels")
     return table(reach_by_channel(run), run.words, REACH)
 
 

@@ -31,6 +31,7 @@ from terrlib.runs import Run
 from terrlib.show import briefs
 from terrlib.show.words import Sentence, Words
 
+NOTHING = Sentence("")  # said already by the section before
 NAMED = 3
 UNSUPPORTED = 0.3  # a goal less likely than this is called unsupported
 LEVERS = ("rep_more", "budget_more", "win_more")
@@ -916,7 +917,7 @@ def consents(run: Run) -> Sentence:
     """Say what the missing consents are worth."""
     say = run.words.say
     if not run.market.has("channels"):
-        return say("missing.channels")
+        return NOTHING
     rows = steps.split_budget(run).reach.consents
     if not len(rows):
         return say("consents.none_needed")
@@ -939,7 +940,7 @@ def responses(run: Run) -> Sentence:
     """Say what the response curves rest on, why no better, and which are steeper than studies found."""
     say, market = run.words.say, run.market
     if not market.has("channels"):
-        return say("missing.channels")
+        return NOTHING
     spent = steps.split_budget(run)
     found = spent.reach.channels
     named = found["channel"].map(lambda channel: steps.channel_name(run, channel))
@@ -1006,7 +1007,7 @@ def next_zloty(run: Run) -> Sentence:
     """Say what one more unit of money would bring in contribution."""
     spent = steps.split_budget(run)
     if not spent.total:
-        return run.words.say("budget.none")
+        return NOTHING
     key = "budget.next_pays" if spent.next_zloty >= 1 else "budget.next_does_not_pay"
     said = [run.words.say(key, value=float(spent.next_zloty))]
     totals = steps.doubt_budget(run).totals
@@ -1027,7 +1028,7 @@ def doubt(run: Run) -> Sentence:
     """Say how much the exact split matters, and whether a plain one would do."""
     say, found = run.words.say, steps.doubt_budget(run)
     if not len(found.regret):
-        return budget(run)
+        return NOTHING
     widest = found.band.loc[(found.band["high"] - found.band["low"]).idxmax()]
     regret = found.regret.groupby(["scenario", "channel"])["regret"].max()
     plain = float(regret["proportional"].max())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -251,8 +251,28 @@ def _with_charts(nb: Any) -> Any:
                     config={"displayModeBar": False, "responsive": True},
                 )
         if "outputs" in cell:
-            cell.outputs = [o for o in cell.outputs if o.get("data") or o.get("text")]
+            cell.outputs = [o for o in cell.outputs if _says(o)]
+    nb.cells = _sections_that_say(nb.cells)
     return nb
+
+
+def _says(out: Mapping[str, Any]) -> bool:
+    """Whether an output shows anything; the plain text that comes beside a richer one does not count."""
+    data = dict(out.get("data", {}))
+    plain_text = data.pop("text/plain", out.get("text", ""))
+    return any(str(shown).strip() for shown in (data.values() or [plain_text]))
+
+
+def _sections_that_say(cells: Sequence[Any]) -> list[Any]:
+    """Leave out headings, with their code, under which nothing at all is shown."""
+    starts = [i for i, cell in enumerate(cells) if cell.cell_type == "markdown"]
+    kept = list(cells[: starts[0]]) if starts else list(cells)
+    for begin, end in zip(starts, [*starts[1:], len(cells)], strict=True):
+        heading, *code = cells[begin:end]
+        bare = heading.source.startswith("## ") and "\n" not in heading.source.strip()
+        if not (bare and code) or any(cell.outputs for cell in code):
+            kept += cells[begin:end]
+    return kept
 
 
 def plotly_script() -> str:
