@@ -224,9 +224,9 @@ def warnings(run: Run, last_run: str = "") -> list[str]:
         for rule, row in zip(by.index, by.itertuples(index=False), strict=True)
     ]
     beside = [str(tell.overlays(run))] if (steps.credit(run) != FIELD).any(axis=None) else []
-    apart = [tell.apart(run, steps.review_run(run, last_run))] if last_run else []
-    apart = [str(line) for line in apart if line]
-    return [*proof, *beside, *apart, str(tell.quality(run)), *lines, *absent]
+    apart = str(tell.apart(run, steps.review_run(run, last_run))) if last_run else ""
+    told = [apart] if apart else []
+    return [*proof, *beside, *told, str(tell.quality(run)), *lines, *absent]
 
 
 def _territory_table(run: Run) -> str:
