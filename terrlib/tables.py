@@ -32,7 +32,6 @@ TOP = 10
 BANDS = 15
 LABELLED = 6
 BASE = {
-    "territory": "text",
     "town": "text",
     "n_customers": "number",
     "n_prospects": "number",
@@ -42,6 +41,8 @@ BASE = {
     "abc_a_share": "percent",
     "potential": "short",
     "white_space": "short",
+}
+CHANCES = {
     "p_base": "text",
     "cycle_m": "number",
     "consent_email_rate": "percent",
@@ -641,7 +642,7 @@ REACH = {
 def reach_by_channel(run: Run) -> pd.DataFrame:
     """Reach, spend and expected result of every channel; amounts in currency."""
     cells = steps.split_budget(run).cells
-    columns = ["reachable", "no_consent", "amount", "leads", "wins", "sales"]
+    columns = ["reachable", "outside", "no_consent", "amount", "leads", "wins", "sales"]
     by = cells.groupby("channel", as_index=False)
     rows = by[columns].sum().merge(by["evidence"].first(), on="channel")
     rows["amount"] = rows["amount"] / 100
@@ -873,8 +874,14 @@ def customer_table(run: Run) -> Shown:
     rows["p_base"] = [
         _span(run, "percent", r.p_win, r.p_win_low, r.p_win_high) or None for r in rows.itertuples()
     ]
-    shown = {name: kind for name, kind in BASE.items() if rows[name].notna().any()}
-    return table(rows, run.words, shown)
+    known = rows.columns[rows.notna().any()]
+    # In one table they would not fit the page.
+    return Shown(
+        "".join(
+            table(rows, run.words, {"territory": "text"} | {c: k[c] for c in k if c in known})
+            for k in (BASE, CHANCES)
+        )
+    )
 
 
 def reach_table(run: Run) -> Shown | Sentence:

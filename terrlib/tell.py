@@ -121,7 +121,10 @@ def findings(
                 examples=[row_name(k) for k in rows["key"].astype(str).head(3) if k] or "–",
                 **share,
             )
-            helps = [words.help(m) or words.help(str(rule)) for m in rows["message"].unique()]
+            helps = [
+                words.help(str(m).removeprefix("finding.")) or words.help(str(rule))
+                for m in rows["message"].unique()
+            ]
             said.append(_join("-", line, *dict.fromkeys(helps)))
     return said or [words.say("quality.clean")]
 
@@ -910,7 +913,13 @@ def reach(run: Run) -> Sentence:
         return run.words.say("missing.channels")
     consent = run.market.accounts[["consent_email", "consent_phone", "consent_sms"]]
     without = int((~consent.any(axis=1)).sum())
-    return run.words.say("reach.consent", without=without, accounts=len(consent))
+    said = [run.words.say("reach.consent", without=without, accounts=len(consent))]
+    firms = steps.split_budget(run).reach.cells.groupby("channel")["outside"].sum()
+    if firms.max() > 0:
+        names = ", ".join(steps.channel_name(run, str(c)) for c in firms.index[firms > 0])
+        share = run.settings.customers.accessible_share
+        said.append(run.words.say("reach.outside", n=firms.max(), names=names, share=share))
+    return _join(*said)
 
 
 def consents(run: Run) -> Sentence:
@@ -990,7 +999,10 @@ def budget(run: Run) -> Sentence:
         most=int(top.iloc[0]) / 100,
         wins=float(spent.cells["wins"].sum()),
     )
-    said = [split, run.words.say("budget.star") if spent.cells["binding"].any() else ""]
+    cells = spent.cells
+    said = [split, run.words.say("budget.star") if cells["binding"].any() else ""]
+    if ((cells["amount"] == 0) & (cells["marginal"] > 0)).any():
+        said.append(run.words.say("budget.idle"))
     if spent.unallocated:
         said.append(run.words.say("budget.unallocated", amount=spent.unallocated / 100))
     n = run.settings.timeline.quarters
@@ -1125,6 +1137,8 @@ def forecast(run: Run) -> Sentence:
         )
     by = found.sources[["pipeline", "leads", "reps"]].sum()
     said.append(say("forecast.sources", **(by / by.sum()).astype(float).to_dict()))
+    if found.parts.after >= 1:
+        said.append(say("forecast.after", after=found.parts.after))
     if found.widened > 1:
         said.append(say("forecast.widened", factor=found.widened))
     if not run.market.has("reps"):
@@ -1367,6 +1381,11 @@ def scenarios(run: Run) -> Sentence:
             low=float(row.more_low),
             high=float(row.more_high),
             gain=float(row.contribution_more),
+        )
+        + (
+            " " + say("scenario.after", after=float(row.after_more))
+            if abs(row.after_more) > max(abs(row.more), 1.0)
+            else ""
         )
         for row in rows.iloc[1:].itertuples()
     ]

@@ -69,7 +69,7 @@ def test_deals_open_for_a_year_are_named_stale_with_what_is_known_of_them(tmp_pa
     ]
     said = tell.win_rate(run_of(tmp_path, line_market([1.0, 1.0], opportunities=[*old, *ended])))
     assert "open for 12 months or more: **3** of them, worth 150 PLN" in said
-    assert "ended so late (4), 1 were won" in said
+    assert "ended so late: 4, of them won: 1" in said
     quick = [deal(f"E{i}", "2026-01-01", "2026-02-01", won=i < 1) for i in range(4)]
     market = line_market([1.0], opportunities=[*old, *quick])
     assert "No deal has ended so late yet" in tell.win_rate(run_of(tmp_path, market))

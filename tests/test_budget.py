@@ -486,6 +486,9 @@ def test_with_a_hurdle_money_that_earns_too_little_is_left_and_named(tmp_path):
     assert early["amount"].sum() == early.loc[early["territory"] == "T2", "amount"].sum()
     twice = plan.budget(year, reached, [*quarters, "2027Q4", "2028Q1", "2028Q2", "2028Q3"])
     assert twice["amount"].sum() == 400_000
+    half = plan.budget(year, reached, quarters[:2]).groupby("category")["amount"].sum()
+    whole = year.groupby("category")["amount"].sum()
+    assert half.to_dict() == {name: (x + 1) // 2 for name, x in whole.items()}
     ours = pd.Series("", index=facts.index)
     result = plan.area_results(facts, territory, ours, year, reached, market, asked())
     assert (result["result"] == result["now"] + result["new"] - result["cost"]).all()
@@ -690,3 +693,13 @@ def test_texts_of_data_are_escaped_where_money_is_told(tmp_path):
     assert "<i>" not in said
     shown = json.dumps([show(run).to_json() for show in SHOWS if hasattr(show(run), "to_json")])
     assert "<i>mail" not in shown
+
+
+@pytest.mark.parametrize("locale", ["pl", "en"])
+def test_firms_outside_the_list_are_told_of(locale, tmp_path):
+    market, _, _ = open_world(label_en="Fair", label_pl="Targi")
+    run = run_of(market, tmp_path, locale, make_settings({"territories": {"count": 2}}))
+    told = tell.reach(run)
+    assert ("Targi" if locale == "pl" else "Fair need no name") in told and "3" in told
+    names = [str(bar.name) for bar in tables.reach_chart(run).data]
+    assert names[1] == ("firmy spoza bazy" if locale == "pl" else "firms outside the base")

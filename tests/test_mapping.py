@@ -389,3 +389,18 @@ def test_check_of_a_lone_table_ends_with_the_next_command(tmp_path, capsys):
     path = written(tmp_path, POLISH_ERP)
     assert main(["check", str(path), "--locale", "en"]) == 0
     assert f"terrlib plan {path} --territories K" in capsys.readouterr().out
+
+
+def test_metres_are_coordinates_and_months_are_no_millions():
+    rows = pd.DataFrame(
+        {
+            "Nr klienta": [f"{i:04d}" for i in range(N)],
+            "X": [f"{600_000 + 937.5 * i}" for i in range(N)],
+            "Y": [f"{480_000 + 731.5 * i}" for i in range(N)],
+            "Sprzedaż netto 12 m-cy": MONEY,
+        }
+    )
+    found = propose(rows).set_index("column")
+    assert found.loc[["lat", "lon"], "theirs"].tolist() == ["Y", "X"]
+    assert (found.loc[["lat", "lon"], "sure"] > CERTAIN).all()
+    assert "million" not in found.loc["revenue", "why"]

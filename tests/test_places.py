@@ -15,7 +15,9 @@ from pyproj import Transformer
 from shapely.geometry import MultiPolygon, Polygon, box
 
 from terrlib.errors import DataError, SettingsError
+from terrlib.inputs import places
 from terrlib.inputs.load import load_market
+from terrlib.inputs.quality import Ledger
 from terrlib.inputs.settings import load_settings, make_settings
 from terrlib.inputs.values import degrees, fold
 from tests.worlds import said
@@ -378,3 +380,41 @@ def test_a_stated_projection_is_used_in_a_country_terrlib_does_not_know(tmp_path
     market = market_of(tmp_path, czech.assign(lat=y, lon=x), crs=32633, country="CZ")
     np.testing.assert_allclose(market.accounts["lat"], czech["lat"], atol=1e-6)
     np.testing.assert_allclose(market.accounts["lon"], czech["lon"], atol=1e-6)
+
+
+# ---------------------------------------------------------------------------- countries
+
+
+@pytest.mark.parametrize(
+    ("name", "lat", "lon", "abroad"),
+    [
+        ("Berlin", 52.52, 13.40, True),
+        ("Praha", 50.08, 14.43, True),
+        ("Kaliningrad", 54.71, 20.51, True),
+        ("Lviv", 49.84, 24.03, True),
+        ("Zgorzelec", 51.15, 15.01, False),
+        ("Hel", 54.61, 18.80, False),
+    ],
+)
+def test_a_point_in_another_country_than_stated_is_told(tmp_path, name, lat, lon, abroad):
+    rows = added(name=name, lat=lat, lon=lon, country="PL")
+    assert ("foreign_country" in found(market_of(tmp_path, rows))) == abroad
+    kept = market_of(tmp_path, rows, quality={"countries": "keep"})
+    assert "Z" in kept.accounts.index
+
+
+def test_no_polish_town_lies_abroad_and_nobody_is_thrown_out_by_a_default():
+    towns = pd.read_csv(SAMPLE / "gazetteer.csv")
+    rows = towns.assign(account_id=towns.index.astype(str), country="")
+    assert len(places._without_foreign(Ledger(), rows, "PL")) == len(towns)
+    west = rows.assign(lon=rows["lon"] - 12)
+    assert len(places._without_foreign(Ledger(), west, "PL")) == len(towns)
+
+
+def test_towns_place_accounts_of_a_file_without_coordinates(tmp_path):
+    towns = {"town": ["Iłża"], "lat": [51.16], "lon": [21.24]}
+    rows = pd.DataFrame({"account_id": ["a", "b"], "town": ["ILZA", "Iłża"], "revenue": 1})
+    market = market_of(tmp_path, rows, {"gazetteer": towns})
+    assert market.accounts[["lat", "geo_quality"]].to_numpy().tolist() == [[51.16, "town"]] * 2
+    with pytest.raises(DataError, match=r"a table gazetteer \(town, lat, lon\) places accounts"):
+        market_of(tmp_path, rows)

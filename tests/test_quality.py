@@ -753,3 +753,10 @@ def test_every_row_of_the_linked_tables_is_used_or_set_aside(data, aside):
     for name in asked["tables"]:
         used, out = getattr(market, name), market.set_aside.get(name, ())
         assert len(texts[name]) == len(used) + len(out), name
+
+
+def test_a_row_of_a_list_that_stands_twice_is_counted_once(tmp_path):
+    lock = {"territory": "T1", "rep_id": "R1", "rule": "ban"}
+    reps = [{"rep_id": "R1", "home_lat": 52.1, "home_lon": 21.1}]
+    market = market_of(tmp_path, [], reps=reps, rep_locks=[lock, lock])
+    assert len(market.rep_locks) == 1 and found(market, "repeated_row") == {"row 3": "set_aside"}

@@ -612,7 +612,7 @@ def test_the_plan_takes_what_was_rolled_up(tmp_path, capsys):
     market = load_market(simplest_settings(path), path.parent)
     assert market.accounts["potential"].sum() == sum(range(500))
     assert 20 < len(market.units) < 100
-    assert not len(market.quality)
+    assert market.quality["rule"].tolist() == ["no_revenue"]
     assert main([*words, "--resolution", "0"]) == 2
 
 
@@ -631,7 +631,9 @@ def test_the_same_as_pandas(lines, areas):
     sales = pd.DataFrame(lines, columns=["account_id", "date", "cents"])
     sales["amount"] = sales["cents"] / 100
     got = rollup.roll_up_tables(
-        ibis.memtable(accounts), ibis.memtable(sales[["account_id", "date", "amount"]])
+        ibis.memtable(accounts),
+        ibis.memtable(sales[["account_id", "date", "amount"]]),
+        asked=make_settings({"quality": {"max_orphan_revenue": 1}}),
     )
     until = sales["date"].max()
     since = (pd.Timestamp(until) - pd.DateOffset(years=1)).date()

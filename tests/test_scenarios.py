@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from terrlib.decisions.scenarios import Scenario, World, compare, overlaid, scenarios, tornado
+from terrlib.decisions.scenarios import (
+    Scenario,
+    World,
+    _shifted,
+    compare,
+    overlaid,
+    scenarios,
+    tornado,
+)
 from terrlib.decisions.spending import split_budget
 from terrlib.inputs.settings import Settings
 from tests.test_timeline import CHANNEL, TWO, nothing, parts, reps, world
@@ -132,6 +140,20 @@ def test_the_tornado_orders_swings_and_leaves_out_what_moves_nothing():
     plan = told().parts().mean().sum()
     assert margin["swing"] == 0
     assert margin["contribution_high"] - margin["contribution_low"] == pytest.approx(0.1 * plan)
+
+
+def test_a_month_earlier_loses_nothing_and_a_month_later_only_what_leaves():
+    p = parts(1, [(0, 100.0, [0.3, 0.0, 0.0, 0.3])], reps=10.0)
+    plan = p.mean().sum()
+    assert _shifted(p, 1).mean().sum() == pytest.approx(plan - 10 - 10)
+    assert _shifted(p, -1).mean().sum() == pytest.approx(plan + 10 + 10)
+
+
+def test_sales_after_the_horizon_stand_beside_a_scenario():
+    p = parts(1, reps=10.0)
+    q = replace(p, after=50.0)
+    found = compare([Scenario("plan", p, 0.0), Scenario("more", q, 0.0)], Settings())
+    assert found["after_more"].tolist() == [0.0, 50.0] and found["more"].tolist() == [0.0, 0.0]
 
 
 def test_little_data_has_scenarios_of_nothing():

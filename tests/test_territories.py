@@ -427,7 +427,7 @@ def test_the_limit_on_change_named_in_a_refusal_works_and_no_smaller_one():
         drawn(market, replace(rules, max_accounts=3))
     # Arithmetic refuses both limits; both are widened as far as the other rules need.
     market = line_market([1] * 8, assignments=TODAY)
-    with pytest.raises(InfeasibleError, match=r"found with max_accounts: 2 and max_revenue: 2$"):
+    with pytest.raises(InfeasibleError, match=r"found with max_accounts: 2, max_revenue: 2$"):
         drawn(market, Rules(2, {"count": 0.1}, max_accounts=1, max_revenue=1))
 
 
@@ -437,6 +437,6 @@ def test_rules_that_conflict_are_named_and_no_others():
         2, {"count": 0.4, "revenue": 0.9}, together=(("a", "f"), ("b", "c")), apart=(("d", "e"),)
     )
     found = conflict(market, measured(market), rules, NONE)
-    assert set(found) == {("together", "a, f"), ("one piece", "")}
+    assert set(found) == {("together", "a, f"), ("pieces", "")}
     with pytest.raises(InfeasibleError, match=r"these rules cannot hold together: .*a, f together"):
         drawn(market, rules)

@@ -199,6 +199,8 @@ def compare(found: list[Scenario], settings: Settings) -> pd.DataFrame:
         better                         share of draws with more than the first
         contribution                   margin of the mean less cost        currency
         contribution_more              beyond that of the first            currency
+        after_more                     sales after the horizon beyond those of the first, from what
+                                       is done within it                   currency
         noise                          whether both signs occur in more than a tenth of the draws,
                                        or nothing differs: then luck decides which is better
 
@@ -225,6 +227,7 @@ def compare(found: list[Scenario], settings: Settings) -> pd.DataFrame:
                 "more_high": max(float(high), more),
                 "better": float((gap > 0).mean()),
                 "contribution": margin * mean - scenario.cost,
+                "after_more": scenario.parts.after - found[0].parts.after,
                 "noise": i > 0 and _by_luck(gap),
             }
         )
@@ -344,7 +347,11 @@ def _started(world: World) -> tuple[float, float]:
 
 
 def _shifted(parts: Parts, months: int) -> Parts:
-    """Everything so many months later, or earlier; what enters at the end is as the month before."""
+    """Everything so many months later, or earlier.
+
+    Nothing comes before the horizon: what would is sold in its first month. What enters at the end is
+    as the month before.
+    """
 
     def move(x: Floats) -> Floats:
         out = np.roll(x, months, axis=-1)
@@ -352,6 +359,7 @@ def _shifted(parts: Parts, months: int) -> Parts:
             out[..., :months] = 0.0
         else:
             out[..., months:] = x[..., -1:]
+            out[..., 0] += x[..., :-months].sum(axis=-1)
         return out
 
     chance = move(parts.deal_month)

@@ -16,7 +16,16 @@ from terrlib.inputs.settings import Settings
 from terrlib.measures import response
 from terrlib.measures.facts import planning_year
 from terrlib.measures.workload import capacity_h
-from terrlib.solve.allocate import Offer, Split, allocate, flat, plain, round_within, worth_from
+from terrlib.solve.allocate import (
+    Offer,
+    Split,
+    allocate,
+    entering,
+    flat,
+    plain,
+    round_within,
+    worth_from,
+)
 
 Floats = NDArray[np.float64]
 COLUMNS = [
@@ -66,7 +75,8 @@ class Spending:
         amount, least, most (minor units; a cell gets nothing, or from its least to its most),
         contacts, leads,
         opps, wins, sales (currency), with ranges _low and _high (eight in ten) of leads, wins and
-        sales, marginal (contribution of the next unit of money there), binding (why that is
+        sales, marginal (contribution of the next unit of money there; where nothing is spent, the
+        most that each unit of any amount would bring, fixed costs included), binding (why that is
         not to be had: contacts, hours, limits, fixed, or ""), evidence (what the response curve
         rests on: fitted, judged or mechanical).
     total, contingency, unallocated
@@ -166,7 +176,12 @@ def split_budget(
     for end, limit in (("least", offer.least), ("most", offer.high)):
         usable = np.where(offer.high > 0, limit + offer.fixed, 0.0)
         cells[end] = np.round(usable * 100).astype(np.int64)
-    cells["binding"] = _binding(offer, best)
+    # Contacts that all cost less than a step of the budget would still return something.
+    slope = offer.slope(np.zeros((len(cells), 1)))[:, 0]
+    first = np.where(offer.high > 0, entering(offer), slope)
+    idle = cells["amount"] == 0
+    cells["marginal"] = cells["marginal"].where(~idle, first)
+    cells["binding"] = _binding(offer, best, first)
     left = spend - int(amounts.sum())
     return Spending(cells, total, total - spend, best.price, left, found, offer, spend / 100, best)
 
@@ -319,10 +334,11 @@ def _rounded(offer: Offer, best: Split, steps: int, step: int) -> NDArray[np.int
     return found * step
 
 
-def _binding(offer: Offer, best: Split) -> NDArray:
+def _binding(offer: Offer, best: Split, first: Floats) -> NDArray:
     """What keeps each amount from its next coin; "" where the next coin returns as much as elsewhere."""
     near = 1 + BINDS
-    more = offer.slope(best.x[:, None])[:, 0] > best.price * near
+    slope = offer.slope(best.x[:, None])[:, 0]
+    more = np.where(best.x <= 0, first, slope) > best.price * near
     full = np.zeros(len(best.x), dtype=bool)
     for load, high in zip(offer.load, offer.load_high, strict=True):
         full |= (load > 0) & (load @ best.x * near >= high)

@@ -25,6 +25,7 @@ UNDATED = "undated"
 PLACES = ("accounts", "areas", "grid")
 MANAGER = "manager"  # leads a region and holds no territory
 CHANNEL_MANAGER = "channel_manager"  # leads partners and holds none either
+LISTS = ("groups", "rep_locks", "named_accounts")
 SIZE_CLASSES = tuple(name for _, name in units.SIZES)
 
 
@@ -58,6 +59,7 @@ def load_market(settings: Settings, folder: Path) -> Market:
     raw = {t: quality.closed_by_stage(ledger, t, rows) for t, rows in raw.items()}
     good = [t for t in raw if quality.require_columns(ledger, t, raw[t], settings.tables)]
     rows = {t: _trusted(settings, ledger, t, raw[t]) for t in good}
+    rows |= {t: quality.once(ledger, t, rows[t]) for t in LISTS if t in rows}
     if "accounts" in rows:
         rows["accounts"] = quality.in_country(ledger, rows["accounts"], settings.country)
     if "accounts" in rows and not len(rows["accounts"]):
@@ -460,7 +462,7 @@ def _groups(rows: pd.DataFrame, unit: gpd.GeoDataFrame) -> pd.DataFrame:
     odd = rows.loc[~rows["rule"].isin(["together", "apart"]), "rule"]
     if len(odd):
         raise DataError("refusal.bad_group_rule", found=odd.iloc[0])
-    return _known_units("groups", rows.drop_duplicates(), unit)
+    return _known_units("groups", rows, unit)
 
 
 def _activities(rows: pd.DataFrame) -> pd.DataFrame:
@@ -544,7 +546,6 @@ def _named_accounts(rows: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     if unknown:
         hint = _meant(unknown[0], list(settings.overlays))
         raise DataError("refusal.unknown_overlay", overlay=unknown[0], hint=hint)
-    rows = rows.drop_duplicates()
     twice = rows[rows.duplicated(["overlay", "account_id"])]
     if len(twice):
         first = twice["account_id"].iloc[0]

@@ -240,12 +240,14 @@ def say_guess(table: str, sure: float, file: str, words: Words = ENGLISH) -> str
 
 def _match(looks: dict[str, _Look], table: str) -> pd.DataFrame:
     theirs = list(looks)
-    poland = all(
+    degrees = all(
         any(look.within(POLAND[side]) > MOST for look in looks.values()) for side in POLAND
     )
+    metres = sum(look.within(*METRES) > MOST for look in looks.values()) > 1
+    points = "degrees" if degrees else "metres" if metres else ""
     ours = [COLUMNS[table][name] for name in NAMES[table]]
     judged = [
-        [_judge(table, column, name, looks[name], poland) for name in theirs] for column in ours
+        [_judge(table, column, name, looks[name], points) for name in theirs] for column in ours
     ]
     sure = np.array([[s for s, _ in line] for line in judged]).reshape(len(ours), len(theirs))
     sure[sure < LEAST] = 0.0
@@ -287,14 +289,17 @@ def _liar(table: str, name: str) -> str:
     )
 
 
-def _judge(table: str, column: Column, name: str, look: _Look, poland: bool) -> Evidence:  # noqa: FBT001
-    """How sure it is that a foreign column is this one of ours, and why."""
+def _judge(table: str, column: Column, name: str, look: _Look, points: str) -> Evidence:
+    """How sure it is that a foreign column is this one of ours, and why.
+
+    `points` says what columns of the table could place it in Poland: degrees, metres, or none.
+    """
     if name != column.name and _liar(table, name):
         return 0.0, ""
     key, known = column_key(name), NAMES[table]
     elsewhere = key not in known[column.name] and any(key in names for names in known.values())
     by_name, why = (0.0, "") if elsewhere else _named(known[column.name], column, name)
-    content, seen = _content(table, column, look, poland)
+    content, seen = _content(table, column, look, points)
     # A name alone is 92% of itself. What confirms it is one more witness; what denies it takes
     # 60% away, so that a usual name stays a guess and a likeness of a name falls out.
     if by_name:
@@ -401,7 +406,7 @@ def _known(values: list[Any]) -> float:
     return sum(v is not None for v in values) / len(values) if values else 0.0
 
 
-def _content(table: str, column: Column, look: _Look, poland: bool) -> Evidence:  # noqa: FBT001
+def _content(table: str, column: Column, look: _Look, points: str) -> Evidence:
     """What the cells say: above 0 they speak for it (how sure without a name), below 0 against."""
     if not look.n:
         return -0.1, Told("why.no_values")
@@ -411,7 +416,7 @@ def _content(table: str, column: Column, look: _Look, poland: bool) -> Evidence:
             "why.known_words", example=look.example
         )
     if column.kind == "degrees":
-        return _degrees(column, look, poland)
+        return _degrees(column, look, points)
     if column.name in _SPECIAL:
         return _SPECIAL[column.name](look)
     if column.name == KEYS.get(table):
@@ -419,7 +424,7 @@ def _content(table: str, column: Column, look: _Look, poland: bool) -> Evidence:
     return _KINDS[column.kind](column, look)
 
 
-def _degrees(column: Column, look: _Look, poland: bool) -> Evidence:  # noqa: FBT001
+def _degrees(column: Column, look: _Look, points: str) -> Evidence:
     side, other = ("lat", "lon") if column.name.endswith("lat") else ("lon", "lat")
     limit = column.high or 0.0
     if look.number < HALF:
@@ -427,7 +432,8 @@ def _degrees(column: Column, look: _Look, poland: bool) -> Evidence:  # noqa: FB
     if look.within((-limit, limit)) < MOST:
         outside = (-1.0, Told("why.outside_degrees", limit=limit))
         metres = (0.05, Told("why.metres"))
-        return metres if look.within(*METRES) > MOST else outside
+        return metres if points == "metres" and look.within(*METRES) > MOST else outside
+    poland = points == "degrees"
     low, high = POLAND[side]
     if poland and look.within(POLAND[side]) > MOST:
         return (

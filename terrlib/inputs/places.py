@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import shapely
 from pyproj import CRS, Transformer
 
 from terrlib.errors import DataError
-from terrlib.inputs.quality import PILE, Ledger
+from terrlib.inputs.quality import PILE, Ledger, country_code
 from terrlib.inputs.settings import Settings
 from terrlib.inputs.values import fold
 from terrlib.show.words import Told, either
@@ -33,6 +34,17 @@ BOXES = {
     "SE": (55.3, 69.1, 10.9, 24.2),
     "US": (18.9, 71.5, -179.2, -66.9),
 }
+# Latitude and longitude along the border, to a tenth of a degree: within 11 km of it everywhere.
+OUTLINES = {
+    "PL": "52.9 14.1, 53.2 14.4, 53.7 14.2, 53.7 14.5, 53.8 14.6, 53.9 14.2, 54.3 16.1, 54.5 16.5, "
+    "54.8 17.5, 54.9 18.3, 54.6 18.9, 54.7 18.5, 54.4 18.6, 54.4 18.9, 54.5 19.6, 54.4 22.9, "
+    "54.2 23.4, 52.7 23.9, 52.3 23.2, 52.1 23.7, 51.6 23.5, 50.9 24.1, 50.8 24.0, 50.5 24.1, "
+    "49.6 22.7, 49.0 22.9, 49.4 21.6, 49.3 20.9, 49.4 20.3, 49.2 20.0, 49.2 19.8, 49.4 19.8, "
+    "49.6 19.5, 49.4 19.0, 49.9 18.5, 50.1 17.6, 50.3 17.7, 50.4 16.9, 50.2 17.0, 50.1 16.6, "
+    "50.4 16.2, 50.6 16.3, 50.6 16.0, 50.8 15.4, 51.0 15.2, 50.9 14.8, 51.3 15.0, 51.8 14.6, "
+    "52.1 14.7, 52.3 14.5, 52.6 14.6",
+}
+BORDER_KM = 20.0
 MARGIN = 1.5
 METRES = {"PL": (2180, 2176, 2177, 2178, 2179, 32633, 32634)}
 WEB = 3857
@@ -87,6 +99,8 @@ def locate(
     none = lat.isna() | lon.isna() | ((lat == 0) & (lon == 0)) | ~_on_earth(lat, lon)
     rows = rows.assign(lat=lat.where(~none), lon=lon.where(~none))
     rows = _far_or_swapped(ledger, rows, settings)
+    if not len(area_ids):  # else they tell what lies outside
+        rows = _without_foreign(ledger, rows, settings.country)
     rows = _settle_quality(ledger, rows)
     rows = _by_postal_code(ledger, rows, tables.get("postal_centroids"), settings)
     rows = _by_town(ledger, rows, tables.get("gazetteer"), area_ids)
@@ -251,6 +265,33 @@ def _far_or_swapped(ledger: Ledger, rows: pd.DataFrame, settings: Settings) -> p
         rows,
         far.reindex(rows.index),
         "lat",
+    )
+
+
+def _without_foreign(ledger: Ledger, rows: pd.DataFrame, country: str) -> pd.DataFrame:
+    """Set aside accounts of the country, or of none stated, whose points lie in another."""
+    if country not in OUTLINES:
+        return rows
+    border = np.array([point.split() for point in OUTLINES[country].split(", ")], dtype=float)
+    km = DEGREE_KM * np.array([1.0, np.cos(np.radians(border[:, 0].mean()))])
+    # What lies far from all others was told already.
+    near = _inside(rows["lat"], rows["lon"], country, MARGIN)
+    known = rows.loc[near, ["lat", "lon"]]
+    points = shapely.points(known.to_numpy(float) * km)
+    away = known.index[shapely.distance(points, shapely.Polygon(border * km)) > BORDER_KM]
+    # A country left at its default is no reason to throw everybody out.
+    if len(away) > len(known) / 2:
+        return rows
+    own = rows["country"].map(country_code).isin(["", country])
+    return ledger.set_aside(
+        "accounts",
+        "foreign_country",
+        rows,
+        own & rows.index.isin(away),
+        "lat",
+        "foreign_point",
+        country=country,
+        km=BORDER_KM,
     )
 
 

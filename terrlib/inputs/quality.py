@@ -40,6 +40,7 @@ RULES = {
     "ambiguous_number": STOP,
     "ambiguous_date": STOP,
     "repeated_header": ASIDE,
+    "repeated_row": ASIDE,
     "too_many_orphans": STOP,
     "no_id": ASIDE,
     "not_a_number": ASIDE,
@@ -120,6 +121,7 @@ NO_NOTE = {
     "after_as_of",
     "foreign_currency",
     "repeated_header",
+    "repeated_row",
     "projected_coordinates",
     "which_town",
 }
@@ -939,6 +941,12 @@ _ALIKE = (
     ("firm", "one_firm_many_sites", "tax_id"),
     ("site", "one_site_many_firms", "name"),
 )
+
+
+def once(ledger: Ledger, table: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Set aside rows of a list that say what an earlier row says."""
+    again = rows.duplicated()
+    return ledger.set_aside(table, "repeated_row", rows, again, next(iter(COLUMNS[table])))
 
 
 def credit_notes(ledger: Ledger, sales: pd.DataFrame) -> pd.DataFrame:

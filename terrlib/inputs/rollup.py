@@ -545,7 +545,7 @@ def _states(owned: ir.Table, totals: dict[str, Any]) -> dict[str, dict[str, Any]
             revenue=owned["revenue"].sum(),
         )
     )
-    none = {"ids": 0, "n": 0, "money": Decimal(0), "gross": Decimal(0), "n_year": 0}
+    none: dict[str, Any] = {"ids": 0, "n": 0, "money": Decimal(0), "gross": Decimal(0), "n_year": 0}
     names = ("used", "orphan", "account_set_aside", "total_row")
     states = {name: none | {"revenue": Decimal(0)} for name in names}
     states |= {row["state"]: row for row in rows}
@@ -624,7 +624,9 @@ def _refuse_orphans(states: dict[str, dict[str, Any]], owned: ir.Table, limit: f
     if gross and orphan["gross"] > Decimal(repr(limit)) * gross:
         first = _examples(owned.filter(owned["state"] == "orphan"), "account_id")
         share = float(orphan["gross"] / gross)
-        raise DataError(many_orphans(share, limit, orphan["ids"], first))
+        raise DataError(
+            "refusal.stop", table="sales", what=many_orphans(share, limit, orphan["ids"], first)
+        )
 
 
 def _by_currency(lines: ir.Table) -> list[str]:

@@ -11,7 +11,7 @@ from terrlib.inputs.quality import Ledger, amounts
 from terrlib.inputs.tables import COLUMNS, KEYS
 
 FRESH_D, STALE_D = 31, 365
-DATED = {"sales": "date", "opportunities": "created_date"}
+DATED = {"sales": "date", "opportunities": "created_date", "activities": "date"}
 MONEY = {"accounts": "revenue", "sales": "amount", "opportunities": "amount", "targets": "amount"}
 # Set aside by choice, or not a row of data at all: no fault of the table.
 CHOSEN = {

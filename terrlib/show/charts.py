@@ -783,14 +783,16 @@ def costs(plan: pd.DataFrame, today: pd.DataFrame, words: Words) -> go.Figure:
 
 
 def reach(rows: pd.DataFrame, words: Words) -> go.Figure:
-    """Accounts that each channel can reach, and those without consent."""
+    """Accounts that each channel can reach, firms that are no accounts, and those without consent."""
     figure = _figure(words, x="accounts_y")
-    for column, color in (("reachable", BLUE), ("no_consent", GREY)):
+    for column, color in (("reachable", BLUE), ("outside", LIGHT), ("no_consent", GREY)):
+        if not rows[column].any():
+            continue
         figure.add_bar(
             y=rows["channel_name"].map(_text),
             x=rows[column],
             orientation="h",
-            name=words.label(column),
+            name=words.say("chart.outside") if column == "outside" else words.label(column),
             marker_color=color,
         )
     return figure
@@ -1010,6 +1012,7 @@ def backtest(rows: pd.DataFrame, words: Words) -> go.Figure:
         marker={"color": GREEN, "size": 12, "symbol": "diamond"},
         name=words.say("chart.actual"),
     )
+    figure.update_layout(legend={"y": 1.02, "yanchor": "bottom"}, margin={"t": 90}, height=430)
     return figure.update_yaxes(rangemode="tozero")
 
 
@@ -1116,8 +1119,8 @@ def tornado(rows: pd.DataFrame, plan: float, words: Words) -> go.Figure:
             hovertemplate="%{y}: %{text}<extra></extra>",
         )
     figure.add_vline(x=plan, line_color=GREY)
-    wide = 1.25 * float(max(plan - rows["sales_low"].min(), rows["sales_high"].max() - plan))
-    figure.update_xaxes(range=[plan - wide, plan + wide])
+    wide = 1.5 * float(max(plan - rows["sales_low"].min(), rows["sales_high"].max() - plan))
+    figure.update_xaxes(range=[plan - wide, plan + wide], nticks=6)
     figure.update_layout(barmode="overlay")
     return figure.update_yaxes(autorange="reversed")
 

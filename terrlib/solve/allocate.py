@@ -261,6 +261,30 @@ def worth_from(offer: Offer) -> Floats:
     return np.where(bent, points[rows, best], 0.0)
 
 
+def entering(offer: Offer) -> Floats:
+    """Find the most that each coin spent on a curve can return, fixed costs among the coins.
+
+    Returns
+    -------
+    (n,) array
+        The slope at nothing of a concave curve without a fixed cost; 0 where nothing can be spent.
+
+    Examples
+    --------
+    The root of x with a fixed cost of 4 returns most of a coin at 4: 2 for 8.
+
+    >>> offer = plain(np.sqrt, lambda x: 0.5 / np.sqrt(np.maximum(x, 1e-9)), np.full(1, 9.0),
+    ...     fixed=np.full(1, 4.0))
+    >>> entering(offer).round(3).tolist()
+    [0.25]
+    """
+    points = np.maximum(_mesh(offer.least, offer.high, 10 * SEGMENTS)[:, 1:], 1e-300)
+    each = (offer.value(points) / (points + offer.fixed[:, None])).max(axis=1)
+    flat_ = (offer.least <= 0) & (offer.fixed <= 0)
+    at_once = np.where(flat_, offer.slope(np.zeros((len(each), 1)))[:, 0], 0.0)
+    return np.where(offer.high > 0, np.maximum(each, at_once), 0.0)
+
+
 def _pieces(offer: Offer, points: Floats) -> tuple[Floats, Floats]:
     """(n, k) widths and slopes of the pieces between points; slopes never rise."""
     width = np.diff(points, axis=1)
