@@ -1070,9 +1070,11 @@ def _why_handed(run: Run, rows: pd.DataFrame) -> list[str]:
     return said
 
 
-def gained_and_lost(run: Run, last_run: str = "") -> Shown:
-    """Show the accounts gained and lost since the earlier run."""
+def gained_and_lost(run: Run, last_run: str = "") -> Shown | Sentence:
+    """Show the accounts gained and lost since the earlier run; nothing where there is none."""
     review = steps.review_run(run, last_run)
+    if not review.compared:
+        return NOTHING
     rows = pd.concat([review.gained.assign(change="gained"), review.lost.assign(change="lost")])
     kinds = {"change": "label", "account_id": "text", "name": "text", "territory": "text"}
     return table(rows, run.words, kinds, limit=TOP)
