@@ -743,12 +743,12 @@ def backtest_chart(run: Run) -> go.Figure | Sentence:
 
 
 def waterfall_chart(run: Run) -> go.Figure | Sentence:
-    """From the goal down to the forecast: the territories where the gap is."""
+    """From the goal down to the forecast: where the gap is; nothing where nobody set a goal."""
     expected = steps.forecast_sales(run)
     parts = steps.set_goals(run).parts
     gap = (parts["bottom_up"] - parts["target"] / 100).set_axis(parts["territory"])
-    if expected.year["mean"] <= 0:
-        return Sentence("")
+    if expected.year["mean"] <= 0 or not steps.goal_given(run):
+        return NOTHING
     most = gap.abs().sort_values(ascending=False, kind="stable").index[:TOP]
     shown = gap[gap.index.isin(most)].sort_values(kind="stable")
     rows = [("goal", "absolute", float(parts["target"].sum()) / 100)]
