@@ -41,8 +41,8 @@ def scorecard(
     Returns
     -------
     DataFrame, indexed by territory, sorted
-        town            where most is sold, else where most accounts are; a blank town is called
-                        by the account's name
+        town            where most accounts are, of several the one where most is sold; a blank
+                        town is called by the account's name
         town_lat, town_lon  middle of its accounts there; NaN off the map      degrees
         units           units                                                  count
         accounts, customers                                                    count
@@ -93,8 +93,9 @@ def scorecard(
 def _town(rows: pd.DataFrame) -> pd.Series:
     towns = rows.assign(town=rows["town"].where(rows["town"] != "", rows["name"]))
     by = towns.groupby("town")
-    size = by[["revenue", "count"]].sum()
-    first = str(size.sort_values(["revenue", "count"], ascending=False, kind="stable").index[0])
+    # By revenue one large account in a village would give a region its name.
+    size = by[["count", "revenue"]].sum()
+    first = str(size.sort_values(["count", "revenue"], ascending=False, kind="stable").index[0])
     lat, lon = by[["lat", "lon"]].mean().loc[first]
     return pd.Series([first, lat, lon], index=list(TOWN))
 
