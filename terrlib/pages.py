@@ -40,8 +40,11 @@ def write_notebook_page(folder: Path, notebook: str, words: Words) -> Path:
     return path
 
 
-def write_pages(run: Run) -> Path:
-    """Write `index.html` and one page for each territory; return the path of the index."""
+def write_pages(run: Run, last_run: str = "") -> Path:
+    """Write `index.html` and one page for each territory; return the path of the index.
+
+    `last_run` is the earlier run that the plan is compared with, as for `steps.review_run`.
+    """
     assets = run.folder / "assets"
     assets.mkdir(exist_ok=True)
     (assets / "plotly.min.js").write_text(report.plotly_script(), encoding="utf-8")
@@ -49,7 +52,7 @@ def write_pages(run: Run) -> Path:
         page = report.render(_territory(run, str(name)), run.words)
         (run.folder / territory_file(str(name))).write_text(page, encoding="utf-8")
     index = run.folder / "index.html"
-    index.write_text(report.render(_index(run), run.words), encoding="utf-8")
+    index.write_text(report.render(_index(run, last_run), run.words), encoding="utf-8")
     return index
 
 
@@ -74,7 +77,7 @@ def _links(words: Words) -> list[tuple[str, str]]:
     return [("index.html", words.say("report.index")), *pages]
 
 
-def _index(run: Run) -> Page:
+def _index(run: Run, last_run: str) -> Page:
     say, drawn = run.words.say, steps.territories(run)
     homes = run.market.reps[["name", "home_lat", "home_lon"]] if len(run.market.reps) else None
     sections: list[tuple[tuple[str, str], ...]] = [
@@ -90,7 +93,7 @@ def _index(run: Run) -> Page:
         ),
         ((say("report.targets"), tables.top_areas(run, 5)),),
         ((say("report.territories"), _territory_table(run)),),
-        ((say("report.warnings"), bullets(warnings(run))),),
+        ((say("report.warnings"), bullets(warnings(run, last_run))),),
         ((say("report.quality"), tables.findings_table(run)),),
         (
             (
@@ -138,14 +141,15 @@ def _tiles(run: Run) -> list[tuple[str, str]]:
     tiles = [(span, words.label(f"{first}_index"))]
     if year["mean"] > 0:
         expected = words.write(year["mean"], "short"), words.label("expected")
-        tiles = [(words.write(goal, "short"), words.label("goal")), expected, *tiles]
+        asked = [(words.write(goal, "short"), words.label("goal"))]
+        tiles = [*(asked if steps.goal_given(run) else []), expected, *tiles]
     if steps.split_budget(run).total:
         tiles.append(
             (words.write(steps.split_budget(run).total / 100, "short"), words.label("budget"))
         )
     if run.market.has("assignments"):
         tiles.append(
-            (words.write(len(steps.hand_over(run)), "number"), words.label("moved_accounts"))
+            (words.write(len(steps.changes(run)), "number"), words.label("moved_accounts"))
         )
     space = float(steps.account_facts(run)["white_space"].sum())
     if space:
@@ -160,7 +164,7 @@ def _known(run: Run) -> list[str]:
 
 
 def _fan(run: Run, rows: pd.DataFrame) -> str:
-    if rows[["target", "mean", "p90"]].to_numpy().any():
+    if rows[["target", "mean", "p90"]].fillna(0.0).to_numpy().any():
         return report.fan_svg(rows, run.words)
     return bullets([run.words.say("headline.no_forecast")])
 
@@ -178,14 +182,14 @@ def decisions(run: Run) -> list[str]:
         if empty:
             called = f"{tell.overlay_name(run, name)}: {', '.join(empty)}"
             found.append(say("decide.vacant", n=len(empty), names=called))
-    moves = steps.hand_over(run)
+    moves = steps.changes(run)
     if len(moves):
         found.append(say("decide.moves", n=len(moves), risk=float(moves["risk"].sum())))
     gap = (
         int(steps.set_goals(run).table["amount"].sum()) / 100
         - steps.forecast_sales(run).year["mean"]
     )
-    if gap > 1:
+    if gap > 1 and steps.goal_given(run):
         found.append(say("decide.goal", gap=gap))
     channel = steps.selling(run)
     bound = steps.bound_by_contract(run)
@@ -207,7 +211,7 @@ def decisions(run: Run) -> list[str]:
     return [str(line) for line in found] or [say("decide.none")]
 
 
-def warnings(run: Run) -> list[str]:
+def warnings(run: Run, last_run: str = "") -> list[str]:
     """What a manager has to know before trusting the plan."""
     absent = [line.removeprefix("- ") for line in tell.missing(run).split("\n")]
     proof = [str(tell.drawn(run))] if steps.proof(run) else []
@@ -222,7 +226,9 @@ def warnings(run: Run) -> list[str]:
         for rule, row in zip(by.index, by.itertuples(index=False), strict=True)
     ]
     beside = [str(tell.overlays(run))] if (steps.credit(run) != FIELD).any(axis=None) else []
-    return [*proof, *beside, str(tell.quality(run)), *lines, *absent]
+    apart = str(tell.apart(run, steps.review_run(run, last_run))) if last_run else ""
+    told = [apart] if apart else []
+    return [*proof, *beside, *told, str(tell.quality(run)), *lines, *absent]
 
 
 def _territory_table(run: Run) -> str:

@@ -81,7 +81,8 @@ def make_run(
             for page in exported:
                 page.result()
         tell(words.say("run.pages"))
-        pages.write_pages(Run(name, partial, None, settings, market, words))
+        whole = Run(name, partial, None, settings, market, words)
+        pages.write_pages(whole, str(last.resolve()) if last else "")
     except TerrlibError as refusal:
         refusal.add_note(plain(words.say("run.left", folder=str(partial))))
         raise

@@ -74,7 +74,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "territory key, quarter quarter, target money, mean money, p10 money, p50 money, p90 money"
     ),
     "accounts": _columns(
-        "account_id key, territory id, rep_id id, channel id, effective_date date, segment id"
+        "account_id key, territory id, rep_id id, channel id, effective_date date, segment id, name text"
     ),
     "region": _columns("territory key, region id, rep_id id"),
     "quality": _columns(
@@ -478,6 +478,7 @@ def accounts(
             "channel": np.where(partner.reindex(facts.index) == "", "direct", "indirect"),
             "effective_date": start,
             "segment": facts["segment"].to_numpy(),
+            "name": market.accounts["name"].reindex(facts.index).to_numpy(),
         }
     )
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from terrlib.decisions.moves import cheapest_moves
 from terrlib.decisions.territories import Rules, fair_shares, present_territory
-from terrlib.inputs.market import Market
+from terrlib.inputs.market import VACANT, Market
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,13 @@ class Review:
     compared
         Whether an earlier run was given.
     gained, lost
-        account_id, territory: accounts that are new, and those that are gone.
+        account_id, name, territory: accounts that are new, and those that are gone.
+    apart
+        account_id, planned, held: where the earlier run placed an account and who holds it today,
+        as "territory, rep", where the two disagree; "" where nobody does. What changes hands is
+        told against who holds it today.
+    filled
+        How many units nobody held, which count in a territory they touch.
     drift
         territory, measure, index, tolerance, ok: the earlier alignment measured with today's data.
     repairs
@@ -31,6 +37,8 @@ class Review:
     compared: bool
     gained: pd.DataFrame
     lost: pd.DataFrame
+    apart: pd.DataFrame
+    filled: int
     drift: pd.DataFrame
     repairs: pd.DataFrame
 
@@ -57,16 +65,21 @@ def review(
         Tolerances and fair shares.
     """
     label = facts["unit_id"].map(territory)
-    now = pd.DataFrame({"account_id": facts.index, "territory": label.to_numpy()})
+    name = market.accounts["name"].reindex(facts.index)
+    now = pd.DataFrame(
+        {"account_id": facts.index, "name": name.to_numpy(), "territory": label.to_numpy()}
+    )
     if last:
-        before = last["accounts"][["account_id", "territory"]]
+        before = last["accounts"].reindex(columns=list(now), fill_value="")
         gained = now[~now["account_id"].isin(before["account_id"])]
         lost = before[~before["account_id"].isin(now["account_id"])]
         held = last["decisions/territory"].set_index("unit_id")["territory"]
     else:
         gained, lost = now.head(0), now.head(0)
         held = present_territory(market)
-    in_force = _filled(held.reindex(measures.index), market)
+    held = held.reindex(measures.index)
+    filled = int(held.isna().sum()) if held.notna().any() else 0
+    in_force = _filled(held, market)
     if in_force.empty:
         in_force = territory.reindex(measures.index)
     share = (
@@ -87,9 +100,27 @@ def review(
             )
     drift = pd.DataFrame(rows, columns=["territory", "measure", "index", "tolerance", "ok"])
     repairs = cheapest_moves(market, measures, in_force, rules.balance, share)
-    return Review(
-        bool(last), gained.reset_index(drop=True), lost.reset_index(drop=True), drift, repairs
-    )
+    apart = _apart(last, market)
+    gained, lost = gained.reset_index(drop=True), lost.reset_index(drop=True)
+    return Review(bool(last), gained, lost, apart, filled, drift, repairs)
+
+
+def _apart(last: Mapping[str, pd.DataFrame], market: Market) -> pd.DataFrame:
+    """Compare who holds what today with the earlier run; a rep who is not given is no difference."""
+    if not last or not len(market.assignments):
+        return pd.DataFrame(columns=["account_id", "planned", "held"])
+    planned = last["accounts"].set_index("account_id")[["territory", "rep_id"]]
+    planned = planned[planned.index.isin(market.accounts.index)].replace(VACANT, "")
+    held = pd.DataFrame({c: market.held(c) for c in planned}).reindex(planned.index, fill_value="")
+    held = held.replace(VACANT, "")
+    unlike = planned != held
+    unlike["rep_id"] &= (planned["rep_id"] != "") & (held["rep_id"] != "")
+    both = pd.DataFrame({"planned": _who(planned), "held": _who(held)})
+    return both[unlike.any(axis=1)].sort_index().reset_index()
+
+
+def _who(rows: pd.DataFrame) -> pd.Series:
+    return (rows["territory"] + ", " + rows["rep_id"]).str.strip(", ")
 
 
 def _filled(held: pd.Series, market: Market) -> pd.Series:

@@ -231,11 +231,7 @@ def open_run(run: str = "", data: str = "", **changes: Any) -> Run:
         settings = change_settings(load_settings(file), asked)
         folder = Path(data).resolve() if data else file.parent
         return _draft(settings, folder, reports, base=None)
-    root = Path(run) if Path(run).is_absolute() else reports / run
-    if not (root / "run.json").is_file():
-        known = sorted(path.parent.name for path in reports.glob("*/run.json"))
-        names = known or Told("refusal.none")
-        raise SettingsError("refusal.no_run", run=run, folder=reports.name, names=names)
+    root = _folder_of(run)
     notes = read_notes(root)
     settings, tables = make_settings(notes["asked"]), Path(notes["data"])
     if not root.name.endswith(".partial"):
@@ -244,6 +240,30 @@ def open_run(run: str = "", data: str = "", **changes: Any) -> Run:
         raise SettingsError("refusal.being_built", run=root.name)
     words = _speak(settings.locale, settings.currency)
     return Run(notes["run"], root, None, settings, load_market(settings, tables), words)
+
+
+def finished_run(run: str) -> Path:
+    """Folder of a finished run, by its name under `reports_folder()` or its path.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such run, or it is not finished.
+    """
+    root = _folder_of(run)
+    if root.name.endswith((".partial", "-draft")):
+        raise SettingsError("refusal.not_finished_run", run=run)
+    return root
+
+
+def _folder_of(run: str) -> Path:
+    reports = reports_folder()
+    root = Path(run) if Path(run).is_absolute() else reports / run
+    if not (root / "run.json").is_file():
+        known = sorted(path.parent.name for path in reports.glob("*/run.json"))
+        names = known or Told("refusal.none")
+        raise SettingsError("refusal.no_run", run=run, folder=reports.name, names=names)
+    return root
 
 
 def _draft(settings: Settings, data: Path, reports: Path, base: Path | None) -> Run:

@@ -45,8 +45,8 @@ from terrlib.measures.potential import Potential, area_potential
 from terrlib.measures.workload import as_recorded, capacity_h
 from terrlib.runs import (
     Run,
+    finished_run,
     note,
-    open_run,
     overlay_run,
     read_facts,
     read_notes,
@@ -93,7 +93,7 @@ def before(run: Run, *decisions: str) -> Sentence:
     *decisions
         Names under `decisions/`.
     """
-    missing = [name for name in decisions if not run.has(f"decisions/{name}")]
+    missing = [name for name in decisions if not run.holds(f"decisions/{name}")]
     if not missing:
         return run.words.say("before.all_there")
     names = ", ".join(run.words.label(name) for name in missing)
@@ -803,6 +803,11 @@ def hand_over(run: Run) -> pd.DataFrame:
     )
 
 
+def changes(run: Run) -> pd.DataFrame:
+    """Accounts of the handover that somebody holds today: see `moves.change_hands`."""
+    return moves.change_hands(hand_over(run))
+
+
 @cache
 def account_owner(run: Run) -> pd.Series:
     """Rep of every account: the territory's, or the overlay's where that is credited with the work."""
@@ -973,6 +978,11 @@ def simple_rule(run: Run) -> dict[str, float] | None:
 def expected_year(run: Run) -> dict[str, float]:
     """New sales of the whole horizon as the headline gives them: mean, p10, p50, p90."""
     return simple_rule(run) or forecast_sales(run).year
+
+
+def goal_given(run: Run) -> bool:
+    """Whether anybody set a goal; else the plan's is what is expected."""
+    return set_goals(run).basis != "forecast"
 
 
 def goal_and_forecast(run: Run) -> dict[str, float]:
@@ -1194,9 +1204,7 @@ def review_run(run: Run, last_run: str = "") -> review.Review:
     """Compare with an earlier run, and propose what to change (notebook 07)."""
     last = {}
     if last_run:
-        root = open_run(last_run).base
-        if root is None:
-            raise SettingsError("refusal.not_finished_run", run=last_run)
+        root = finished_run(last_run)
         names = ("decisions/territory", "accounts", "scorecard")
         last = {name: read_table(root, name) for name in names}
     return review.review(

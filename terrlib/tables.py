@@ -26,6 +26,8 @@ from terrlib.show.panels import TerritoryPanel
 from terrlib.show.tables import Shown, table
 from terrlib.show.words import Sentence, Words
 
+# Where there is nothing to draw nothing is drawn: the sentence of the section says why.
+NOTHING = Sentence("")
 TOP = 10
 BANDS = 15
 LABELLED = 6
@@ -98,7 +100,7 @@ def headline_numbers(run: Run) -> Shown:
         territories=len(drawn.card),
         accounts=int(drawn.card["accounts"].sum()),
         revenue=float(steps.account_facts(run)["revenue"].sum()),
-        goal=int(steps.set_goals(run).table["amount"].sum()) / 100,
+        goal=steps.goal_and_forecast(run)["top_down"] if steps.goal_given(run) else None,
         expected=year["mean"],
         budget=steps.split_budget(run).total / 100,
     )
@@ -134,7 +136,7 @@ def balance_numbers(run: Run) -> Shown:
 
 def staffing_numbers(run: Run) -> Shown:
     """Show the assignment in four numbers."""
-    staffing, moves = steps.assign_reps(run), steps.hand_over(run)
+    staffing, moves = steps.assign_reps(run), steps.changes(run)
     return _numbers(
         run,
         {
@@ -150,8 +152,10 @@ def staffing_numbers(run: Run) -> Shown:
     )
 
 
-def budget_numbers(run: Run) -> Shown:
-    """Show the budget by channel."""
+def budget_numbers(run: Run) -> Shown | Sentence:
+    """Show the budget by channel; nothing where there are no channels."""
+    if not run.market.has("channels"):
+        return NOTHING
     return table(reach_by_channel(run), run.words, REACH)
 
 
@@ -184,7 +188,7 @@ def review_numbers(run: Run, last_run: str = "") -> Shown:
         gained=len(review.gained),
         lost=len(review.lost),
         outside=review.drift.loc[~review.drift["ok"], "territory"].nunique(),
-        moved_accounts=len(steps.hand_over(run)),
+        moved_accounts=len(steps.changes(run)),
     )
 
 
@@ -256,10 +260,6 @@ def duplicates_table(run: Run) -> Shown:
         "revenue": "money0",
     }
     return table(rows, run.words, kinds, limit=TOP)
-
-
-# Where there is nothing to draw nothing is drawn: the sentence of the section says why.
-NOTHING = Sentence("")
 
 
 def quality_chart(run: Run) -> go.Figure | Sentence:
@@ -435,7 +435,7 @@ def open_deals_table(run: Run) -> Shown | Sentence:
         return NOTHING
     named = {"n": "n_open", "age": "age_band", "expected": "expected_amount", "p_win": "p_age"}
     rows = rows.rename(columns=named)
-    rows["stage"] = rows["stage"].replace("", run.words.label("not_given"))
+    rows["stage"] = rows["stage"].replace("", run.words.label("not_known"))
     old = rows["age_band"] == list(AGES)[-1]
     rows.loc[old, "age_band"] += f" ({run.words.label('stale')})"
     kinds = {
@@ -709,9 +709,12 @@ def result_chart(run: Run) -> go.Figure | Sentence:
 
 
 def fan_table(run: Run) -> pd.DataFrame:
-    """Forecast of the whole market by quarter beside the goal: quarter, target, mean, p10, p50, p90."""
+    """Forecast of the whole market by quarter beside the goal: quarter, target, mean, p10, p50, p90.
+
+    target is NaN where nobody set a goal.
+    """
     goal = steps.set_goals(run).table.groupby("quarter", as_index=False)["amount"].sum()
-    goal["target"] = goal.pop("amount") / 100
+    goal["target"] = goal.pop("amount") / 100 if steps.goal_given(run) else float("nan")
     return steps.forecast_sales(run).total.merge(goal, on="quarter")
 
 
@@ -740,12 +743,12 @@ def backtest_chart(run: Run) -> go.Figure | Sentence:
 
 
 def waterfall_chart(run: Run) -> go.Figure | Sentence:
-    """From the goal down to the forecast: the territories where the gap is."""
+    """From the goal down to the forecast: where the gap is; nothing where nobody set a goal."""
     expected = steps.forecast_sales(run)
     parts = steps.set_goals(run).parts
     gap = (parts["bottom_up"] - parts["target"] / 100).set_axis(parts["territory"])
-    if expected.year["mean"] <= 0:
-        return Sentence("")
+    if expected.year["mean"] <= 0 or not steps.goal_given(run):
+        return NOTHING
     most = gap.abs().sort_values(ascending=False, kind="stable").index[:TOP]
     shown = gap[gap.index.isin(most)].sort_values(kind="stable")
     rows = [("goal", "absolute", float(parts["target"].sum()) / 100)]
@@ -881,8 +884,10 @@ def customer_table(run: Run) -> Shown:
     )
 
 
-def reach_table(run: Run) -> Shown:
-    """Show how each channel reaches the customers."""
+def reach_table(run: Run) -> Shown | Sentence:
+    """Show how each channel reaches the customers, or say that there are no channels."""
+    if not run.market.has("channels"):
+        return run.words.say("missing.channels")
     return table(reach_by_channel(run), run.words, REACH)
 
 
@@ -1031,6 +1036,7 @@ def handover_table(run: Run) -> Shown:
     rows = rows.assign(
         name=rows["account_id"].map(run.market.accounts["name"]),
         level="disruption_" + rows["level"],
+        reason=_why_handed(run, rows),
     )
     kinds = {
         "name": "text",
@@ -1041,7 +1047,7 @@ def handover_table(run: Run) -> Shown:
         "risk_high": "money0",
         "level": "label",
         "warm_by": "date",
-        "reason": "label",
+        "reason": "text",
     }
     if rows["warm_by"].isna().all():
         del kinds["warm_by"]
@@ -1050,11 +1056,26 @@ def handover_table(run: Run) -> Shown:
     return table(rows, run.words, kinds, limit=TOP)
 
 
-def gained_and_lost(run: Run, last_run: str = "") -> Shown:
-    """Show the accounts gained and lost since the earlier run."""
+def _why_handed(run: Run, rows: pd.DataFrame) -> list[str]:
+    """Reasons in the reader's language; of what was placed by hand, why and by whom."""
+    by_hand = run.market.overrides.drop_duplicates("unit_id", keep="last").set_index("unit_id")
+    unit, said = run.market.accounts["unit_id"], []
+    for account, reason in rows[["account_id", "reason"]].itertuples(index=False):
+        told = run.words.label(reason)
+        if reason == "override":
+            why = by_hand.loc[unit[account], ["reason", "who"]].astype(str)
+            given = ", ".join(part for part in why if part)
+            told = f"{told}: {given}" if given else told
+        said.append(told)
+    return said
+
+
+def gained_and_lost(run: Run, last_run: str = "") -> Shown | Sentence:
+    """Show the accounts gained and lost since the earlier run; nothing where there is none."""
     review = steps.review_run(run, last_run)
+    if not review.compared:
+        return NOTHING
     rows = pd.concat([review.gained.assign(change="gained"), review.lost.assign(change="lost")])
-    rows = rows.assign(name=rows["account_id"].map(run.market.accounts["name"]).fillna(""))
     kinds = {"change": "label", "account_id": "text", "name": "text", "territory": "text"}
     return table(rows, run.words, kinds, limit=TOP)
 

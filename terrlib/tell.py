@@ -8,11 +8,13 @@ from terrlib import steps
 from terrlib.decisions.backtest import FEWEST_ORIGINS
 from terrlib.decisions.channels import CONTRACT
 from terrlib.decisions.goals import COVER
+from terrlib.decisions.moves import SEEN
 from terrlib.decisions.overlays import managers
 from terrlib.decisions.spending import AS_GOOD, WITHIN, hours_bind, steepness
 from terrlib.decisions.staffing import VACANT, away
 from terrlib.decisions.targeting import CERTAIN, SOUGHT
 from terrlib.decisions.territories import Curve, Design
+from terrlib.decisions.timeline import RANGE
 from terrlib.inputs.quality import row_name
 from terrlib.inputs.settings import PARTNER, TABLES
 from terrlib.measures import customers
@@ -20,6 +22,7 @@ from terrlib.measures.facts import planning_year, share_bought
 from terrlib.measures.fairness import BAND, ENVY, by_group, spread
 from terrlib.measures.fitting import FEWEST_LEADS, FEWEST_ROWS
 from terrlib.measures.response import FITTED, JUDGED, MECHANICAL
+from terrlib.measures.sizing import FAR, FLAT
 from terrlib.measures.winning import STALE_M
 from terrlib.measures.workload import field_days, has_calendar, workdays, yearly_cost
 from terrlib.plan import MANAGEMENT, YEAR_Q, over_horizon
@@ -28,6 +31,7 @@ from terrlib.runs import Run
 from terrlib.show import briefs
 from terrlib.show.words import Sentence, Words
 
+NOTHING = Sentence("")  # said already by the section before
 NAMED = 3
 UNSUPPORTED = 0.3  # a goal less likely than this is called unsupported
 LEVERS = ("rep_more", "budget_more", "win_more")
@@ -57,17 +61,20 @@ def headline(run: Run) -> Sentence:
     year = steps.expected_year(run)
     if year["mean"] <= 0:
         return _join(drawn_, say("headline.no_forecast"))
-    seen = steps.goal_and_forecast(run)
     expected = say(
         "headline.forecast",
         quarters=len(steps.forecast_sales(run).total),
         mean=year["mean"],
         low=year["p10"],
         high=year["p90"],
-        goal=seen["top_down"],
-        chance=seen["chance"],
+        sure=RANGE,
     )
-    return _join(drawn_, expected)
+    if not steps.goal_given(run):
+        return _join(drawn_, expected, say("headline.no_goal"))
+    seen = steps.goal_and_forecast(run)
+    return _join(
+        drawn_, expected, say("headline.goal", goal=seen["top_down"], chance=seen["chance"])
+    )
 
 
 def missing(run: Run) -> Sentence:
@@ -478,10 +485,10 @@ def sizing(run: Run) -> Sentence:
         "inside" if low <= found.present <= high else "below" if found.present < low else "above"
     )
     return _join(
-        say("sizing.flat", low=low, high=high),
+        say("sizing.flat", low=low, high=high, flat=FLAT),
         say(f"sizing.{inside}", present=found.present),
         work,
-        say("sizing.far") if found.far else "",
+        say("sizing.far", far=FAR[1] - 1) if found.far else "",
     )
 
 
@@ -678,7 +685,7 @@ def staffing(run: Run) -> Sentence:
     """Say how many territories have a rep, why others have none, and what was fixed by hand."""
     if not run.market.has("reps"):
         return run.words.say("missing.reps")
-    say, found, moves = run.words.say, steps.assign_reps(run), steps.hand_over(run)
+    say, found, moves = run.words.say, steps.assign_reps(run), steps.changes(run)
     vacant = found.rep.loc[found.rep["rep_id"] == VACANT, "territory"]
     said = [say("staffing.done", n=len(found.rep) - len(vacant), vacant=len(vacant))]
     there = run.market.reps[~away(run.market, run.market.reps)]
@@ -699,8 +706,8 @@ def staffing(run: Run) -> Sentence:
         for name, why in found.nobody.itertuples(index=False)
     ]
     if run.market.has("assignments"):
-        kept = 1 - len(moves) / max(len(run.market.accounts), 1)
-        said.append(say("staffing.kept", share=kept))
+        held = run.market.accounts.index.isin(run.market.assignments["account_id"]).sum()
+        said.append(say("staffing.kept", share=1 - len(moves) / max(held, 1)))
     for lock in found.locks.itertuples(index=False):
         name = str(run.market.reps["name"].get(lock.rep_id, lock.rep_id))
         key = "vacancy" if pd.isna(lock.price) else "free" if lock.price < 1 else "price"
@@ -816,13 +823,18 @@ def load(run: Run) -> Sentence:
     if table.empty:
         return run.words.say("missing.reps")
     top, low = table["utilisation"].idxmax(), table["utilisation"].idxmin()
-    return run.words.say(
+    said = run.words.say(
         "load.range",
         most=str(table.loc[top, "territory"]),
         high=float(table.loc[top, "utilisation"]),
         least=str(table.loc[low, "territory"]),
         low=float(table.loc[low, "utilisation"]),
     )
+    hours = float(steps.assign_reps(run).load["workload_h"].sum())
+    nearest = float(steps.counted(run)["workload_h"].sum())
+    if round(hours) == round(nearest):
+        return said
+    return _join(said, run.words.say("load.homes", hours=hours, nearest=nearest))
 
 
 def costs(run: Run) -> Sentence:
@@ -869,7 +881,7 @@ def handover(run: Run) -> Sentence:
     """Say how many accounts change hands and what is at risk."""
     if not run.market.has("assignments"):
         return run.words.say("missing.assignments")
-    moves = steps.hand_over(run)
+    moves = steps.changes(run)
     vacant = moves[moves["to_rep"] == VACANT]
     total = run.words.say(
         "handover.total",
@@ -881,10 +893,16 @@ def handover(run: Run) -> Sentence:
         low=float(moves["risk_low"].sum()),
         high=float(moves["risk_high"].sum()),
     )
-    if vacant.empty:
-        return total
-    revenue = float(vacant["revenue"].sum())
-    return _join(total, run.words.say("handover.vacant", n=len(vacant), revenue=revenue))
+    said = [total]
+    if len(vacant):
+        revenue = float(vacant["revenue"].sum())
+        said.append(run.words.say("handover.vacant", n=len(vacant), revenue=revenue))
+    every = steps.hand_over(run)
+    fresh = every[~every.index.isin(moves.index)]
+    if len(fresh):
+        revenue = float(fresh["revenue"].sum())
+        said.append(run.words.say("handover.no_owner", n=len(fresh), revenue=revenue))
+    return _join(*said)
 
 
 def reach(run: Run) -> Sentence:
@@ -908,7 +926,7 @@ def consents(run: Run) -> Sentence:
     """Say what the missing consents are worth."""
     say = run.words.say
     if not run.market.has("channels"):
-        return say("missing.channels")
+        return NOTHING
     rows = steps.split_budget(run).reach.consents
     if not len(rows):
         return say("consents.none_needed")
@@ -931,7 +949,7 @@ def responses(run: Run) -> Sentence:
     """Say what the response curves rest on, why no better, and which are steeper than studies found."""
     say, market = run.words.say, run.market
     if not market.has("channels"):
-        return say("missing.channels")
+        return NOTHING
     spent = steps.split_budget(run)
     found = spent.reach.channels
     named = found["channel"].map(lambda channel: steps.channel_name(run, channel))
@@ -1001,7 +1019,7 @@ def next_zloty(run: Run) -> Sentence:
     """Say what one more unit of money would bring in contribution."""
     spent = steps.split_budget(run)
     if not spent.total:
-        return run.words.say("budget.none")
+        return NOTHING
     key = "budget.next_pays" if spent.next_zloty >= 1 else "budget.next_does_not_pay"
     said = [run.words.say(key, value=float(spent.next_zloty))]
     totals = steps.doubt_budget(run).totals
@@ -1022,7 +1040,7 @@ def doubt(run: Run) -> Sentence:
     """Say how much the exact split matters, and whether a plain one would do."""
     say, found = run.words.say, steps.doubt_budget(run)
     if not len(found.regret):
-        return budget(run)
+        return NOTHING
     widest = found.band.loc[(found.band["high"] - found.band["low"]).idxmax()]
     regret = found.regret.groupby(["scenario", "channel"])["regret"].max()
     plain = float(regret["proportional"].max())
@@ -1102,7 +1120,7 @@ def forecast(run: Run) -> Sentence:
     if found.year["mean"] <= 0:
         return run.words.say("headline.no_forecast")
     say, year = run.words.say, found.year
-    said = [say("forecast.year", mean=year["mean"], low=year["p10"], high=year["p90"])]
+    said = [say("forecast.year", mean=year["mean"], low=year["p10"], high=year["p90"], sure=RANGE)]
     if simple is not None:
         tested = steps.backtest_forecast(run)
         said.insert(
@@ -1150,6 +1168,7 @@ def backtest(run: Run) -> Sentence:
         say(f"backtest.{side}", bias=abs(float(ours["bias"]))),
         say(
             "backtest.coverage",
+            sure=RANGE,
             coverage=float(ours["coverage"]),
             cases=int(ours["n"]),
             low=float(ours["coverage_low"]),
@@ -1171,14 +1190,14 @@ def goals(run: Run) -> Sentence:
         return run.words.say("headline.no_forecast")
     say, found = run.words.say, steps.set_goals(run)
     seen = steps.goal_and_forecast(run)
-    said = [
-        say(f"goals.{found.basis}", total=seen["top_down"]),
-        goal_gap(run.words, seen["gap"], seen["chance"]),
-    ]
-    if round(seen["gap"]) > 0:
-        said.append(say("goals.gap_rate", rate=seen["gap_rate"]))
-    if steps.simple_rule(run) is not None:
-        said.append(say("goals.by_rule", model=seen["bottom_up"]))
+    given = steps.goal_given(run)
+    said = [say(f"goals.{found.basis}", total=seen["top_down"])]
+    if given:
+        said.append(goal_gap(run.words, seen["gap"], seen["chance"]))
+        if round(seen["gap"]) > 0:
+            said.append(say("goals.gap_rate", rate=seen["gap_rate"]))
+        if steps.simple_rule(run) is not None:
+            said.append(say("goals.by_rule", model=seen["bottom_up"]))
     asked = run.settings.goals
     said.append(
         say(
@@ -1189,7 +1208,7 @@ def goals(run: Run) -> Sentence:
         )
     )
     said += _credited(run)
-    if seen["chance"] < UNSUPPORTED:
+    if given and seen["chance"] < UNSUPPORTED:
         said.append(_levers(run))
     short = found.quotas.loc[found.quotas["rep_id"] == COVER, "amount"].sum()
     if short:
@@ -1249,7 +1268,7 @@ def stretch(run: Run) -> Sentence:
             gini=seen["gini"],
             n=len(known),
         ),
-        say("stretch.even" if seen["cv"] <= EVEN else "stretch.uneven", limit=EVEN),
+        _evenness(run.words, known["stretch"], seen["cv"]),
     ]
     if abs(seen["rho_size"]) > RANKED:
         side = "small_asked" if seen["rho_size"] < 0 else "large_asked"
@@ -1268,6 +1287,14 @@ def stretch(run: Run) -> Sentence:
         )
     )
     return _join(*said)
+
+
+def _evenness(words: Words, ratio: pd.Series, cv: float) -> Sentence:
+    """Say whether quotas ask as much of all: a small deviation is not even where one lies far out."""
+    if cv > EVEN:
+        return words.say("stretch.uneven", limit=EVEN)
+    far = float((ratio / ratio.mean() - 1).abs().max())
+    return words.say("stretch.even" if far <= EVEN else "stretch.ends", limit=EVEN, far=far)
 
 
 def launches(run: Run) -> Sentence:
@@ -1362,7 +1389,11 @@ def scenarios(run: Run) -> Sentence:
         )
         for row in rows.iloc[1:].itertuples()
     ]
-    return Sentence("\n".join(f"- {line}" for line in said))
+    lines = "\n".join(f"- {line}" for line in said)
+    if "rep_more" not in set(rows["scenario"]):
+        return Sentence(lines)
+    quarters = run.settings.timeline.quarters
+    return Sentence(f"{lines}\n\n{say('scenario.rep_more', quarters=quarters)}")
 
 
 def goal_gap(words: Words, gap: float, chance: float) -> Sentence:
@@ -1391,15 +1422,36 @@ def gained_and_lost(run: Run, review: Review) -> Sentence:
     """Say how many accounts came and went since the earlier run."""
     if not review.compared:
         return run.words.say("review.first")
-    return run.words.say("review.accounts", gained=len(review.gained), lost=len(review.lost))
+    said = run.words.say("review.accounts", gained=len(review.gained), lost=len(review.lost))
+    return _join(said, apart(run, review))
+
+
+def apart(run: Run, review: Review) -> Sentence:
+    """Say of how many accounts the earlier run and who holds them today disagree, and of which."""
+    if review.apart.empty:
+        return Sentence("")
+    names = run.market.accounts["name"]
+    first = [
+        run.words.say(
+            "review.one_apart",
+            name=str(names[row.account_id]),
+            planned=row.planned or run.words.label("VACANT"),
+            held=row.held or run.words.label("nobody"),
+        )
+        for row in review.apart.head(NAMED).itertuples(index=False)
+    ]
+    return run.words.say("review.apart", n=len(review.apart), first="; ".join(first))
 
 
 def drift(run: Run, review: Review) -> Sentence:
     """Say which territories of the alignment in force are outside their tolerance."""
     names = review.drift.loc[~review.drift["ok"], "territory"].unique()
-    if not len(names):
-        return run.words.say("review.no_drift")
-    return run.words.say("review.drift", n=len(names), names=", ".join(map(str, names)))
+    key = "review.drift" if len(names) else "review.no_drift"
+    said = run.words.say(key, n=len(names), names=", ".join(map(str, names)))
+    if not review.filled:
+        return said
+    whole = "review.whole_plan" if review.compared else "review.whole_today"
+    return _join(said, run.words.say(whole, n=review.filled))
 
 
 def repairs(run: Run, review: Review) -> Sentence:
@@ -1408,4 +1460,4 @@ def repairs(run: Run, review: Review) -> Sentence:
     outside = review.drift.loc[~review.drift["ok"], "territory"].nunique()
     if not outside:
         return run.words.say("review.nothing_to_repair")
-    return run.words.say("review.repairs", helped=helped, outside=outside)
+    return run.words.say("review.repairs", helped=helped, outside=outside, seen=SEEN)

@@ -9,14 +9,17 @@ from hypothesis import strategies as st
 from terrlib.decisions import staffing
 from terrlib.decisions.channels import break_even, choose_channels
 from terrlib.decisions.goals import quotas, reconcile, two_way
-from terrlib.decisions.moves import cheapest_moves, handover
+from terrlib.decisions.moves import change_hands, cheapest_moves, handover
 from terrlib.decisions.naming import keep_names
+from terrlib.decisions.rules import held_amounts
 from terrlib.decisions.staffing import assign_reps
 from terrlib.decisions.territories import Rules, checks, draw, impossible
+from terrlib.decisions.territories import moves as drawn_moves
 from terrlib.decisions.timeline import next_quarters
 from terrlib.errors import DataError, InfeasibleError, SettingsError
 from terrlib.inputs.settings import Settings, Territories
 from terrlib.measures.facts import account_facts, unit_measures
+from terrlib.review import review
 from tests.worlds import line_market
 
 HOW = Territories(starts=2)
@@ -188,9 +191,51 @@ def test_handover_lists_just_what_changes():
     moves = handover(market, measured(market)[0], territory, rep, Settings())
     assert dict(zip(moves["account_id"], moves["reason"], strict=True)) == {
         "A-b": "other_territory",
-        "A-c": "new_account",
+        "A-c": "no_owner",
     }
+    assert change_hands(moves)["account_id"].tolist() == ["A-b"]
     assert moves.set_index("account_id")["risk"].gt(0).to_dict() == {"A-b": True, "A-c": False}
+
+
+def test_who_is_held_by_a_vacancy_or_placed_by_hand_is_told_so():
+    held = [{"account_id": f"A-{a}", "territory": "T1"} for a in "abc"]
+    for row, rep_id in zip(held, ("VACANT", "R1", "R1"), strict=True):
+        row["rep_id"] = rep_id
+    by_hand = [{"unit_id": "b", "territory": "T2", "reason": "umowa", "who": "dyrektor"}]
+    market = line_market([100, 100, 100], assignments=held, overrides=by_hand)
+    territory = pd.Series({"a": "T2", "b": "T2", "c": "T2"})
+    rep = pd.DataFrame({"territory": ["T2"], "rep_id": ["R2"]})
+    moves = handover(market, measured(market)[0], territory, rep, Settings())
+    assert moves["reason"].tolist() == ["no_owner", "override", "other_territory"]
+    assert moves["risk"].gt(0).tolist() == [False, True, True]
+    assert drawn_moves(market, territory) == (2, 200.0)  # nor does the solver count the vacancy
+    assert held_amounts(market)["accounts"].tolist() == [0, 1, 1]
+
+
+def test_where_the_last_plan_and_todays_owners_disagree_is_told():
+    held = [
+        {"account_id": "A-a", "territory": "T1", "rep_id": "R1"},
+        {"account_id": "A-b", "territory": "T1", "rep_id": ""},
+        {"account_id": "A-c", "territory": "T1", "rep_id": "R1"},
+    ]
+    market = line_market([100, 100, 100, 100], assignments=held)
+    facts, measures = measured(market)
+    last = {
+        "accounts": pd.DataFrame(
+            {
+                "account_id": ["A-a", "A-b", "A-c", "A-d", "A-z"],
+                "territory": ["T1", "T1", "T1", "T2", "T2"],
+                "rep_id": ["R2", "R2", "R1", "R2", "R2"],
+                "name": ["", "", "", "", "Gone"],
+            }
+        ),
+        "decisions/territory": pd.DataFrame({"unit_id": list("abcd"), "territory": "T1"}),
+    }
+    territory = pd.Series("T1", index=list("abcd"))
+    found = review(last, market, facts, measures, territory, Rules(1, {"count": 0.5}))
+    assert found.apart.to_numpy().tolist() == [["A-a", "T1, R2", "T1, R1"], ["A-d", "T2, R2", ""]]
+    assert found.lost.to_numpy().tolist() == [["A-z", "Gone", "T2"]]
+    assert found.gained.empty
 
 
 def test_the_cheapest_move_is_over_the_border_and_keeps_pieces_whole():
@@ -202,6 +247,13 @@ def test_the_cheapest_move_is_over_the_border_and_keeps_pieces_whole():
         ["x", "d", "y"],
         ["y", "d", "y"],
     ]
+
+
+def test_a_move_that_nobody_would_see_is_no_help():
+    market = line_market([1000, 1000, 5, 1000])  # c is the only unit that may leave y
+    label = pd.Series(list("yyyx"), index=list("abcd"))
+    share = pd.Series({"x": 0.5, "y": 0.5})
+    assert cheapest_moves(market, measured(market)[1], label, {"revenue": 0.1}, share).empty
 
 
 def test_goals_between_caps():

@@ -167,6 +167,16 @@ def test_abc_has_its_limits_where_they_are():
     assert customers.abc(money, 0.8, 0.95).tolist() == ["A", "B", "C", "C", "C"]
 
 
+def test_the_town_of_a_territory_is_where_most_accounts_are_then_where_most_is_sold():
+    named = [{"town": town} for town in ("rich", "most", "most", "poor", "more", "")]
+    market = line_market([90.0, 10, 10, 10, 20, 0], accounts=named)
+    table = facts.account_facts(market, Settings(), pd.Series("", index=market.accounts.index))
+    label = pd.Series(["W"] * 3 + ["E"] * 3, index=list("abcdef"))
+    card = scorecard(market, table, table["unit_id"].map(label), label)
+    assert card["town"].to_dict() == {"E": "more", "W": "most"}
+    assert card["town_lon"].round(6).to_dict() == {"E": 19.4, "W": 19.15}
+
+
 def test_the_scorecard_of_a_row_by_hand():
     market = line_market([100.0, 200, 300, 400])
     table = facts.account_facts(market, Settings(), pd.Series("", index=market.accounts.index))

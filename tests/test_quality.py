@@ -719,6 +719,26 @@ def test_a_deal_without_an_amount_is_worth_nobody_knows_what(tmp_path):
     assert open_deals(market, Settings())["amount"].tolist() == [10, 0]
 
 
+def test_a_deal_that_closed_after_the_last_day_is_open_and_its_last_stage_is_not_told(tmp_path):
+    day = {
+        "account_id": "K01",
+        "is_closed": "yes",
+        "is_won": "yes",
+        "stage": "Wygrana",
+        "amount": 10,
+    }
+    deals = [
+        {"opp_id": "O1", "created_date": "2026-01-05", "close_date": "2026-02-10"} | day,
+        {"opp_id": "O2", "created_date": "2026-03-05", "close_date": "2026-03-05"} | day,
+        {"opp_id": "O3", "created_date": "2026-03-05", "close_date": "2026-03-06"} | day,
+    ]
+    market = market_of(tmp_path, [], opportunities=deals)
+    assert found(market, "closed_after_as_of") == {"O3": "note"}
+    table = market.opportunities
+    assert table["is_closed"].tolist() == table["is_won"].tolist() == [True, True, False]
+    assert table["stage"].tolist() == ["Wygrana", "Wygrana", ""]
+
+
 @pytest.mark.parametrize("revenue", [None, "", 0])
 def test_a_market_without_any_revenue_is_told_so(tmp_path, revenue):
     rows = pd.DataFrame(ROWS).assign(revenue=revenue)

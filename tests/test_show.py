@@ -6,6 +6,7 @@ from dataclasses import replace
 from importlib import resources
 
 import geopandas as gpd
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,7 +24,7 @@ from terrlib.plan import _same_money
 from terrlib.runs import Run
 from terrlib.show import charts, maps
 from terrlib.show.panels import TerritoryPanel
-from terrlib.show.report import bullets, fan_svg
+from terrlib.show.report import bullets, fan_svg, notebook_page
 from terrlib.show.tables import Shown, table
 from terrlib.show.words import LOCALES, Words, texts
 from tests.worlds import line_market, said
@@ -273,6 +274,37 @@ def test_a_caption_names_a_band_only_where_one_is_drawn(words):
     band = "Pasmo" if words is PL else "Band"
     assert band in fan_svg(rows.assign(p10=1.0, p90=9.0), words)
     assert band not in fan_svg(rows.assign(p10=5.0, p90=5.0), words)
+
+
+def test_a_goal_that_nobody_gave_is_neither_drawn_nor_named():
+    rows = pd.DataFrame({"quarter": ["2026Q4"], "mean": [5.0], "p10": [1.0], "p90": [9.0]})
+    for target in (4.0, float("nan")):
+        drawn, known = fan_svg(rows.assign(target=target), PL), target > 0
+        assert ("Schodki" in drawn) is known and ("#f28e2b" in drawn) is known
+        assert "nan" not in drawn
+
+
+def test_a_heading_under_which_nothing_is_shown_is_left_out():
+    def code(shown):
+        data = {"text/markdown": shown, "text/plain": "x"}
+        return nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("display_data", data)])
+
+    cells = [nbformat.v4.new_markdown_cell(f"## {name}?") for name in ("Empty", "Full")]
+    prose = nbformat.v4.new_markdown_cell("## Told?\n\nWhy.")
+    nb = nbformat.v4.new_notebook(
+        cells=[cells[0], code(""), cells[1], code("said"), prose, code("")]
+    )
+    page = notebook_page(nb, EN, "title", [])
+    assert "Empty?" not in page and "Full?" in page and "Told?" in page
+
+
+def test_quotas_of_which_one_lies_far_out_are_not_called_even():
+    said = [
+        tell._evenness(EN, pd.Series(ratio), cv)
+        for ratio, cv in (([0.9, 1.1], 0.1), ([0.92, 1.0, 1.29], 0.14), ([0.5, 1.5], 0.5))
+    ]
+    assert [text.split(" ")[2] for text in said] == ["even", "is", "uneven"]
+    assert "by 21%" in said[1].replace("\u00a0", " ")
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])

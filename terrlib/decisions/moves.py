@@ -6,13 +6,15 @@ import numpy as np
 import pandas as pd
 
 from terrlib.decisions.staffing import account_owner
-from terrlib.inputs.market import Market
+from terrlib.inputs.market import VACANT, Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.geometry import great_circle_km
 from terrlib.measures.relations import owners, share_lost
 from terrlib.measures.scorecard import pieces
 
 LONG_Y = 3
+SEEN = 0.01  # of a fair share: the percentage point that reports show
+NO_OWNER = "no_owner"
 COLUMNS = ["account_id", "from_territory", "to_territory", "from_rep", "to_rep", "reason"]
 REPAIRS = [
     "territory",
@@ -55,7 +57,8 @@ def handover(
     -------
     DataFrame, sorted by account_id
         account_id, from_territory, to_territory, from_rep, to_rep
-        reason     other_territory, other_rep or new_account
+        reason     override (placed by hand), other_territory, other_rep, or no_owner: nobody is
+                   known to hold it today, so that it gets a rep but does not change hands
         revenue, pipeline, risk, risk_low, risk_high    currency a year; risk is the contribution
                    to expect to be lost, with its range
         level      low (nothing is bought or open), high (a deal is open and it buys, or it has
@@ -88,9 +91,19 @@ def handover(
     rows["to_rep"] = owner.fillna("").to_numpy()
     new_rep = (rows["from_rep"] != rows["to_rep"]) & (rows["from_rep"] != "")
     elsewhere = (rows["from_territory"] != rows["to_territory"]) & (rows["from_territory"] != "")
-    fresh = (rows["from_territory"] == "") & (rows["from_rep"] == "")
+    placed = market.overrides.drop_duplicates("unit_id", keep="last").set_index("unit_id")
+    by_hand = facts["unit_id"].map(placed["territory"]).to_numpy() == rows["to_territory"]
+    vacant = (market.held("rep_id").reindex(facts.index) == VACANT).to_numpy()
+    taken_up = elsewhere | ~rows["to_rep"].isin(["", VACANT])
     rows["reason"] = np.select(
-        [fresh, elsewhere, new_rep], ["new_account", "other_territory", "other_rep"], ""
+        [
+            (rows["from_territory"] == "") | (vacant & taken_up),
+            elsewhere & by_hand,
+            elsewhere,
+            new_rep,
+        ],
+        [NO_OWNER, "override", "other_territory", "other_rep"],
+        "",
     )
     s = settings.staffing
     at_stake = settings.workload.margin * rows["revenue"].clip(lower=0) * new_rep
@@ -113,6 +126,18 @@ def handover(
     return rows.loc[rows["reason"] != "", columns].reset_index(drop=True)
 
 
+def change_hands(rows: pd.DataFrame) -> pd.DataFrame:
+    """Keep of a handover the accounts that somebody holds today: who had nobody loses nobody.
+
+    Examples
+    --------
+    >>> change_hands(pd.DataFrame({"account_id": ["a", "b"], "reason": ["no_owner", "other_rep"]}))
+      account_id     reason
+    1          b  other_rep
+    """
+    return rows[rows["reason"] != NO_OWNER]
+
+
 def _years(since: pd.Series, as_of: pd.Timestamp | None) -> np.ndarray:
     """Years as a customer, 0 where not known."""
     if as_of is None:
@@ -129,9 +154,9 @@ def cheapest_moves(
 ) -> pd.DataFrame:
     """Find for each territory outside a tolerance the cheapest single unit over its border that helps.
 
-    A move helps if it brings the territory nearer its fair share and pushes the other one no
-    further
-    out of it than its tolerance (or than it is); both stay in one piece.
+    A move helps if it brings the territory nearer its fair share by at least `SEEN` of it, and
+    pushes the other one no further out of it than its tolerance (or than it is); both stay in one
+    piece.
 
     Parameters
     ----------
@@ -190,7 +215,7 @@ def _helpful(
         allowed = max(tolerance, abs(load[other] / target[other] - 1))
         if (
             moved <= 0
-            or abs(after - target[name]) >= abs(load[name] - target[name])
+            or abs(load[name] - target[name]) - abs(after - target[name]) < SEEN * target[name]
             or worse > allowed
         ):
             continue

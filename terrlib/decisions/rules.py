@@ -20,7 +20,7 @@ import pandas as pd
 
 from terrlib.decisions.naming import fresh_names
 from terrlib.errors import DataError, SettingsError
-from terrlib.inputs.market import Market
+from terrlib.inputs.market import VACANT, Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.facts import MEASURES, planning_year
 from terrlib.measures.geometry import great_circle_km
@@ -176,13 +176,23 @@ def present_territory(market: Market) -> pd.Series:
 
 
 def held_amounts(market: Market) -> pd.DataFrame:
-    """Accounts and revenue that each territory holds in each unit today: unit_id, territory, ..."""
+    """Accounts and revenue that each territory holds in each unit today.
+
+    Returns
+    -------
+    DataFrame
+        unit_id, territory
+        accounts, revenue   of those that somebody holds; a vacancy has nothing to lose
+        rank                the greater, the more of the unit is the territory's, a vacancy's too
+    """
     rows = market.accounts[["unit_id", "revenue"]].assign(territory=market.held("territory"))
     rows = rows.dropna(subset="territory")
     rows["revenue"] = rows["revenue"].clip(lower=0)
-    return rows.groupby(["unit_id", "territory"], as_index=False).agg(
-        accounts=("revenue", "size"), revenue=("revenue", "sum")
-    )
+    rows["rank"] = rows["revenue"] + 1
+    rows["accounts"] = (market.held("rep_id").reindex(rows.index) != VACANT).astype(int)
+    rows["revenue"] *= rows["accounts"]
+    sums = ["accounts", "revenue", "rank"]
+    return rows.groupby(["unit_id", "territory"], as_index=False)[sums].sum()
 
 
 def holdings(market: Market) -> pd.DataFrame:
@@ -195,7 +205,6 @@ def holdings(market: Market) -> pd.DataFrame:
         accounts, revenue   that it holds there
     """
     load = held_amounts(market)
-    load["rank"] = load["revenue"] + load["accounts"]
     load = load.sort_values(["unit_id", "rank", "territory"], ascending=[True, False, True])
     return load.drop_duplicates("unit_id").set_index("unit_id").drop(columns="rank")
 

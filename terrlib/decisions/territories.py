@@ -33,7 +33,7 @@ from terrlib.decisions.rules import (
     slots,
 )
 from terrlib.errors import InfeasibleError
-from terrlib.inputs.market import Market
+from terrlib.inputs.market import VACANT, Market
 from terrlib.inputs.settings import Territories
 from terrlib.measures.scorecard import pieces
 from terrlib.show.words import Told, either
@@ -284,8 +284,12 @@ def _names(
 
 
 def moves(market: Market, territory: pd.Series) -> tuple[int, float]:
-    """Count the accounts whose territory is another than today, and add up their revenue."""
-    held = market.held("territory").reindex(market.accounts.index).dropna()
+    """Count the accounts whose territory is another than today, and add up their revenue.
+
+    Who is held by nobody today, or by a vacancy, changes no hands.
+    """
+    somebodys = market.held("territory")[market.held("rep_id") != VACANT]
+    held = somebodys.reindex(market.accounts.index).dropna()
     gone = held.index[(market.accounts.loc[held.index, "unit_id"].map(territory) != held)]
     return len(gone), float(market.accounts.loc[gone, "revenue"].clip(lower=0).sum())
 

@@ -27,6 +27,7 @@ from terrlib.measures.winning import (
 from terrlib.measures.workload import capacity_h
 
 Floats = NDArray[np.float64]
+RANGE = 0.8  # chance that what comes lies between p10 and p90
 CYCLE_CV = 0.6
 MONTHS = 3
 YEAR_M = 12

@@ -170,7 +170,7 @@ def _assemble(
         ledger, "assignments", rows["assignments"], known, listed
     )
     rows["assignments"] = _one_territory(ledger, rows["assignments"])
-    rows["opportunities"] = _opportunities(ledger, rows["opportunities"])
+    rows["opportunities"] = _opportunities(ledger, rows["opportunities"], as_of)
     rows["stages"] = _stages(ledger, rows["stages"], rows["opportunities"], as_of)
     sales = quality.credit_notes(ledger, rows["sales"])
     ledger.refuse()
@@ -336,7 +336,7 @@ def _last_year(
     )
 
 
-def _opportunities(ledger: Ledger, deals: pd.DataFrame) -> pd.DataFrame:
+def _opportunities(ledger: Ledger, deals: pd.DataFrame, as_of: pd.Timestamp | None) -> pd.DataFrame:
     shut = deals["is_closed"].fillna(value=False).astype(bool)
     wrong = shut & (deals["close_date"] < deals["created_date"])
     deals = ledger.set_aside(
@@ -353,9 +353,14 @@ def _opportunities(ledger: Ledger, deals: pd.DataFrame) -> pd.DataFrame:
     deals = ledger.set_aside(
         "opportunities", "blank_amount", deals, deals["amount"].isna(), "amount"
     )
+    shut = deals["is_closed"].fillna(value=False).astype(bool)
+    # On the last day that counts nobody knew how they would end: that day they were open.
+    later = shut & (deals["close_date"] > as_of) if as_of is not None else shut & False
+    ledger.find("opportunities", "closed_after_as_of", deals[later], "close_date", day=as_of)
     return deals.assign(
-        is_closed=deals["is_closed"].fillna(value=False).astype(bool),
-        is_won=deals["is_won"].fillna(value=False).astype(bool),
+        is_closed=shut & ~later,
+        is_won=deals["is_won"].fillna(value=False).astype(bool) & ~later,
+        stage=deals["stage"].mask(later, ""),
     )
 
 

@@ -49,6 +49,7 @@ RULES = {
     "blank_word": NOTE,
     "formula_without_value": NOTE,
     "closed_by_stage": NOTE,
+    "closed_after_as_of": NOTE,
     "code_repaired": NOTE,
     "spelling_merged": NOTE,
     "out_of_range": ASIDE,

@@ -15,6 +15,8 @@ from terrlib.inputs.market import Market
 from terrlib.measures.facts import MEASURES
 from terrlib.measures.geometry import great_circle_km, shape_measures
 
+TOWN = ("town", "town_lat", "town_lon")
+
 
 def scorecard(
     market: Market,
@@ -39,7 +41,9 @@ def scorecard(
     Returns
     -------
     DataFrame, indexed by territory, sorted
-        town            place of the account with most workload
+        town            where most accounts are, of several the one where most is sold; a blank
+                        town is called by the account's name
+        town_lat, town_lon  middle of its accounts there; NaN off the map      degrees
         units           units                                                  count
         accounts, customers                                                    count
         revenue, potential, white_space                                        currency/year
@@ -56,7 +60,9 @@ def scorecard(
     by = rows.groupby("territory", sort=True)
     names = of_unit.unique() if of_unit is not None else rows["territory"].unique()
     card = pd.DataFrame(index=pd.Index(sorted(names), name="territory"))
-    card["town"] = by.apply(_town)
+    card[list(TOWN)] = by.apply(_town).reindex(columns=list(TOWN))
+    if not market.places:
+        card[["town_lat", "town_lon"]] = np.nan
     card["units"] = (
         of_unit.groupby(of_unit).size() if of_unit is not None else by["unit_id"].nunique()
     )
@@ -72,7 +78,7 @@ def scorecard(
     card["mean_km"] = by.apply(_mean_km)
     largest = by["revenue"].max() / by["revenue"].sum().where(lambda v: v > 0)
     card["max_account_share"] = largest
-    numbers = card.columns.drop("town")
+    numbers = card.columns.drop(list(TOWN))
     card[numbers] = card[numbers].fillna(0.0)
     card["town"] = card["town"].fillna("")
     for column in ("units", "accounts", "customers"):
@@ -84,10 +90,14 @@ def scorecard(
     return card.join(shape_measures(shapes))
 
 
-def _town(rows: pd.DataFrame) -> str:
+def _town(rows: pd.DataFrame) -> pd.Series:
     towns = rows.assign(town=rows["town"].where(rows["town"] != "", rows["name"]))
-    load = towns.groupby("town")[["workload_h", "count"]].sum()
-    return str(load.sort_values(["workload_h", "count"], ascending=False, kind="stable").index[0])
+    by = towns.groupby("town")
+    # By revenue one large account in a village would give a region its name.
+    size = by[["count", "revenue"]].sum()
+    first = str(size.sort_values(["count", "revenue"], ascending=False, kind="stable").index[0])
+    lat, lon = by[["lat", "lon"]].mean().loc[first]
+    return pd.Series([first, lat, lon], index=list(TOWN))
 
 
 def _mean_km(rows: pd.DataFrame) -> float:

@@ -7,6 +7,7 @@ from html import escape
 import pandas as pd
 import plotly.graph_objects as go
 
+from terrlib.decisions.timeline import RANGE
 from terrlib.show.maps import DECISIONS
 from terrlib.show.words import Words
 
@@ -305,14 +306,14 @@ def _calibration(figure: go.Figure, rows: pd.DataFrame, words: Words) -> None:
 
 
 def _band(figure: go.Figure, x: pd.Series, low: pd.Series, high: pd.Series, words: Words) -> None:
-    """Shade what eight times out of ten holds."""
+    """Shade what comes with a probability of `RANGE`."""
     edge = {"x": x, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
     figure.add_scatter(y=high, showlegend=False, **edge)
     figure.add_scatter(
         y=low,
         fill="tonexty",
         fillcolor="rgba(78,121,167,.2)",
-        name=words.say("chart.range"),
+        name=words.say("chart.range", sure=RANGE),
         **edge,
     )
 
@@ -946,7 +947,7 @@ def area_results(rows: pd.DataFrame, words: Words) -> go.Figure:
 
 
 def fan(rows: pd.DataFrame, words: Words) -> go.Figure:
-    """Forecast with its range beside the goal: quarter, target, mean, p10, p90."""
+    """Forecast with its range beside the goal: quarter, target (NaN for none), mean, p10, p90."""
     figure = _figure(words, y="fan_y")
     x = rows["quarter"]
     _band(figure, x, rows["p10"], rows["p90"], words)
@@ -957,13 +958,14 @@ def fan(rows: pd.DataFrame, words: Words) -> go.Figure:
         line={"color": BLUE, "width": 3},
         name=words.say("chart.expected"),
     )
-    figure.add_scatter(
-        x=x,
-        y=rows["target"],
-        mode="lines+markers",
-        line={"color": ORANGE, "dash": "dash", "shape": "hvh"},
-        name=words.say("chart.goal"),
-    )
+    if rows["target"].notna().any():
+        figure.add_scatter(
+            x=x,
+            y=rows["target"],
+            mode="lines+markers",
+            line={"color": ORANGE, "dash": "dash", "shape": "hvh"},
+            name=words.say("chart.goal"),
+        )
     return figure.update_yaxes(rangemode="tozero")
 
 

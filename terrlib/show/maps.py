@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pandas as pd
 import shapely
 from branca.element import Figure, MacroElement, Template
 
+from terrlib.decisions.timeline import RANGE
 from terrlib.show.words import Words
 
 PALETTE = ("#4e79a7", "#f28e2b", "#59a14f", "#b07aa1", "#edc948", "#76b7b2", "#e15759", "#9c755f")
@@ -101,7 +103,8 @@ def territory_map(
     Parameters
     ----------
     territories
-        territory, geometry, and the columns of a scorecard.
+        territory, geometry, and the columns of a scorecard; where these know the principal town
+        the label stands there.
     words
         Language of the tooltips.
     homes
@@ -148,9 +151,11 @@ def territory_map(
     m = _base(shapes, height)
     _layer(m, shapes[["territory", "geometry"]], "territory", colors, rows, "territory")
     for row in shapes.itertuples(index=False):
-        point = row.geometry.representative_point()
+        inside = row.geometry.representative_point()
+        lat, lon = getattr(row, "town_lat", nan), getattr(row, "town_lon", nan)
+        lat, lon = (inside.y, inside.x) if isnan(lat) else (lat, lon)
         if only is None or row.territory == only:
-            _label(m, point.y, point.x, row.territory, getattr(row, "town", ""))
+            _label(m, lat, lon, row.territory, getattr(row, "town", ""))
     if lines is not None:
         _spider(m, lines, colors, words)
         marks = [("#1d2733", "chart.home_mark"), (GREY, "chart.home_line")]
@@ -296,7 +301,9 @@ def white_space_map(areas: gpd.GeoDataFrame, words: Words) -> folium.Map:
             row.name,
             {
                 words.label("white_space"): words.write(row.white_space, "short"),
-                words.say("chart.range"): f"{words.write(row.white_space_low, 'short')} – "
+                words.say(
+                    "chart.range", sure=RANGE
+                ): f"{words.write(row.white_space_low, 'short')} – "
                 f"{words.write(row.white_space_high, 'short')}",
                 words.label("revenue"): words.write(row.revenue, "short"),
             },

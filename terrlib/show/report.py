@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import folium
 import pandas as pd
 
+from terrlib.decisions.timeline import RANGE
 from terrlib.show.tables import Shown
 from terrlib.show.words import Words, unmarked
 
@@ -118,7 +119,7 @@ def bullets(lines: Sequence[str]) -> str:
 
 
 def fan_svg(rows: pd.DataFrame, words: Words) -> str:
-    """Draw forecast, range and goal by quarter as SVG: quarter, target, mean, p10, p90.
+    """Draw forecast, range and goal by quarter as SVG: quarter, target (NaN for none), mean, p10, p90.
 
     Returns
     -------
@@ -127,7 +128,7 @@ def fan_svg(rows: pd.DataFrame, words: Words) -> str:
     """
     width, height, left, bottom, top = 560, 280, 78, 34, 14
     n = len(rows)
-    most = max(float(rows[["target", "p90", "mean"]].to_numpy().max()), 1.0) * 1.08
+    most = max(float(rows[["target", "p90", "mean"]].max().max()), 1.0) * 1.08
     step = (width - left - 10) / n
 
     def x(i: float) -> float:
@@ -150,16 +151,23 @@ def fan_svg(rows: pd.DataFrame, words: Words) -> str:
         parts.append(
             f"<line x1='{x(0)}' x2='{x(0)}' y1='{y(rows['p10'].iloc[0])}' y2='{y(rows['p90'].iloc[0])}' stroke='#4e79a7' stroke-opacity='.3' stroke-width='14'/>"
         )
+    asked = bool(rows["target"].notna().all())
     parts.append(f"<polygon points='{band}' fill='#4e79a7' fill-opacity='.2'/>")
     parts.append(f"<polyline points='{line}' fill='none' stroke='#4e79a7' stroke-width='3'/>")
     for i, row in enumerate(rows.itertuples(index=False)):
+        if asked:
+            parts.append(
+                f"<line x1='{x(i - 0.42)}' x2='{x(i + 0.42)}' y1='{y(row.target)}' y2='{y(row.target)}' stroke='#f28e2b' stroke-width='3'/>"
+            )
         parts.append(
-            f"<line x1='{x(i - 0.42)}' x2='{x(i + 0.42)}' y1='{y(row.target)}' y2='{y(row.target)}' stroke='#f28e2b' stroke-width='3'/>"
             f"<circle cx='{x(i)}' cy='{y(row.mean)}' r='4' fill='#4e79a7'/>"
             f"<text x='{x(i)}' y='{height - 12}' text-anchor='middle'>{escape(str(row.quarter))}</text>"
         )
     wide = bool((rows["p90"] > rows["p10"]).any())
-    note = words.say("report.timeline_note" if wide else "report.timeline_note_thin")
+    said = [words.say("report.line_note")]
+    said += [words.say("report.band_note", sure=RANGE)] if wide else []
+    said += [words.say("report.goal_note")] if asked else []
+    note = " ".join(said)
     return (
         f"<svg viewBox='0 0 {width} {height}' role='img' style='width:100%;max-width:720px;font:12px system-ui,sans-serif' "
         f"fill='#5b6875'>{''.join(parts)}</svg><p class='note'>{escape(note)}</p>"
@@ -243,8 +251,28 @@ def _with_charts(nb: Any) -> Any:
                     config={"displayModeBar": False, "responsive": True},
                 )
         if "outputs" in cell:
-            cell.outputs = [o for o in cell.outputs if o.get("data") or o.get("text")]
+            cell.outputs = [o for o in cell.outputs if _says(o)]
+    nb.cells = _sections_that_say(nb.cells)
     return nb
+
+
+def _says(out: Mapping[str, Any]) -> bool:
+    """Whether an output shows anything; the plain text that comes beside a richer one does not count."""
+    data = dict(out.get("data", {}))
+    plain_text = data.pop("text/plain", out.get("text", ""))
+    return any(str(shown).strip() for shown in (data.values() or [plain_text]))
+
+
+def _sections_that_say(cells: Sequence[Any]) -> list[Any]:
+    """Leave out headings, with their code, under which nothing at all is shown."""
+    starts = [i for i, cell in enumerate(cells) if cell.cell_type == "markdown"]
+    kept = list(cells[: starts[0]]) if starts else list(cells)
+    for begin, end in zip(starts, [*starts[1:], len(cells)], strict=True):
+        heading, *code = cells[begin:end]
+        bare = heading.source.startswith("## ") and "\n" not in heading.source.strip()
+        if not (bare and code) or any(cell.outputs for cell in code):
+            kept += cells[begin:end]
+    return kept
 
 
 def plotly_script() -> str:
