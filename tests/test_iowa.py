@@ -89,7 +89,7 @@ def test_white_space_is_what_all_vendors_sell_less_what_we_do(run):
     )
     used = read_table(run, "accounts")["account_id"]
     left = (every - ours).clip(lower=0.0).reindex(used)
-    told = read_table(run, "plan/customers")["white_space"].astype(float)
+    told = read_table(run, "plan/customers")["white_space"].astype(float) / 100  # cents
     assert told.sum() == pytest.approx(left.sum(), abs=1.0) and left.sum() > 3 * ours.sum()
     page = (run / "01_customers.html").read_text(encoding="utf-8")
     assert Words("en", "USD").write(left.sum(), "short") in page
