@@ -28,7 +28,7 @@ def turn(values):
     return [values[i % len(values)] for i in range(N)]
 
 
-LAT = [f"{50 + i / 7:.5f}" for i in range(N)]
+LAT = [f"{51 + i / 7:.5f}" for i in range(N)]
 LON = [f"{16 + i / 5:.5f}" for i in range(N)]
 DAYS = [f"2026-03-{i + 1:02d}" for i in range(N)]
 STAMPS = [f"2025-03-{i + 1:02d}T09:00:00.000Z" for i in range(N)]
