@@ -416,7 +416,9 @@ def test_towns_place_accounts_of_a_file_without_coordinates(tmp_path):
     rows = pd.DataFrame({"account_id": ["a", "b"], "town": ["ILZA", "Iłża"], "revenue": 1})
     market = market_of(tmp_path, rows, {"gazetteer": towns})
     assert market.accounts[["lat", "geo_quality"]].to_numpy().tolist() == [[51.16, "town"]] * 2
-    with pytest.raises(DataError, match=r"a table gazetteer \(town, lat, lon\) tells where they are"):
+    with pytest.raises(
+        DataError, match=r"a table gazetteer \(town, lat, lon\) tells where they are"
+    ):
         market_of(tmp_path, rows)
 
 

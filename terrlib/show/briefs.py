@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from terrlib.decisions.segments import FEWEST, REST, Segments
-from terrlib.show.words import Sentence, Words
+from terrlib.show.words import Sentence, Words, joined
 
 CLEAR = 1.0
 TRAITS = 2
@@ -90,12 +90,12 @@ def segment_statement(words: Words, found: Segments) -> Sentence:
     elif found.selection.empty:
         said = words.say("briefs.few", least=FEWEST)
         if len(rows) > 1:
-            said = _join(said, words.say("briefs.grouped", n=len(rows)))
+            said = joined(said, words.say("briefs.grouped", n=len(rows)))
     elif len(rows) == 1:
         said = words.say("briefs.one")
     else:
         said = words.say("briefs.rules", n=len(rows), smallest=int(rows["n"].min()))
-    return _join(said, "" if found.bic_agrees else words.say(f"briefs.bic_{found.mode}"))
+    return joined(said, "" if found.bic_agrees else words.say(f"briefs.bic_{found.mode}"))
 
 
 def area_paragraph(words: Words, name: str, row: Mapping[Any, Any] | pd.Series) -> Sentence:
@@ -126,7 +126,7 @@ def area_paragraph(words: Words, name: str, row: Mapping[Any, Any] | pd.Series) 
         said.append(words.say("profile.nothing"))
     if "consent_email_rate" in row and "consent_email_rate" not in told:
         said.append(words.say("profile.consents_unknown"))
-    return _join(*said)
+    return joined(*said)
 
 
 def _told(row: Mapping[Any, Any] | pd.Series) -> dict[str, Any]:
@@ -154,7 +154,3 @@ def _listed(counts: str) -> str:
     """Write "inns 12|bakers 8" as "inns (12), bakers (8)"."""
     parts = [part.rpartition(" ") for part in counts.split("|")]
     return ", ".join(f"{name} ({n})" for name, _, n in parts)
-
-
-def _join(*sentences: str) -> Sentence:
-    return Sentence(" ".join(s for s in sentences if s))

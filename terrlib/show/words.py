@@ -33,6 +33,17 @@ class Sentence(str):
         return str(self)
 
 
+def joined(*sentences: str) -> Sentence:
+    """Put sentences one after another; empty ones fall away.
+
+    Examples
+    --------
+    >>> joined("One.", "", "Two.")
+    'One. Two.'
+    """
+    return Sentence(" ".join(s for s in sentences if s))
+
+
 class Told(str):
     """A sentence in English that its reader's `Words` can say again: what a refusal is made of.
 
