@@ -300,7 +300,7 @@ def test_a_heading_under_which_nothing_is_shown_is_left_out():
 
 def test_quotas_of_which_one_lies_far_out_are_not_called_even():
     said = [
-        tell._evenness(EN, pd.Series(ratio), cv)
+        tell.evenness(EN, pd.Series(ratio), cv)
         for ratio, cv in (([0.9, 1.1], 0.1), ([0.92, 1.0, 1.29], 0.14), ([0.5, 1.5], 0.5))
     ]
     assert [text.split(" ")[2] for text in said] == ["even", "is", "uneven"]

@@ -44,6 +44,10 @@ def joined(*sentences: str) -> Sentence:
     return Sentence(" ".join(s for s in sentences if s))
 
 
+# Where there is nothing to show nothing is shown: the sentence of the section says why.
+NOTHING = Sentence("")
+
+
 class Told(str):
     """A sentence in English that its reader's `Words` can say again: what a refusal is made of.
 

@@ -17,7 +17,6 @@ from terrlib.tables.budget import (
     total_chart,
 )
 from terrlib.tables.customers import (
-    NOTHING,
     TOP,
     TRUST,
     area_names,

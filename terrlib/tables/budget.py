@@ -11,8 +11,7 @@ from terrlib.plan import COSTS
 from terrlib.runs import Run
 from terrlib.show import charts
 from terrlib.show.tables import Shown, table
-from terrlib.show.words import Sentence
-from terrlib.tables.customers import NOTHING
+from terrlib.show.words import NOTHING, Sentence
 
 BANDS = 15
 

@@ -13,10 +13,8 @@ from terrlib.measures.winning import AGES
 from terrlib.runs import Run
 from terrlib.show import briefs, charts, maps
 from terrlib.show.tables import Shown, table
-from terrlib.show.words import Sentence, Words
+from terrlib.show.words import NOTHING, Sentence, Words
 
-# Where there is nothing to draw nothing is drawn: the sentence of the section says why.
-NOTHING = Sentence("")
 TOP = 10
 
 

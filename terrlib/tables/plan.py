@@ -11,8 +11,8 @@ from terrlib import steps
 from terrlib.runs import Run
 from terrlib.show import briefs
 from terrlib.show.tables import Shown, table
-from terrlib.show.words import Sentence
-from terrlib.tables.customers import NOTHING, TOP, numbers, span, told, with_area_names
+from terrlib.show.words import NOTHING, Sentence
+from terrlib.tables.customers import TOP, numbers, span, told, with_area_names
 
 LABELLED = 6
 BASE = {

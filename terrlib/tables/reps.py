@@ -14,8 +14,8 @@ from terrlib.measures.fairness import by_group
 from terrlib.runs import Run
 from terrlib.show import charts, maps
 from terrlib.show.tables import Shown, table
-from terrlib.show.words import Sentence
-from terrlib.tables.customers import NOTHING, TOP, numbers
+from terrlib.show.words import NOTHING, Sentence
+from terrlib.tables.customers import TOP, numbers
 
 
 def staffing_numbers(run: Run) -> Shown:

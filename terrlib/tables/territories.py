@@ -12,8 +12,7 @@ from terrlib.runs import Run
 from terrlib.show import charts
 from terrlib.show.panels import TerritoryPanel
 from terrlib.show.tables import Shown, table
-from terrlib.show.words import Sentence
-from terrlib.tables.customers import NOTHING
+from terrlib.show.words import NOTHING, Sentence
 
 
 def balance_numbers(run: Run) -> Shown:

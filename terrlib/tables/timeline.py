@@ -10,8 +10,8 @@ from terrlib import steps
 from terrlib.runs import Run
 from terrlib.show import charts
 from terrlib.show.tables import Shown, table
-from terrlib.show.words import Sentence
-from terrlib.tables.customers import NOTHING, TOP
+from terrlib.show.words import NOTHING, Sentence
+from terrlib.tables.customers import TOP
 
 
 def goal_numbers(run: Run) -> Shown:

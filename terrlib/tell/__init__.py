@@ -1,7 +1,6 @@
 """What the plan says, sentence by sentence, each computed: a room for every notebook."""
 
 from terrlib.tell.budget import (
-    NOTHING,
     STEEP,
     area_results,
     budget,
@@ -73,6 +72,7 @@ from terrlib.tell.timeline import (
     LEVERS,
     UNSUPPORTED,
     backtest,
+    evenness,
     forecast,
     goal_gap,
     goals,

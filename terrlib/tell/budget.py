@@ -8,9 +8,8 @@ from terrlib.measures.fitting import FEWEST_LEADS, FEWEST_ROWS
 from terrlib.measures.response import FITTED, JUDGED, MECHANICAL
 from terrlib.plan import YEAR_Q, over_horizon
 from terrlib.runs import Run
-from terrlib.show.words import Sentence, joined
+from terrlib.show.words import NOTHING, Sentence, joined
 
-NOTHING = Sentence("")  # said already by the section before
 STEEP = 3  # times the elasticity that studies found
 
 

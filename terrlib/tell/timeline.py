@@ -173,7 +173,7 @@ def stretch(run: Run) -> Sentence:
             gini=seen["gini"],
             n=len(known),
         ),
-        _evenness(run.words, known["stretch"], seen["cv"]),
+        evenness(run.words, known["stretch"], seen["cv"]),
     ]
     if abs(seen["rho_size"]) > RANKED:
         side = "small_asked" if seen["rho_size"] < 0 else "large_asked"
@@ -194,7 +194,7 @@ def stretch(run: Run) -> Sentence:
     return joined(*said)
 
 
-def _evenness(words: Words, ratio: pd.Series, cv: float) -> Sentence:
+def evenness(words: Words, ratio: pd.Series, cv: float) -> Sentence:
     """Say whether quotas ask as much of all: a small deviation is not even where one lies far out."""
     if cv > EVEN:
         return words.say("stretch.uneven", limit=EVEN)
