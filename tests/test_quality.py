@@ -732,7 +732,10 @@ def test_a_deal_that_closed_after_the_last_day_is_open_and_its_last_stage_is_not
         {"opp_id": "O2", "created_date": "2026-03-05", "close_date": "2026-03-05"} | day,
         {"opp_id": "O3", "created_date": "2026-03-05", "close_date": "2026-03-06"} | day,
     ]
-    market = market_of(tmp_path, [], opportunities=deals)
+    alone = market_of(tmp_path, [], opportunities=deals)
+    assert not found(alone, "closed_after_as_of") and alone.opportunities["is_won"].all()
+    sold = [{"account_id": "K01", "date": "2026-03-05", "amount": 1}]
+    market = market_of(tmp_path, [], sales=sold, opportunities=deals)
     assert found(market, "closed_after_as_of") == {"O3": "note"}
     table = market.opportunities
     assert table["is_closed"].tolist() == table["is_won"].tolist() == [True, True, False]

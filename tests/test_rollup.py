@@ -221,7 +221,7 @@ def test_totals_tests_strangers_and_mistyped_years_are_told_as_by_the_plain_read
     plain = load_market(asked, tmp_path)
     assert plain.accounts["revenue"].sum() == 114.01
     aside = plain.set_aside["sales"].groupby("reason").size().to_dict()
-    assert aside == {"total_row": 4, "far_future": 1, "orphan": 5}
+    assert aside == {"total_row": 4, "far_future": 1, "orphan": 2, "account_set_aside": 3}
 
 
 def test_the_settings_keep_other_countries_and_far_years(tmp_path):

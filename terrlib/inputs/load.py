@@ -318,7 +318,9 @@ def _when(
     settings: Settings, sales: pd.DataFrame, deals: pd.DataFrame
 ) -> tuple[pd.Timestamp | None, str]:
     """Last day that counts and the quarter planned for; the clock is never asked."""
-    dates = sales["date"] if sales["date"].notna().any() else deals["created_date"]
+    shut = deals["is_closed"].fillna(value=False).astype(bool)
+    told = pd.concat([deals["created_date"], deals["close_date"].where(shut)])
+    dates = sales["date"] if sales["date"].notna().any() else told
     last = dates.max() if dates.notna().any() else None
     if settings.quarter is None:
         return (last, f"{last.year}Q{last.quarter}") if last is not None else (None, UNDATED)

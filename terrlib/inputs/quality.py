@@ -1071,7 +1071,7 @@ def drop_orphans(
     listed
         Accounts of the file, used or set aside: the money of those set aside is stated there.
     """
-    strange = ~rows["account_id"].isin(listed)
+    strange = ~rows["account_id"].isin(listed - {""})
     money, limit = (
         rows["amount"].abs() if "amount" in rows else None,
         ledger.asked.max_orphan_revenue,
