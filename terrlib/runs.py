@@ -530,8 +530,3 @@ def write_map(run: Run, territories: gpd.GeoDataFrame) -> None:
     """Write `territories.geojson`: one feature per territory, in its name's order."""
     path = run.folder / "territories.geojson"
     path.write_text(territories.sort_values("territory").to_json(), encoding="utf-8")
-
-
-def read_map(root: Path) -> gpd.GeoDataFrame:
-    """Read `territories.geojson` of a run."""
-    return gpd.read_file(root / "territories.geojson")
