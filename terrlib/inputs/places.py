@@ -150,8 +150,7 @@ def find_homes(
     centroids, gazetteer = tables.get("postal_centroids"), tables.get("gazetteer")
     questions: Questions = {}
     if centroids is not None and len(centroids):
-        coded = centroids.groupby("postal_code")[["lat", "lon"]].median()
-        coded = coded.reindex(place["postal_code"]).set_axis(place.index)
+        coded = _middle_of(centroids, place["postal_code"])
         here = point["lat"].isna() & coded["lat"].notna()
         ledger.find("reps", "home_by_postal_code", reps[here], "home_postal_code")
         point = point.fillna(coded)
@@ -416,9 +415,14 @@ def _by_postal_code(
         rows = _placed(ledger, rows, points, "postal", "placed_by_postal_code")
     if centroids is None or not len(centroids):
         return rows
-    table = centroids.groupby("postal_code")[["lat", "lon"]].median()
-    points = table.reindex(code).set_axis(rows.index)
+    points = _middle_of(centroids, code)
     return _placed(ledger, rows, points, "postal", "placed_by_postal_centroid")
+
+
+def _middle_of(centroids: pd.DataFrame, code: pd.Series) -> pd.DataFrame:
+    """Point of every postal code by the table of their middles; NaN where it has none."""
+    middle = centroids.groupby("postal_code")[["lat", "lon"]].median()
+    return middle.reindex(code).set_axis(code.index)
 
 
 def _towns_called(towns: pd.DataFrame, name: str, region: str, area: str) -> pd.DataFrame:
