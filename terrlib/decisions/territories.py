@@ -36,7 +36,7 @@ from terrlib.errors import InfeasibleError
 from terrlib.inputs.market import VACANT, Market
 from terrlib.inputs.settings import Territories
 from terrlib.measures.scorecard import pieces
-from terrlib.show.words import Told, either
+from terrlib.show.words import Told, either, says
 from terrlib.solve.milp import assign_units
 from terrlib.solve.partition import Problem, Solution, evaluate, excess
 from terrlib.solve.solver import NotFound, solve
@@ -158,7 +158,7 @@ def refuse_impossible(
     """
     fixed = pd.Series(dtype=str) if fixed is None else fixed
     if reasons := impossible(market, measures, rules, fixed):
-        tried = " balance of " in " ".join(reasons)
+        tried = any(says(reason, "refusal.allow_balance") for reason in reasons)
         works = [_wider(market, measures, rules, how, seed, fixed)] if tried else []
         free = replace(rules, max_accounts=None, max_revenue=None)
         if rules.caps and not impossible(market, measures, free, fixed):

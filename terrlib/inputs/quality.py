@@ -30,7 +30,7 @@ from terrlib.inputs.values import (
     repaired,
     short_years,
 )
-from terrlib.show.words import Told, either
+from terrlib.show.words import Told, either, says
 
 STOP, ASIDE, NOTE = "stop", "set_aside", "note"
 RULES = {
@@ -670,7 +670,7 @@ def _note_reading(
 def asked_of(table: str, column: Column, read: Reading) -> Told:
     """Say what has to be answered before a column can be read, and where."""
     asked = {"column": column.name, "question": read.question}
-    if ": say " in read.question:
+    if says(read.question, "refusal.two_numbers", "refusal.two_days"):
         return Told("refusal.question_under", **asked, table=table)
     return Told("refusal.question", **asked)
 

@@ -84,6 +84,25 @@ class Told(str):
         return told
 
 
+def says(told: str, *keys: str) -> bool:
+    """Tell whether a refusal, or a sentence within it, is one of these; plain text is none.
+
+    Examples
+    --------
+    >>> both = Told("refusal.several", several=[Told("table.more", n=3), Told("T1")])
+    >>> says(both, "table.more"), says(both, "refusal.no_file"), says("table.more", "table.more")
+    (True, False, False)
+    """
+    if not isinstance(told, Told):
+        return False
+    within = [
+        part
+        for _, value in told.filled
+        for part in (value if isinstance(value, tuple) else (value,))
+    ]
+    return told.said in keys or any(isinstance(p, str) and says(p, *keys) for p in within)
+
+
 def some(names: Sequence[object], most: int = 5) -> Told:
     """List the first of some names, and say how many more there are.
 
