@@ -10,6 +10,7 @@ import pandas as pd
 
 from terrlib import steps, tables, tell
 from terrlib.decisions.staffing import owner_of
+from terrlib.inputs.market import VACANT
 from terrlib.inputs.settings import FIELD, assumptions
 from terrlib.runs import NOTEBOOKS, Run, read_notes
 from terrlib.show import maps, report
@@ -173,12 +174,12 @@ def decisions(run: Run) -> list[str]:
     """What waits for a manager, each with its money."""
     say, found = run.words.say, []
     rep = steps.reps(run)
-    vacant = rep.loc[rep["rep_id"] == "VACANT", "territory"].tolist()
+    vacant = rep.loc[rep["rep_id"] == VACANT, "territory"].tolist()
     if vacant and run.market.has("reps"):
         found.append(say("decide.vacant", n=len(vacant), names=", ".join(vacant)))
     for name, team in steps.overlay_runs(run).items():
         rows = steps.reps(team)
-        empty = rows.loc[rows["rep_id"] == "VACANT", "territory"].tolist()
+        empty = rows.loc[rows["rep_id"] == VACANT, "territory"].tolist()
         if empty:
             called = f"{tell.overlay_name(run, name)}: {', '.join(empty)}"
             found.append(say("decide.vacant", n=len(empty), names=called))
@@ -235,7 +236,7 @@ def _territory_table(run: Run) -> str:
     card = steps.territories(run).card.reset_index()
     rep = owner_of(steps.reps(run))
     names = run.market.reps["name"] if len(run.market.reps) else pd.Series(dtype=str)
-    card["rep"] = card["territory"].map(rep).map(names).fillna(run.words.label("VACANT"))
+    card["rep"] = card["territory"].map(rep).map(names).fillna(run.words.label(VACANT))
     kinds = {
         "territory": "text",
         "town": "text",
@@ -303,7 +304,7 @@ def _territory(run: Run, name: str) -> Page:
     rep = steps.reps(run)
     owner = ", ".join(
         rep.loc[rep["territory"] == name, "rep_id"].map(
-            lambda r: run.market.reps["name"].get(r, words.label("VACANT"))
+            lambda r: run.market.reps["name"].get(r, words.label(VACANT))
         )
     )
     goals = tables.goal_table(run)

@@ -14,13 +14,13 @@ from terrlib.decisions.spending import Spending
 from terrlib.decisions.staffing import owner_of
 from terrlib.decisions.targeting import TARGETED
 from terrlib.decisions.timeline import Forecast, next_quarters
-from terrlib.inputs.market import Market
+from terrlib.inputs.market import VACANT, Market
 from terrlib.inputs.settings import Settings
 from terrlib.measures.profile import area_profile
 from terrlib.measures.workload import yearly_cost
 from terrlib.money import split_exact, to_minor
 
-UNALLOCATED, VACANT = "UNALLOCATED", "VACANT"
+UNALLOCATED = "UNALLOCATED"
 MANAGEMENT = "management"
 BY_CHANNEL = ["marketing", "events"]
 YEAR_Q = 4
@@ -523,7 +523,7 @@ def check_plan(tables: Mapping[str, pd.DataFrame], elsewhere: int = 0) -> list[C
         _equal("segments_for_all", t["decisions/segment"]["account_id"].nunique(), len(crm))
     )
     rep = t["decisions/rep"]
-    held = rep.loc[rep["rep_id"] != "VACANT", "rep_id"]
+    held = rep.loc[rep["rep_id"] != VACANT, "rep_id"]
     found.append(_equal("rep_once", held.nunique(), len(held)))
     found.append(
         _same_money(

@@ -12,7 +12,7 @@ from scipy import stats
 
 from terrlib.decisions.timeline import Forecast, next_quarters, reaches, settled, spread_out
 from terrlib.errors import InfeasibleError
-from terrlib.inputs.market import Market
+from terrlib.inputs.market import VACANT, Market
 from terrlib.inputs.settings import FIELD, Settings
 from terrlib.measures.customers import gini
 from terrlib.measures.winning import WON, deals
@@ -457,11 +457,11 @@ def quotas(
     extra = round(sum(amounts) * (1 + settings.goals.over_assignment))
     asked = split_exact(extra, amounts, names) if sum(amounts) else list(amounts)
     owner = {} if rep is None else dict(rep[["territory", "rep_id"]].itertuples(index=False))
-    ids = [owner.get(name, "VACANT") for name in names]
+    ids = [owner.get(name, VACANT) for name in names]
     share = [min((ramp or {}).get(str(r), 1.0), 1.0) for r in ids]
     does = [round(a * s) for a, s in zip(asked, share, strict=True)]
     short = [a - d for a, d in zip(asked, does, strict=True)]
-    able = [a if s == 1 and r != "VACANT" else 0 for a, s, r in zip(asked, share, ids, strict=True)]
+    able = [a if s == 1 and r != VACANT else 0 for a, s, r in zip(asked, share, ids, strict=True)]
     rows = list(zip(names, ids, does, strict=True))
     if sum(short) and settings.goals.ramp_shortfall == "spread" and any(able):
         more = split_exact(sum(short), able, names)

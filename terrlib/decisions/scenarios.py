@@ -13,7 +13,7 @@ from scipy import stats
 
 from terrlib.decisions.spending import Spending, split_budget
 from terrlib.decisions.timeline import Z80, Parts, contact_share, ingredients, simulate
-from terrlib.inputs.market import Market
+from terrlib.inputs.market import VACANT, Market
 from terrlib.inputs.settings import Settings
 
 Floats = NDArray[np.float64]
@@ -131,7 +131,7 @@ def _rep_more(world: World) -> Scenario:
     new = facts["status"] != "customer"
     left = facts["ev"].where(new, 0.0).groupby(label).sum() * (1 - share)
     all_of_it = facts["ev"].groupby(label).sum()
-    vacant = world.rep.loc[world.rep["rep_id"] == "VACANT", "territory"]
+    vacant = world.rep.loc[world.rep["rep_id"] == VACANT, "territory"]
     gain = left.add(all_of_it.reindex(vacant).fillna(0.0), fill_value=0.0)
     gain = gain.add(_visits_undone(world.spent), fill_value=0.0)
     places = gain.sort_index().sort_values(ascending=False, kind="stable").index[:n]

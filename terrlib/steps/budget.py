@@ -14,6 +14,7 @@ from terrlib.decisions import (
     targeting,
     timeline,
 )
+from terrlib.inputs.market import VACANT
 from terrlib.runs import (
     Run,
 )
@@ -126,7 +127,7 @@ def launches(run: Run) -> pd.Series:
     cost = spend.reindex(pd.MultiIndex.from_frame(rows[launch.KEYS])).fillna(0.0) / 100
     rows = rows.assign(value=rows["expected_contribution"] / 100, cost=cost.to_numpy(float))
     held, n = reps(run), run.settings.timeline.quarters
-    vacant = held.loc[held["rep_id"] == "VACANT", "territory"] if run.market.has("reps") else []
+    vacant = held.loc[held["rep_id"] == VACANT, "territory"] if run.market.has("reps") else []
     given = np.full(n, float(rows["cost"].sum()) / n)
     return launch.waves(rows, n, run.settings, frozenset(vacant), given)
 

@@ -17,12 +17,11 @@ from terrlib.checks import Check, as_table, require
 from terrlib.decisions import (
     overlays,
     segments,
-    staffing,
 )
 from terrlib.decisions import rules as asking
 from terrlib.decisions import territories as drawing
 from terrlib.errors import InfeasibleError, SettingsError
-from terrlib.inputs.market import Market
+from terrlib.inputs.market import VACANT, Market
 from terrlib.inputs.settings import Settings, VisitClass
 from terrlib.inputs.settings import Territories as Asked
 from terrlib.measures import facts as measuring
@@ -111,7 +110,7 @@ def _overlay_region(run: Run, field: Run) -> pd.DataFrame:
     leads = overlays.managers(field.market)
     lead = list(leads.index[leads["region"] == run.overlay]) if len(leads) else []
     names = sorted(territories(run).territory.unique()) if lead or _region_count(field) else []
-    manager = lead[0] if lead else staffing.VACANT
+    manager = lead[0] if lead else VACANT
     return pd.DataFrame({"territory": names, "region": run.overlay, "rep_id": manager})
 
 

@@ -8,7 +8,8 @@ import plotly.graph_objects as go
 
 from terrlib import steps, tell
 from terrlib.decisions.overlays import PARTNER
-from terrlib.decisions.staffing import VACANT, away, owner_of
+from terrlib.decisions.staffing import away, owner_of
+from terrlib.inputs.market import VACANT
 from terrlib.inputs.settings import FIELD
 from terrlib.measures.fairness import by_group
 from terrlib.runs import Run
@@ -30,7 +31,7 @@ def staffing_numbers(run: Run) -> Shown:
             "moved_revenue": "money0",
         },
         territories=len(staffing.rep),
-        vacant=int((staffing.rep["rep_id"] == "VACANT").sum()),
+        vacant=int((staffing.rep["rep_id"] == VACANT).sum()),
         moved_accounts=len(moves),
         moved_revenue=float(moves["revenue"].sum()),
     )
@@ -58,7 +59,7 @@ def rep_table(run: Run) -> Shown:
     found, names = steps.assign_reps(run), rep_names(run)
     rows = found.load.merge(found.takeover[["territory", "next_rep", "extra"]], how="left")
     rows = rows.assign(
-        rep=rows["rep_id"].map(names).fillna(run.words.label("VACANT")),
+        rep=rows["rep_id"].map(names).fillna(run.words.label(VACANT)),
         next_rep=rows["next_rep"].map(names).fillna("–"),
         regret=rows["regret"].where(rows["rep_id"] != VACANT),
     )
@@ -131,7 +132,7 @@ def region_table(run: Run) -> Shown | Sentence:
         revenue=("revenue", "sum"),
     )
     by["workload_h_index"] = by["workload_h"] / by["workload_h"].mean()
-    by["manager"] = by["rep_id"].map(names).fillna(run.words.label("VACANT"))
+    by["manager"] = by["rep_id"].map(names).fillna(run.words.label(VACANT))
     kinds = {"region": "text", "manager": "text", "territories": "text", "accounts": "number"}
     return table(by, run.words, kinds | REGION)
 

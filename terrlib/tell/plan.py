@@ -8,6 +8,7 @@ from terrlib import steps
 from terrlib.decisions.moves import SEEN
 from terrlib.decisions.targeting import CERTAIN, SOUGHT
 from terrlib.decisions.timeline import RANGE
+from terrlib.inputs.market import VACANT
 from terrlib.inputs.settings import TABLES
 from terrlib.review import Review
 from terrlib.runs import Run
@@ -104,7 +105,7 @@ def apart(run: Run, review: Review) -> Sentence:
         run.words.say(
             "review.one_apart",
             name=str(names[row.account_id]),
-            planned=row.planned or run.words.label("VACANT"),
+            planned=row.planned or run.words.label(VACANT),
             held=row.held or run.words.label("nobody"),
         )
         for row in review.apart.head(NAMED).itertuples(index=False)

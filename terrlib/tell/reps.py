@@ -7,7 +7,8 @@ import pandas as pd
 from terrlib import steps
 from terrlib.decisions.channels import CONTRACT
 from terrlib.decisions.overlays import managers
-from terrlib.decisions.staffing import VACANT, away
+from terrlib.decisions.staffing import away
+from terrlib.inputs.market import VACANT
 from terrlib.measures.fairness import BAND, ENVY, by_group, spread
 from terrlib.measures.workload import yearly_cost
 from terrlib.plan import MANAGEMENT
